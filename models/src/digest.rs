@@ -1,0 +1,122 @@
+//! Digest: the hasher of state fingerprints, which can rename clients.
+
+use foldhash::quality::FixedState;
+use std::hash::{BuildHasher, Hasher};
+
+/// Marks a client's name inside keys, tokens and values: `client-3`, `client-3/7`.
+const CLIENT_MARK: &[u8] = b"client-";
+/// More clients than this are never renamed.
+const RENAMED_CLIENTS_MAX: usize = 16;
+
+/// Hashes states. Where clients are interchangeable it is given their canonical numbers and writes
+/// `client-2` in a key or a value under the number that client 2 has been given, so that states
+/// that differ only in who is who share one fingerprint.
+pub struct Digest {
+    hasher: foldhash::quality::FoldHasher<'static>,
+    rename: Option<[u8; RENAMED_CLIENTS_MAX]>,
+}
+
+impl Digest {
+    /// A digest that takes names as they are.
+    pub fn new() -> Self {
+        Digest { hasher: FixedState::default().build_hasher(), rename: None }
+    }
+
+    /// A digest that writes client `i` as `numbers[i]`. Above 16 clients names are kept.
+    pub fn renaming(numbers: &[u8]) -> Self {
+        let mut digest = Digest::new();
+        if numbers.len() <= RENAMED_CLIENTS_MAX {
+            let mut rename = [u8::MAX; RENAMED_CLIENTS_MAX];
+            rename[..numbers.len()].copy_from_slice(numbers);
+            digest.rename = Some(rename);
+        }
+        digest
+    }
+
+    /// An empty digest that renames as this one does.
+    pub fn fork(&self) -> Self {
+        Digest { hasher: FixedState::default().build_hasher(), rename: self.rename }
+    }
+
+    /// Adds a number.
+    pub fn int(&mut self, number: u64) {
+        self.hasher.write_u64(number);
+    }
+
+    /// Adds a client's number, renamed.
+    pub fn client(&mut self, client: usize) {
+        let number = match &self.rename {
+            Some(rename) => usize::from(rename[client]),
+            None => client,
+        };
+        self.hasher.write_usize(number);
+    }
+
+    /// Adds a text, with the clients that it names renamed.
+    pub fn text(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        if let Some(rename) = self.rename {
+            while let Some((before, client, after)) = split_at_client(rest) {
+                let Some(number) = rename.get(client) else { break };
+                self.hasher.write(before);
+                self.hasher.write_u16(0xC11E);
+                self.hasher.write_u8(*number);
+                rest = after;
+            }
+        }
+        self.hasher.write(rest);
+        self.hasher.write_usize(bytes.len());
+    }
+
+    /// The fingerprint.
+    pub fn finish(&self) -> u64 {
+        self.hasher.finish()
+    }
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Digest::new()
+    }
+}
+
+/// Splits at the first client name: the text before it, the client's number, the text after it.
+fn split_at_client(bytes: &[u8]) -> Option<(&[u8], usize, &[u8])> {
+    if bytes.len() <= CLIENT_MARK.len() {
+        return None;
+    }
+    let at = if bytes.starts_with(CLIENT_MARK) {
+        0
+    } else {
+        bytes.windows(CLIENT_MARK.len()).position(|window| window == CLIENT_MARK)?
+    };
+    let after = &bytes[at + CLIENT_MARK.len()..];
+    let digits = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number = std::str::from_utf8(&after[..digits]).ok()?.parse().ok()?;
+    Some((&bytes[..at], number, &after[digits..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(numbers: &[u8], text: &str) -> u64 {
+        let mut digest = Digest::renaming(numbers);
+        digest.text(text.as_bytes());
+        digest.finish()
+    }
+
+    #[test]
+    fn renaming_follows_the_client_wherever_it_is_named() {
+        assert_eq!(of(&[0, 1], "client-0/3"), of(&[1, 0], "client-1/3"));
+        assert_eq!(of(&[0, 1], "a:client-0:b"), of(&[1, 0], "a:client-1:b"));
+        assert_ne!(of(&[0, 1], "client-0/3"), of(&[0, 1], "client-1/3"));
+        assert_ne!(of(&[0, 1], "client-0/3"), of(&[0, 1], "client-0/4"));
+    }
+
+    #[test]
+    fn texts_without_a_client_are_hashed_as_they_are() {
+        assert_eq!(of(&[0, 1], "stock"), of(&[1, 0], "stock"));
+        assert_ne!(of(&[0, 1], "client-"), of(&[0, 1], "client"));
+    }
+}

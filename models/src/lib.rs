@@ -1,0 +1,25 @@
+//! Simulated servers, as sans-IO state machines.
+//!
+//! A [`Node`] is handed requests and its own clock and answers with replies; it never asks for
+//! time, randomness, a socket or a file. It knows nothing of worlds, locks or executors, so the
+//! same node serves the explored and the simulated world and can be compared, request by request,
+//! with the real server.
+//!
+//! Without the `nodes` feature only the wire vocabulary is built: [`Blob`], [`resp::Command`] and
+//! [`resp::Value`], which the ports of the `doublehold` crate speak in every world.
+
+mod blob;
+pub mod resp;
+
+#[cfg(feature = "nodes")]
+mod digest;
+#[cfg(feature = "nodes")]
+mod node;
+#[cfg(feature = "nodes")]
+pub mod redis;
+
+pub use blob::Blob;
+#[cfg(feature = "nodes")]
+pub use digest::Digest;
+#[cfg(feature = "nodes")]
+pub use node::{ConnId, Node, NodeClock, NodeConfig, Output, Request, Response};

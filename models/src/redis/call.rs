@@ -1,0 +1,165 @@
+//! Call: what a command's code may see and change while it runs.
+
+use super::keyspace::{Data, Entry, Hash, Keyspace, ZSet};
+use super::{Node, Value};
+use crate::{Blob, ConnId};
+use std::collections::{BTreeSet, VecDeque};
+
+/// The reply, or the error that the command answers.
+pub(super) type Reply = Result<Value, Blob>;
+
+pub(super) const WRONG_TYPE: Blob =
+    Blob::from_static(b"WRONGTYPE Operation against a key holding the wrong kind of value");
+pub(super) const NOT_INTEGER: Blob = Blob::from_static(b"ERR value is not an integer or out of range");
+pub(super) const SYNTAX: Blob = Blob::from_static(b"ERR syntax error");
+
+/// What a snapshot command asked of the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Save {
+    No,
+    Snapshot,
+}
+
+/// One command, or one script, in progress. The clock does not move within it.
+pub(super) struct Call<'a> {
+    pub node: &'a mut Node,
+    pub now_ms: i64,
+    pub now_us: i64,
+    pub conn: ConnId,
+    /// Keys written so far: whoever watches them is told.
+    pub touched: Vec<Blob>,
+    /// Messages for subscribers.
+    pub published: Vec<(ConnId, Value)>,
+    /// Replies beyond the one returned (SUBSCRIBE answers once for each channel).
+    pub replies: Vec<Value>,
+    /// The number of changes, as the server counts them for its save points.
+    pub dirty: u64,
+    pub save: Save,
+    /// True inside EXEC or a script.
+    pub nested: bool,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(node: &'a mut Node, now_ms: i64, now_us: i64, conn: ConnId) -> Self {
+        Call {
+            node,
+            now_ms,
+            now_us,
+            conn,
+            touched: Vec::new(),
+            published: Vec::new(),
+            replies: Vec::new(),
+            dirty: 0,
+            save: Save::No,
+            nested: false,
+        }
+    }
+
+    pub(super) fn db(&mut self) -> &mut Keyspace {
+        &mut self.node.db
+    }
+
+    /// The entry if it is alive; one that has expired is removed on the way (lazy expiry).
+    pub(super) fn entry(&mut self, key: &Blob) -> Option<&mut Entry> {
+        if self.node.db.raw(key)?.is_expired(self.now_ms) {
+            self.node.db.remove(key);
+            self.touched.push(key.clone());
+            return None;
+        }
+        self.node.db.raw_mut(key)
+    }
+
+    pub(super) fn exists(&mut self, key: &Blob) -> bool {
+        self.entry(key).is_some()
+    }
+
+    /// Records that `key` was changed.
+    pub(super) fn touch(&mut self, key: &Blob) {
+        self.dirty += 1;
+        self.touched.push(key.clone());
+    }
+
+    /// Removes a key that is alive; false if there was none.
+    pub(super) fn delete(&mut self, key: &Blob) -> bool {
+        let existed = self.exists(key);
+        if existed {
+            self.node.db.remove(key);
+            self.touch(key);
+        }
+        existed
+    }
+
+    /// Puts `data` under `key`, whatever was there.
+    pub(super) fn store(&mut self, key: &Blob, data: Data, expire_at: Option<i64>) {
+        self.node.db.insert(key.clone(), Entry { data, expire_at });
+        self.touch(key);
+    }
+
+    /// Removes `key` if its collection has become empty.
+    pub(super) fn drop_if_empty(&mut self, key: &Blob) {
+        if self.node.db.raw(key).is_some_and(|entry| entry.data.is_empty()) {
+            self.node.db.remove(key);
+        }
+    }
+}
+
+/// Typed access: `read` gives the collection if there is one, `write` makes an empty one if need be.
+macro_rules! typed_access {
+    ($read:ident, $write:ident, $variant:ident, $type:ty) => {
+        impl Call<'_> {
+            pub(super) fn $read(&mut self, key: &Blob) -> Result<Option<&mut $type>, Blob> {
+                match self.entry(key).map(|entry| &mut entry.data) {
+                    None => Ok(None),
+                    Some(Data::$variant(value)) => Ok(Some(value)),
+                    Some(_) => Err(WRONG_TYPE),
+                }
+            }
+
+            #[allow(dead_code, reason = "strings are stored whole")]
+            pub(super) fn $write(&mut self, key: &Blob) -> Result<&mut $type, Blob> {
+                if self.entry(key).is_none() {
+                    let data = Data::$variant(<$type>::default());
+                    self.node.db.insert(key.clone(), Entry { data, expire_at: None });
+                }
+                match self.node.db.raw_mut(key).map(|entry| &mut entry.data) {
+                    Some(Data::$variant(value)) => Ok(value),
+                    _ => Err(WRONG_TYPE),
+                }
+            }
+        }
+    };
+}
+
+typed_access!(string, string_mut, Str, Blob);
+typed_access!(hash, hash_mut, Hash, Hash);
+typed_access!(list, list_mut, List, VecDeque<Blob>);
+typed_access!(set, set_mut, Set, BTreeSet<Blob>);
+typed_access!(zset, zset_mut, ZSet, ZSet);
+
+/// Reads an integer argument as the server does.
+pub(super) fn int(word: &Blob) -> Result<i64, Blob> {
+    word.to_int().ok_or(NOT_INTEGER)
+}
+
+/// An error reply with the text made up at run time.
+pub(super) fn error(text: impl AsRef<str>) -> Blob {
+    Blob::copy_from(text.as_ref().as_bytes())
+}
+
+/// True if `word` is `option`, in any case.
+pub(super) fn is(word: &Blob, option: &str) -> bool {
+    word.eq_ignore_ascii_case(option.as_bytes())
+}
+
+/// A bulk string, or nil.
+pub(super) fn bulk_or_nil(value: Option<Blob>) -> Value {
+    value.map_or(Value::Nil, Value::Bulk)
+}
+
+/// The index range `[start, stop]` of a list of `len`, negative numbers counting from the end; `None` when it is empty.
+pub(super) fn range(start: i64, stop: i64, len: usize) -> Option<(usize, usize)> {
+    let len = len as i64;
+    let start = if start < 0 { (len + start).max(0) } else { start };
+    let stop = if stop < 0 { len + stop } else { stop.min(len - 1) };
+    (start <= stop && start < len && stop >= 0).then_some((start as usize, stop as usize))
+}

@@ -1,0 +1,301 @@
+//! The command table: names, arities, flags, and the way in.
+
+use super::call::{Call, Reply, error};
+use super::{expiry, hashes, keys, lists, pubsub, script, server, sets, strings, transaction, zsets};
+use crate::Blob;
+use crate::resp::{Command, Value};
+
+/// One row of the table.
+pub(super) struct Spec {
+    pub name: &'static str,
+    /// Words including the name; negative for "at least".
+    arity: i32,
+    pub kind: Kind,
+    run: fn(&mut Call, &[Blob]) -> Reply,
+}
+
+/// What a command may do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Read,
+    Write,
+    /// Neither reads nor writes keys.
+    Control,
+    /// May not be called by a script.
+    NoScript,
+}
+
+macro_rules! table {
+    ($($name:literal $arity:literal $kind:ident $run:path;)*) => {
+        /// The row of a command, by its name in capitals.
+        fn lookup(name: &[u8]) -> Option<&'static Spec> {
+            $(const _: () = assert!($name.len() <= NAME_BYTES_MAX);)*
+            $(if name == $name.as_bytes() {
+                static SPEC: Spec = Spec { name: $name, arity: $arity, kind: Kind::$kind, run: $run };
+                return Some(&SPEC);
+            })*
+            None
+        }
+    };
+}
+
+const NAME_BYTES_MAX: usize = 18;
+
+table! {
+    "SET" -3 Write strings::set;
+    "GET" 2 Read strings::get;
+    "EVAL" -3 NoScript script::eval;
+    "EVALSHA" -3 NoScript script::evalsha;
+    "DEL" -2 Write keys::del;
+    "PEXPIRE" -3 Write expiry::pexpire;
+    "PTTL" 2 Read expiry::pttl;
+    "INCR" 2 Write strings::incr;
+    "SETNX" 3 Write strings::setnx;
+    "SETEX" 4 Write strings::setex;
+    "PSETEX" 4 Write strings::psetex;
+    "GETSET" 3 Write strings::getset;
+    "GETDEL" 2 Write strings::getdel;
+    "GETEX" -2 Write strings::getex;
+    "MGET" -2 Read strings::mget;
+    "MSET" -3 Write strings::mset;
+    "MSETNX" -3 Write strings::msetnx;
+    "APPEND" 3 Write strings::append;
+    "STRLEN" 2 Read strings::strlen;
+    "GETRANGE" 4 Read strings::getrange;
+    "SUBSTR" 4 Read strings::getrange;
+    "SETRANGE" 4 Write strings::setrange;
+    "DECR" 2 Write strings::decr;
+    "INCRBY" 3 Write strings::incrby;
+    "DECRBY" 3 Write strings::decrby;
+    "SETBIT" 4 Write strings::setbit;
+    "GETBIT" 3 Read strings::getbit;
+    "BITCOUNT" -2 Read strings::bitcount;
+    "UNLINK" -2 Write keys::del;
+    "EXISTS" -2 Read keys::exists;
+    "TOUCH" -2 Read keys::exists;
+    "TYPE" 2 Read keys::type_of;
+    "KEYS" 2 Read keys::keys;
+    "SCAN" -2 Read keys::scan;
+    "RENAME" 3 Write keys::rename;
+    "RENAMENX" 3 Write keys::renamenx;
+    "COPY" -3 Write keys::copy;
+    "DBSIZE" 1 Read keys::dbsize;
+    "RANDOMKEY" 1 Read keys::randomkey;
+    "FLUSHALL" -1 Write keys::flush;
+    "FLUSHDB" -1 Write keys::flush;
+    "EXPIRE" -3 Write expiry::expire;
+    "EXPIREAT" -3 Write expiry::expireat;
+    "PEXPIREAT" -3 Write expiry::pexpireat;
+    "TTL" 2 Read expiry::ttl;
+    "EXPIRETIME" 2 Read expiry::expiretime;
+    "PEXPIRETIME" 2 Read expiry::pexpiretime;
+    "PERSIST" 2 Write expiry::persist;
+    "HSET" -4 Write hashes::hset;
+    "HMSET" -4 Write hashes::hmset;
+    "HSETNX" 4 Write hashes::hsetnx;
+    "HGET" 3 Read hashes::hget;
+    "HMGET" -3 Read hashes::hmget;
+    "HGETALL" 2 Read hashes::hgetall;
+    "HDEL" -3 Write hashes::hdel;
+    "HEXISTS" 3 Read hashes::hexists;
+    "HLEN" 2 Read hashes::hlen;
+    "HKEYS" 2 Read hashes::hkeys;
+    "HVALS" 2 Read hashes::hvals;
+    "HINCRBY" 4 Write hashes::hincrby;
+    "HSTRLEN" 3 Read hashes::hstrlen;
+    "LPUSH" -3 Write lists::lpush;
+    "RPUSH" -3 Write lists::rpush;
+    "LPUSHX" -3 Write lists::lpushx;
+    "RPUSHX" -3 Write lists::rpushx;
+    "LPOP" -2 Write lists::lpop;
+    "RPOP" -2 Write lists::rpop;
+    "LLEN" 2 Read lists::llen;
+    "LRANGE" 4 Read lists::lrange;
+    "LINDEX" 3 Read lists::lindex;
+    "LSET" 4 Write lists::lset;
+    "LREM" 4 Write lists::lrem;
+    "LTRIM" 4 Write lists::ltrim;
+    "LINSERT" 5 Write lists::linsert;
+    "LMOVE" 5 Write lists::lmove;
+    "RPOPLPUSH" 3 Write lists::rpoplpush;
+    "SADD" -3 Write sets::sadd;
+    "SREM" -3 Write sets::srem;
+    "SISMEMBER" 3 Read sets::sismember;
+    "SMISMEMBER" -3 Read sets::smismember;
+    "SMEMBERS" 2 Read sets::smembers;
+    "SCARD" 2 Read sets::scard;
+    "SMOVE" 4 Write sets::smove;
+    "SINTER" -2 Read sets::sinter;
+    "SUNION" -2 Read sets::sunion;
+    "SDIFF" -2 Read sets::sdiff;
+    "ZADD" -4 Write zsets::zadd;
+    "ZINCRBY" 4 Write zsets::zincrby;
+    "ZSCORE" 3 Read zsets::zscore;
+    "ZMSCORE" -3 Read zsets::zmscore;
+    "ZREM" -3 Write zsets::zrem;
+    "ZCARD" 2 Read zsets::zcard;
+    "ZCOUNT" 4 Read zsets::zcount;
+    "ZRANGE" -4 Read zsets::zrange;
+    "ZREVRANGE" -4 Read zsets::zrevrange;
+    "ZRANGEBYSCORE" -4 Read zsets::zrangebyscore;
+    "ZREVRANGEBYSCORE" -4 Read zsets::zrevrangebyscore;
+    "ZRANK" 3 Read zsets::zrank;
+    "ZREVRANK" 3 Read zsets::zrevrank;
+    "ZREMRANGEBYSCORE" 4 Write zsets::zremrangebyscore;
+    "ZREMRANGEBYRANK" 4 Write zsets::zremrangebyrank;
+    "ZPOPMIN" -2 Write zsets::zpopmin;
+    "ZPOPMAX" -2 Write zsets::zpopmax;
+    "SCRIPT" -2 NoScript script::script;
+    "MULTI" 1 NoScript transaction::multi;
+    "EXEC" 1 NoScript transaction::exec;
+    "DISCARD" 1 NoScript transaction::discard;
+    "WATCH" -2 NoScript transaction::watch;
+    "UNWATCH" 1 NoScript transaction::unwatch;
+    "SUBSCRIBE" -2 NoScript pubsub::subscribe;
+    "UNSUBSCRIBE" -1 NoScript pubsub::unsubscribe;
+    "PSUBSCRIBE" -2 NoScript pubsub::psubscribe;
+    "PUNSUBSCRIBE" -1 NoScript pubsub::punsubscribe;
+    "PUBLISH" 3 Control pubsub::publish;
+    "PUBSUB" -2 Control pubsub::pubsub;
+    "PING" -1 Control server::ping;
+    "ECHO" 2 Control server::echo;
+    "TIME" 1 Control server::time;
+    "SELECT" 2 Control server::select;
+    "WAIT" 3 NoScript server::wait;
+    "SAVE" 1 NoScript server::save;
+    "BGSAVE" -1 NoScript server::bgsave;
+}
+
+/// The row of a command, whatever the case of its name.
+pub(super) fn spec(name: &[u8]) -> Option<&'static Spec> {
+    let mut capitals = [0u8; NAME_BYTES_MAX];
+    let capitals = capitals.get_mut(..name.len())?;
+    capitals.copy_from_slice(name);
+    capitals.make_ascii_uppercase();
+    lookup(capitals)
+}
+
+/// True unless the command surely leaves the data set as it is.
+pub(super) fn may_write(command: &Command) -> bool {
+    spec(command.name()).is_some_and(|spec| matches!(spec.kind, Kind::Write | Kind::NoScript))
+}
+
+/// Checks the name and the number of words.
+pub(super) fn resolve(words: &[Blob]) -> Result<&'static Spec, Blob> {
+    let name = &words[0];
+    let spec = spec(name).ok_or_else(|| unknown(words))?;
+    let count = words.len() as i32;
+    if if spec.arity < 0 { count < -spec.arity } else { count != spec.arity } {
+        return Err(wrong_arity(spec.name));
+    }
+    Ok(spec)
+}
+
+/// Commands that a real server has and this one does not.
+const NOT_MODELLED: &[&str] = &[
+    "INCRBYFLOAT",
+    "HINCRBYFLOAT",
+    "BITOP",
+    "BITPOS",
+    "BITFIELD",
+    "SPOP",
+    "SRANDMEMBER",
+    "HRANDFIELD",
+    "ZRANDMEMBER",
+    "SINTERSTORE",
+    "SUNIONSTORE",
+    "SDIFFSTORE",
+    "ZUNIONSTORE",
+    "ZINTERSTORE",
+    "ZRANGESTORE",
+    "ZRANGEBYLEX",
+    "ZLEXCOUNT",
+    "LPOS",
+    "LMPOP",
+    "BLPOP",
+    "BRPOP",
+    "BLMOVE",
+    "HSCAN",
+    "SSCAN",
+    "ZSCAN",
+    "SORT",
+    "DUMP",
+    "RESTORE",
+    "MIGRATE",
+    "OBJECT",
+    "XADD",
+    "XREAD",
+    "XRANGE",
+    "XLEN",
+    "XGROUP",
+    "XREADGROUP",
+    "XACK",
+    "PFADD",
+    "PFCOUNT",
+    "GEOADD",
+    "HELLO",
+    "AUTH",
+    "INFO",
+    "CONFIG",
+    "CLIENT",
+    "CLUSTER",
+    "REPLICAOF",
+    "FAILOVER",
+    "FCALL",
+    "FUNCTION",
+    "EVAL_RO",
+    "EVALSHA_RO",
+    "SPUBLISH",
+    "SSUBSCRIBE",
+    "LCS",
+    "DEBUG",
+    "COMMAND",
+    "SHUTDOWN",
+    "LASTSAVE",
+    "BGREWRITEAOF",
+    "MOVE",
+    "SWAPDB",
+    "MONITOR",
+    "RESET",
+];
+
+fn unknown(words: &[Blob]) -> Blob {
+    let name = words[0].to_text();
+    if NOT_MODELLED.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+        return error(format!("NOTMODELLED the simulated Redis does not model the command '{name}'"));
+    }
+    let mut text = format!("ERR unknown command '{name}', with args beginning with: ");
+    for word in &words[1..] {
+        text.push_str(&format!("'{}' ", word.to_text()));
+    }
+    error(text)
+}
+
+pub(super) fn wrong_arity(name: &str) -> Blob {
+    error(format!("ERR wrong number of arguments for '{}' command", name.to_lowercase()))
+}
+
+/// Runs a command that a client sent. `None`: its replies are in `call.replies`.
+pub(super) fn dispatch(call: &mut Call, command: &Command) -> Option<Value> {
+    let words = command.words();
+    let spec = match resolve(words) {
+        Ok(spec) => spec,
+        Err(text) => {
+            transaction::fail(call);
+            return Some(Value::Error(text));
+        }
+    };
+    if let Some(reply) = pubsub::refuse(call, spec.name) {
+        return Some(reply);
+    }
+    if let Some(reply) = transaction::queue(call, spec, command) {
+        return Some(reply);
+    }
+    let reply = execute(call, spec, words);
+    (call.replies.is_empty() || matches!(reply, Value::Error(_))).then_some(reply)
+}
+
+/// Runs a command whose name and arity have been checked.
+pub(super) fn execute(call: &mut Call, spec: &Spec, words: &[Blob]) -> Value {
+    (spec.run)(call, &words[1..]).unwrap_or_else(Value::Error)
+}

@@ -1,0 +1,176 @@
+//! Commands on keys of any type.
+
+use super::call::{Call, Reply, SYNTAX, int, is};
+use crate::Blob;
+use crate::resp::Value;
+
+const NO_SUCH_KEY: Blob = Blob::from_static(b"ERR no such key");
+
+pub(super) fn del(call: &mut Call, args: &[Blob]) -> Reply {
+    Ok(Value::Int(args.iter().filter(|key| call.delete(key)).count() as i64))
+}
+
+pub(super) fn exists(call: &mut Call, args: &[Blob]) -> Reply {
+    Ok(Value::Int(args.iter().filter(|key| call.exists(key)).count() as i64))
+}
+
+pub(super) fn type_of(call: &mut Call, args: &[Blob]) -> Reply {
+    Ok(Value::Status(call.entry(&args[0]).map_or("none", |entry| entry.data.type_name()).into()))
+}
+
+pub(super) fn keys(call: &mut Call, args: &[Blob]) -> Reply {
+    let now_ms = call.now_ms;
+    let live = call.db().live_keys(now_ms).map(|(key, _)| key);
+    Ok(Value::Array(live.filter(|key| glob(&args[0], key)).map(|key| Value::Bulk(key.clone())).collect()))
+}
+
+/// The whole key space in one go: the real server's order is not promised, so one page is a legal answer.
+pub(super) fn scan(call: &mut Call, args: &[Blob]) -> Reply {
+    if args[0].to_int().is_none_or(|cursor| cursor < 0) {
+        return Err("ERR invalid cursor".into());
+    }
+    let (mut pattern, mut kind) = (None, None);
+    for pair in args[1..].chunks(2) {
+        let [option, value] = pair else { return Err(SYNTAX) };
+        match option {
+            option if is(option, "MATCH") => pattern = Some(value),
+            option if is(option, "TYPE") => kind = Some(value),
+            option if is(option, "COUNT") => {
+                if int(value)? < 1 {
+                    return Err(SYNTAX);
+                }
+            }
+            _ => return Err(SYNTAX),
+        }
+    }
+    let now_ms = call.now_ms;
+    let found = call.db().live_keys(now_ms).filter(|(key, entry)| {
+        pattern.is_none_or(|pattern| glob(pattern, key)) && kind.is_none_or(|kind| is(kind, entry.data.type_name()))
+    });
+    let found = found.map(|(key, _)| Value::Bulk(key.clone())).collect();
+    Ok(Value::Array(vec![Value::Bulk("0".into()), Value::Array(found)]))
+}
+
+fn move_key(call: &mut Call, from: &Blob, to: &Blob) -> Result<(), Blob> {
+    let entry = call.entry(from).cloned().ok_or(NO_SUCH_KEY)?;
+    if from != to {
+        call.delete(from);
+        call.store(to, entry.data, entry.expire_at);
+    }
+    Ok(())
+}
+
+pub(super) fn rename(call: &mut Call, args: &[Blob]) -> Reply {
+    move_key(call, &args[0], &args[1])?;
+    Ok(Value::OK)
+}
+
+pub(super) fn renamenx(call: &mut Call, args: &[Blob]) -> Reply {
+    if !call.exists(&args[0]) {
+        return Err(NO_SUCH_KEY);
+    }
+    if call.exists(&args[1]) {
+        return Ok(Value::Int(0));
+    }
+    move_key(call, &args[0], &args[1])?;
+    Ok(Value::Int(1))
+}
+
+pub(super) fn copy(call: &mut Call, args: &[Blob]) -> Reply {
+    let replace = match &args[2..] {
+        [] => false,
+        [option] if is(option, "REPLACE") => true,
+        [option, ..] if is(option, "DB") => return Err("NOTMODELLED COPY to another database".into()),
+        _ => return Err(SYNTAX),
+    };
+    if args[0] == args[1] {
+        return Err("ERR source and destination objects are the same".into());
+    }
+    let Some(entry) = call.entry(&args[0]).cloned() else { return Ok(Value::Int(0)) };
+    if call.exists(&args[1]) && !replace {
+        return Ok(Value::Int(0));
+    }
+    call.store(&args[1], entry.data, entry.expire_at);
+    Ok(Value::Int(1))
+}
+
+pub(super) fn dbsize(call: &mut Call, _args: &[Blob]) -> Reply {
+    Ok(Value::Int(call.db().len() as i64))
+}
+
+/// The first key in byte order: any key is a legal answer.
+pub(super) fn randomkey(call: &mut Call, _args: &[Blob]) -> Reply {
+    let now_ms = call.now_ms;
+    let first = call.db().live_keys(now_ms).next().map(|(key, _)| key.clone());
+    Ok(super::call::bulk_or_nil(first))
+}
+
+pub(super) fn flush(call: &mut Call, args: &[Blob]) -> Reply {
+    if !matches!(args, [] | [_]) || args.iter().any(|option| !is(option, "SYNC") && !is(option, "ASYNC")) {
+        return Err(SYNTAX);
+    }
+    let keys: Vec<Blob> = call.db().live_keys(i64::MIN).map(|(key, _)| key.clone()).collect();
+    keys.iter().for_each(|key| call.touch(key));
+    call.db().clear();
+    Ok(Value::OK)
+}
+
+/// Redis's glob: `*`, `?`, `[abc]`, `[^a]`, `[a-z]`, backslash.
+pub(super) fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    match pattern {
+        [] => text.is_empty(),
+        [b'*', rest @ ..] => (0..=text.len()).any(|skip| glob(rest, &text[skip..])),
+        [b'?', rest @ ..] => !text.is_empty() && glob(rest, &text[1..]),
+        [b'[', rest @ ..] => {
+            let Some((&byte, after)) = text.split_first() else { return false };
+            let (matches, rest) = glob_class(rest, byte);
+            matches && glob(rest, after)
+        }
+        [b'\\', byte, rest @ ..] | [byte, rest @ ..] => text.first() == Some(byte) && glob(rest, &text[1..]),
+    }
+}
+
+/// Whether `byte` is in the class, and the pattern behind it.
+fn glob_class(class: &[u8], byte: u8) -> (bool, &[u8]) {
+    let (negated, mut rest) = match class {
+        [b'^', rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    let mut found = false;
+    loop {
+        rest = match rest {
+            [] => return (found != negated, rest),
+            [b']', rest @ ..] => return (found != negated, rest),
+            [b'\\', one, rest @ ..] => {
+                found |= *one == byte;
+                rest
+            }
+            [from, b'-', to, rest @ ..] => {
+                found |= (*from.min(to)..=*from.max(to)).contains(&byte);
+                rest
+            }
+            [one, rest @ ..] => {
+                found |= *one == byte;
+                rest
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn glob_matches_as_redis_does() {
+        fn check(pattern: &str, text: &str, expected: bool) {
+            assert_eq!(super::glob(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} {text}");
+        }
+        check("*", "", true);
+        check("lock:*", "lock:7", true);
+        check("lock:?", "lock:", false);
+        check("h[ae]llo", "hello", true);
+        check("h[^e]llo", "hello", false);
+        check("h[a-c]llo", "hbllo", true);
+        check("\\*", "*", true);
+        check("\\*", "a", false);
+    }
+}

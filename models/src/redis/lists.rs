@@ -1,0 +1,201 @@
+//! Lists.
+
+use super::call::{Call, Reply, SYNTAX, error, int, is, range};
+use super::commands::wrong_arity;
+use crate::Blob;
+use crate::resp::Value;
+
+/// An end of a list.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    Left,
+    Right,
+}
+
+impl End {
+    fn parse(word: &Blob) -> Result<Self, Blob> {
+        match word {
+            word if is(word, "LEFT") => Ok(End::Left),
+            word if is(word, "RIGHT") => Ok(End::Right),
+            _ => Err(SYNTAX),
+        }
+    }
+}
+
+fn push(call: &mut Call, args: &[Blob], end: End, only_existing: bool) -> Reply {
+    if only_existing && call.list(&args[0])?.is_none() {
+        return Ok(Value::Int(0));
+    }
+    let list = call.list_mut(&args[0])?;
+    for item in &args[1..] {
+        match end {
+            End::Left => list.push_front(item.clone()),
+            End::Right => list.push_back(item.clone()),
+        }
+    }
+    let len = list.len();
+    call.touch(&args[0]);
+    Ok(Value::Int(len as i64))
+}
+
+pub(super) fn lpush(call: &mut Call, args: &[Blob]) -> Reply {
+    push(call, args, End::Left, false)
+}
+
+pub(super) fn rpush(call: &mut Call, args: &[Blob]) -> Reply {
+    push(call, args, End::Right, false)
+}
+
+pub(super) fn lpushx(call: &mut Call, args: &[Blob]) -> Reply {
+    push(call, args, End::Left, true)
+}
+
+pub(super) fn rpushx(call: &mut Call, args: &[Blob]) -> Reply {
+    push(call, args, End::Right, true)
+}
+
+fn pop_one(call: &mut Call, key: &Blob, end: End) -> Result<Option<Blob>, Blob> {
+    let Some(list) = call.list(key)? else { return Ok(None) };
+    let item = match end {
+        End::Left => list.pop_front(),
+        End::Right => list.pop_back(),
+    };
+    if item.is_some() {
+        call.drop_if_empty(key);
+        call.touch(key);
+    }
+    Ok(item)
+}
+
+fn pop(call: &mut Call, args: &[Blob], end: End, name: &str) -> Reply {
+    match &args[1..] {
+        [] => Ok(super::call::bulk_or_nil(pop_one(call, &args[0], end)?)),
+        [count] => {
+            let count = count.to_int().filter(|count| *count >= 0);
+            let count = count.ok_or_else(|| error("ERR value is out of range, must be positive"))?;
+            if call.list(&args[0])?.is_none() {
+                return Ok(Value::Nil);
+            }
+            let mut items = Vec::new();
+            while (items.len() as i64) < count {
+                let Some(item) = pop_one(call, &args[0], end)? else { break };
+                items.push(Value::Bulk(item));
+            }
+            Ok(Value::Array(items))
+        }
+        _ => Err(wrong_arity(name)),
+    }
+}
+
+pub(super) fn lpop(call: &mut Call, args: &[Blob]) -> Reply {
+    pop(call, args, End::Left, "lpop")
+}
+
+pub(super) fn rpop(call: &mut Call, args: &[Blob]) -> Reply {
+    pop(call, args, End::Right, "rpop")
+}
+
+pub(super) fn llen(call: &mut Call, args: &[Blob]) -> Reply {
+    Ok(Value::Int(call.list(&args[0])?.map_or(0, |list| list.len()) as i64))
+}
+
+pub(super) fn lrange(call: &mut Call, args: &[Blob]) -> Reply {
+    let (start, stop) = (int(&args[1])?, int(&args[2])?);
+    let Some(list) = call.list(&args[0])? else { return Ok(Value::Array(Vec::new())) };
+    let Some((from, to)) = range(start, stop, list.len()) else { return Ok(Value::Array(Vec::new())) };
+    Ok(Value::Array(list.range(from..=to).cloned().map(Value::Bulk).collect()))
+}
+
+/// The position that an index from either end names.
+fn position(index: i64, len: usize) -> Option<usize> {
+    let at = if index < 0 { len as i64 + index } else { index };
+    usize::try_from(at).ok().filter(|at| *at < len)
+}
+
+pub(super) fn lindex(call: &mut Call, args: &[Blob]) -> Reply {
+    let index = int(&args[1])?;
+    let list = call.list(&args[0])?;
+    Ok(super::call::bulk_or_nil(list.and_then(|list| list.get(position(index, list.len())?).cloned())))
+}
+
+pub(super) fn lset(call: &mut Call, args: &[Blob]) -> Reply {
+    let index = args[1].to_int();
+    let list = call.list(&args[0])?.ok_or_else(|| error("ERR no such key"))?;
+    let index = index.ok_or(super::call::NOT_INTEGER)?;
+    let at = position(index, list.len()).ok_or_else(|| error("ERR index out of range"))?;
+    list[at] = args[2].clone();
+    call.touch(&args[0]);
+    Ok(Value::OK)
+}
+
+pub(super) fn lrem(call: &mut Call, args: &[Blob]) -> Reply {
+    let count = int(&args[1])?;
+    let Some(list) = call.list(&args[0])? else { return Ok(Value::Int(0)) };
+    let limit = if count == 0 { usize::MAX } else { count.unsigned_abs() as usize };
+    let matches = |at: &usize| list[*at] == args[2];
+    let mut doomed: Vec<usize> = if count < 0 {
+        (0..list.len()).rev().filter(matches).take(limit).collect()
+    } else {
+        (0..list.len()).filter(matches).take(limit).collect()
+    };
+    doomed.sort_unstable();
+    doomed.iter().rev().for_each(|at| {
+        list.remove(*at);
+    });
+    if !doomed.is_empty() {
+        call.drop_if_empty(&args[0]);
+        call.touch(&args[0]);
+    }
+    Ok(Value::Int(doomed.len() as i64))
+}
+
+pub(super) fn ltrim(call: &mut Call, args: &[Blob]) -> Reply {
+    let (start, stop) = (int(&args[1])?, int(&args[2])?);
+    let Some(list) = call.list(&args[0])? else { return Ok(Value::OK) };
+    match range(start, stop, list.len()) {
+        Some((from, to)) => {
+            list.truncate(to + 1);
+            list.drain(..from);
+        }
+        None => list.clear(),
+    }
+    call.drop_if_empty(&args[0]);
+    call.touch(&args[0]);
+    Ok(Value::OK)
+}
+
+pub(super) fn linsert(call: &mut Call, args: &[Blob]) -> Reply {
+    let behind = match &args[1] {
+        word if is(word, "BEFORE") => 0,
+        word if is(word, "AFTER") => 1,
+        _ => return Err(SYNTAX),
+    };
+    let Some(list) = call.list(&args[0])? else { return Ok(Value::Int(0)) };
+    let Some(at) = list.iter().position(|item| *item == args[2]) else { return Ok(Value::Int(-1)) };
+    list.insert(at + behind, args[3].clone());
+    let len = list.len();
+    call.touch(&args[0]);
+    Ok(Value::Int(len as i64))
+}
+
+fn move_item(call: &mut Call, from: (&Blob, End), to: (&Blob, End)) -> Reply {
+    call.list(to.0)?;
+    let Some(item) = pop_one(call, from.0, from.1)? else { return Ok(Value::Nil) };
+    push(call, &[to.0.clone(), item.clone()], to.1, false)?;
+    Ok(Value::Bulk(item))
+}
+
+pub(super) fn lmove(call: &mut Call, args: &[Blob]) -> Reply {
+    let (from, to) = (End::parse(&args[2])?, End::parse(&args[3])?);
+    if call.list(&args[0])?.is_none() {
+        return Ok(Value::Nil);
+    }
+    move_item(call, (&args[0], from), (&args[1], to))
+}
+
+pub(super) fn rpoplpush(call: &mut Call, args: &[Blob]) -> Reply {
+    if call.list(&args[0])?.is_none() {
+        return Ok(Value::Nil);
+    }
+    move_item(call, (&args[0], End::Right), (&args[1], End::Left))
+}

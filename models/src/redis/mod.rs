@@ -1,0 +1,176 @@
+//! A simulated Redis server, compared with redis-server 7.0.
+//!
+//! Single node, built so that replication fits in: every write passes one place ([`Node::handle`]),
+//! expiry is the primary's decision, and the data set is one value that a replica can be given.
+//!
+//! Where it differs from the real server, and says so: commands outside the table answer an error
+//! that begins with `NOTMODELLED`; there is one database (`SELECT 0` only) and RESP2 only; `HGETALL`
+//! and its kind answer in insertion order, as the real server does for small hashes, and sets answer
+//! in byte order, where the real server promises none.
+
+mod call;
+mod commands;
+mod expiry;
+mod hashes;
+mod keys;
+mod keyspace;
+mod lists;
+mod number;
+mod persistence;
+mod pubsub;
+mod script;
+mod server;
+mod sets;
+mod strings;
+mod transaction;
+mod zsets;
+
+use crate::resp::{Command, Value};
+use crate::{Blob, ConnId, Digest, NodeClock, Output, Response};
+use call::Call;
+use keyspace::Keyspace;
+use persistence::Disk;
+pub use persistence::{Fsync, Persistence};
+use pubsub::Subscribers;
+use script::ScriptCache;
+use serde::{Deserialize, Serialize};
+use std::rc::Rc;
+use transaction::Transactions;
+
+/// How a Redis server is set up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// What survives a crash.
+    pub persistence: Persistence,
+}
+
+/// A simulated Redis server.
+#[derive(Clone)]
+pub struct Node {
+    config: Rc<Config>,
+    db: Keyspace,
+    disk: Disk,
+    scripts: ScriptCache,
+    transactions: Transactions,
+    subscribers: Subscribers,
+}
+
+impl Node {
+    /// An empty server.
+    pub fn new(config: Config) -> Self {
+        Node {
+            disk: Disk::new(&config.persistence),
+            config: Rc::new(config),
+            db: Keyspace::default(),
+            scripts: ScriptCache::default(),
+            transactions: Transactions::default(),
+            subscribers: Subscribers::default(),
+        }
+    }
+
+    /// Serves one command: the reply first, then what it publishes.
+    pub fn handle(&mut self, clock: NodeClock, conn: ConnId, command: &Command, out: &mut Vec<Output>) {
+        let now_ms = clock.wall_ms();
+        if self.disk.is_due(clock.wall_us) {
+            self.disk.sync();
+        }
+        self.disk.before_write(&self.db, commands::may_write(command));
+        let mut call = Call::new(self, now_ms, clock.wall_us, conn);
+        let reply = commands::dispatch(&mut call, command);
+        let Call { touched, published, replies, dirty, save, .. } = call;
+        self.transactions.invalidate(&touched);
+        self.disk.after_command(clock.wall_us, dirty, save);
+        for response in replies {
+            out.push(Output { conn, is_reply: true, response: Response::Redis(response) });
+        }
+        if let Some(reply) = reply {
+            out.push(Output { conn, is_reply: true, response: Response::Redis(reply) });
+        }
+        for (to, message) in published {
+            out.push(Output { conn: to, is_reply: false, response: Response::Redis(message) });
+        }
+    }
+
+    /// Forgets a connection: its transaction, watches and subscriptions.
+    pub fn disconnect(&mut self, conn: ConnId) {
+        self.transactions.forget(conn);
+        self.subscribers.forget(conn);
+    }
+
+    /// When the next key expires or the next periodic fsync falls due, by the wall clock, in microseconds.
+    pub fn next_timer(&self, clock: NodeClock) -> Option<i64> {
+        // A key is expired once the clock, in whole milliseconds, is past its deadline.
+        let expiry = self.db.next_expiry(clock.wall_ms()).map(|deadline| (deadline + 1).saturating_mul(1000));
+        [expiry, self.disk.next_sync()].into_iter().flatten().filter(|at| *at > clock.wall_us).min()
+    }
+
+    /// The active expiry cycle and the periodic fsync.
+    pub fn tick(&mut self, clock: NodeClock) {
+        let expired = self.db.remove_expired(clock.wall_ms());
+        self.transactions.invalidate(&expired);
+        if self.disk.is_due(clock.wall_us) {
+            self.disk.sync();
+        }
+    }
+
+    /// Loses power.
+    pub fn crash(&mut self) {
+        self.db = self.disk.surviving(std::mem::take(&mut self.db));
+        self.scripts = ScriptCache::default();
+        self.transactions = Transactions::default();
+        self.subscribers = Subscribers::default();
+    }
+
+    /// Starts from the disk; what expired meanwhile is not loaded.
+    pub fn restart(&mut self, clock: NodeClock) {
+        self.db.remove_expired(clock.wall_ms());
+        self.disk = Disk::new(&self.config.persistence);
+        self.disk.sync();
+    }
+
+    /// Adds the state to a fingerprint.
+    pub fn digest(&self, clock: NodeClock, digest: &mut Digest) {
+        self.db.digest(clock.wall_ms(), digest);
+        self.disk.digest(clock, digest);
+        self.scripts.digest(digest);
+        self.transactions.digest(digest);
+        self.subscribers.digest(digest);
+    }
+
+    /// The value and expiry of a string key that is alive.
+    pub fn string(&self, clock: NodeClock, key: &Blob) -> Option<(Blob, Option<i64>)> {
+        let entry = self.db.peek(key, clock.wall_ms())?;
+        match &entry.data {
+            keyspace::Data::Str(value) => Some((value.clone(), entry.expire_at)),
+            _ => None,
+        }
+    }
+}
+
+/// Adds a reply to a fingerprint.
+pub(crate) fn digest_value(value: &Value, digest: &mut Digest) {
+    match value {
+        Value::Nil => digest.int(0),
+        Value::Int(number) => {
+            digest.int(1);
+            digest.int(*number as u64);
+        }
+        Value::Bulk(text) => {
+            digest.int(2);
+            digest.text(text);
+        }
+        Value::Status(text) => {
+            digest.int(3);
+            digest.text(text);
+        }
+        Value::Error(text) => {
+            digest.int(4);
+            digest.text(text);
+        }
+        Value::Array(items) => {
+            digest.int(5);
+            digest.int(items.len() as u64);
+            items.iter().for_each(|item| digest_value(item, digest));
+        }
+    }
+}

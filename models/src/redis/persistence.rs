@@ -1,0 +1,133 @@
+//! What survives a crash: nothing, the last snapshot, or the append-only file up to its last fsync.
+
+use super::call::Save;
+use super::keyspace::Keyspace;
+use crate::{Digest, NodeClock};
+use serde::{Deserialize, Serialize};
+use std::rc::Rc;
+
+const SECOND_US: i64 = 1_000_000;
+
+/// How a server persists its data. A crash here is the machine losing power: what the operating
+/// system had not been told to sync is gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "kebab-case")]
+pub enum Persistence {
+    /// A restart finds nothing.
+    None,
+    /// Snapshots (RDB): on SAVE and BGSAVE, and once `changes` writes are `seconds` old.
+    Rdb {
+        /// The age of the oldest unsaved change at which a snapshot is due.
+        seconds: u32,
+        /// The number of changes below which no snapshot is made.
+        changes: u64,
+    },
+    /// The append-only file.
+    Aof {
+        /// When it is synced.
+        fsync: Fsync,
+    },
+    /// Every write survives: for nodes whose crashes are not the point.
+    #[default]
+    Durable,
+}
+
+/// `appendfsync`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fsync {
+    /// Before each reply.
+    Always,
+    /// Once a second.
+    Everysec,
+    /// Never by itself: everything since the start is at risk.
+    No,
+}
+
+/// What the disk would give back after a crash.
+#[derive(Clone)]
+pub(super) struct Disk {
+    policy: Policy,
+    /// The data set as of the last sync; `None` while it equals the one in memory.
+    synced: Option<Rc<Keyspace>>,
+    /// When the next periodic sync falls due, by the wall clock in microseconds.
+    next_sync: Option<i64>,
+    /// Changes since the last sync.
+    dirty: u64,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Policy {
+    Nothing,
+    Everything,
+    Periodic { seconds: u32, changes: u64 },
+    OnDemand,
+}
+
+impl Disk {
+    pub(super) fn new(persistence: &Persistence) -> Self {
+        let policy = match persistence {
+            Persistence::None => Policy::Nothing,
+            Persistence::Durable | Persistence::Aof { fsync: Fsync::Always } => Policy::Everything,
+            Persistence::Rdb { seconds, changes } => Policy::Periodic { seconds: *seconds, changes: *changes },
+            Persistence::Aof { fsync: Fsync::Everysec } => Policy::Periodic { seconds: 1, changes: 1 },
+            Persistence::Aof { fsync: Fsync::No } => Policy::OnDemand,
+        };
+        Disk { policy, synced: None, next_sync: None, dirty: 0 }
+    }
+
+    /// Keeps what is on disk apart before the first command that may change the data set.
+    pub(super) fn before_write(&mut self, db: &Keyspace, may_write: bool) {
+        if may_write && self.synced.is_none() && matches!(self.policy, Policy::Periodic { .. } | Policy::OnDemand) {
+            self.synced = Some(Rc::new(db.clone()));
+        }
+    }
+
+    /// Takes note of the changes that a command made.
+    pub(super) fn after_command(&mut self, now_us: i64, dirty: u64, save: Save) {
+        self.dirty += dirty;
+        if save == Save::Snapshot && self.policy != Policy::Nothing {
+            return self.sync();
+        }
+        match self.policy {
+            Policy::Periodic { .. } | Policy::OnDemand if self.dirty == 0 => self.synced = None,
+            Policy::Periodic { seconds, changes } if self.next_sync.is_none() && self.dirty >= changes => {
+                self.next_sync = Some(now_us + i64::from(seconds) * SECOND_US);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn next_sync(&self) -> Option<i64> {
+        self.next_sync
+    }
+
+    pub(super) fn is_due(&self, now_us: i64) -> bool {
+        self.next_sync.is_some_and(|at| at <= now_us)
+    }
+
+    /// The disk now holds what memory holds.
+    pub(super) fn sync(&mut self) {
+        self.synced = None;
+        self.next_sync = None;
+        self.dirty = 0;
+    }
+
+    /// The data set that a crash leaves.
+    pub(super) fn surviving(&self, db: Keyspace) -> Keyspace {
+        match (self.policy, &self.synced) {
+            (Policy::Nothing, _) => Keyspace::default(),
+            (Policy::Everything, _) | (_, None) => db,
+            (_, Some(synced)) => (**synced).clone(),
+        }
+    }
+
+    /// Adds what is at risk to a fingerprint.
+    pub(super) fn digest(&self, clock: NodeClock, digest: &mut Digest) {
+        if let Some(synced) = &self.synced {
+            synced.digest(clock.wall_ms(), digest);
+            digest.int(self.dirty);
+            digest.int(self.next_sync.map_or(u64::MAX, |at| (at - clock.wall_us) as u64));
+        }
+    }
+}

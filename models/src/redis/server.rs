@@ -1,0 +1,53 @@
+//! Commands about the server itself.
+
+use super::call::{Call, Reply, Save, int};
+use crate::Blob;
+use crate::resp::Value;
+
+pub(super) fn ping(call: &mut Call, args: &[Blob]) -> Reply {
+    if call.node.subscribers.is_subscribed(call.conn) {
+        let text = args.first().cloned().unwrap_or_default();
+        return Ok(Value::Array(vec![Value::Bulk("pong".into()), Value::Bulk(text)]));
+    }
+    match args {
+        [] => Ok(Value::Status("PONG".into())),
+        [text] => Ok(Value::Bulk(text.clone())),
+        _ => Err(super::commands::wrong_arity("ping")),
+    }
+}
+
+pub(super) fn echo(_call: &mut Call, args: &[Blob]) -> Reply {
+    Ok(Value::Bulk(args[0].clone()))
+}
+
+pub(super) fn time(call: &mut Call, _args: &[Blob]) -> Reply {
+    let (seconds, micros) = (call.now_us.div_euclid(1_000_000), call.now_us.rem_euclid(1_000_000));
+    Ok(Value::Array(vec![Value::Bulk(Blob::from_int(seconds)), Value::Bulk(Blob::from_int(micros))]))
+}
+
+pub(super) fn select(_call: &mut Call, args: &[Blob]) -> Reply {
+    match int(&args[0])? {
+        0 => Ok(Value::OK),
+        1..=15 => Err("NOTMODELLED the simulated Redis has one database".into()),
+        _ => Err("ERR DB index is out of range".into()),
+    }
+}
+
+/// No replicas yet: nobody acknowledges.
+pub(super) fn wait(_call: &mut Call, args: &[Blob]) -> Reply {
+    int(&args[0])?;
+    if args[1].to_int().ok_or_else(|| Blob::from("ERR timeout is not an integer or out of range"))? < 0 {
+        return Err("ERR timeout is negative".into());
+    }
+    Ok(Value::Int(0))
+}
+
+pub(super) fn save(call: &mut Call, _args: &[Blob]) -> Reply {
+    call.save = Save::Snapshot;
+    Ok(Value::OK)
+}
+
+pub(super) fn bgsave(call: &mut Call, _args: &[Blob]) -> Reply {
+    call.save = Save::Snapshot;
+    Ok(Value::Status("Background saving started".into()))
+}

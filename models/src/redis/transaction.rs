@@ -1,0 +1,150 @@
+//! MULTI, EXEC, DISCARD, WATCH: state that belongs to a connection.
+
+use super::call::{Call, Reply};
+use super::commands::{self, Spec};
+use crate::resp::{Command, Value};
+use crate::{Blob, ConnId, Digest};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// One connection's transaction.
+#[derive(Clone, Default)]
+struct Transaction {
+    /// The commands queued since MULTI.
+    queued: Option<Vec<Command>>,
+    /// A queued command was refused: EXEC will abort.
+    failed: bool,
+    /// Watched keys, and whether the key was there but expired when it was watched.
+    watched: Vec<(Blob, bool)>,
+    /// A watched key was changed.
+    stale: bool,
+}
+
+/// All connections that have a transaction or a watch; most have neither.
+#[derive(Clone, Default)]
+pub(super) struct Transactions(Option<Rc<BTreeMap<ConnId, Transaction>>>);
+
+impl Transactions {
+    fn get(&self, conn: ConnId) -> Option<&Transaction> {
+        self.0.as_ref()?.get(&conn)
+    }
+
+    fn entry(&mut self, conn: ConnId) -> &mut Transaction {
+        Rc::make_mut(self.0.get_or_insert_default()).entry(conn).or_default()
+    }
+
+    fn take(&mut self, conn: ConnId) -> Option<Transaction> {
+        let all = self.0.as_mut()?;
+        all.contains_key(&conn).then(|| Rc::make_mut(all).remove(&conn)).flatten()
+    }
+
+    /// Forgets a connection.
+    pub(super) fn forget(&mut self, conn: ConnId) {
+        self.take(conn);
+    }
+
+    /// Tells those who watch one of `keys`.
+    pub(super) fn invalidate(&mut self, keys: &[Blob]) {
+        let Some(all) = self.0.as_mut().filter(|all| !keys.is_empty() && !all.is_empty()) else { return };
+        for transaction in Rc::make_mut(all).values_mut() {
+            transaction.stale |= transaction.watched.iter().any(|(key, _)| keys.contains(key));
+        }
+    }
+
+    /// Adds the state to a fingerprint.
+    pub(super) fn digest(&self, digest: &mut Digest) {
+        for (conn, transaction) in self.0.iter().flat_map(|all| all.iter()) {
+            digest.client(conn.client.into());
+            digest.int(conn.lane.into());
+            digest.int(u64::from(transaction.failed) * 2 + u64::from(transaction.stale));
+            transaction.watched.iter().for_each(|(key, _)| digest.text(key));
+            for command in transaction.queued.iter().flatten() {
+                command.words().iter().for_each(|word| digest.text(word));
+            }
+        }
+    }
+}
+
+/// A command was refused before it ran: inside MULTI the whole transaction fails.
+pub(super) fn fail(call: &mut Call) {
+    if call.node.transactions.get(call.conn).is_some_and(|transaction| transaction.queued.is_some()) {
+        call.node.transactions.entry(call.conn).failed = true;
+    }
+}
+
+/// Inside MULTI: puts the command aside and says so.
+pub(super) fn queue(call: &mut Call, spec: &Spec, command: &Command) -> Option<Value> {
+    call.node.transactions.get(call.conn)?.queued.as_ref()?;
+    if matches!(spec.name, "EXEC" | "DISCARD" | "MULTI" | "WATCH") {
+        return None;
+    }
+    if spec.name.ends_with("SUBSCRIBE") {
+        call.node.transactions.entry(call.conn).failed = true;
+        return Some(Value::error("NOTMODELLED subscribing inside MULTI"));
+    }
+    call.node.transactions.entry(call.conn).queued.as_mut()?.push(command.clone());
+    Some(Value::Status("QUEUED".into()))
+}
+
+pub(super) fn multi(call: &mut Call, _args: &[Blob]) -> Reply {
+    let transaction = call.node.transactions.entry(call.conn);
+    if transaction.queued.is_some() {
+        return Err("ERR MULTI calls can not be nested".into());
+    }
+    transaction.queued = Some(Vec::new());
+    Ok(Value::OK)
+}
+
+pub(super) fn exec(call: &mut Call, _args: &[Blob]) -> Reply {
+    if call.node.transactions.get(call.conn).is_none_or(|transaction| transaction.queued.is_none()) {
+        return Err("ERR EXEC without MULTI".into());
+    }
+    let transaction = call.node.transactions.take(call.conn).unwrap_or_default();
+    if transaction.failed {
+        return Err("EXECABORT Transaction discarded because of previous errors.".into());
+    }
+    let now_ms = call.now_ms;
+    let db = call.db();
+    let expired =
+        |(key, was_expired): &(Blob, bool)| !was_expired && db.raw(key).is_some_and(|entry| entry.is_expired(now_ms));
+    if transaction.stale || transaction.watched.iter().any(expired) {
+        return Ok(Value::Nil);
+    }
+    call.nested = true;
+    let replies = transaction.queued.iter().flatten().map(|command| {
+        let words = command.words();
+        commands::resolve(words).map_or_else(Value::Error, |spec| commands::execute(call, spec, words))
+    });
+    let replies = replies.collect();
+    call.nested = false;
+    Ok(Value::Array(replies))
+}
+
+pub(super) fn discard(call: &mut Call, _args: &[Blob]) -> Reply {
+    if call.node.transactions.get(call.conn).is_none_or(|transaction| transaction.queued.is_none()) {
+        return Err("ERR DISCARD without MULTI".into());
+    }
+    call.node.transactions.forget(call.conn);
+    Ok(Value::OK)
+}
+
+pub(super) fn watch(call: &mut Call, args: &[Blob]) -> Reply {
+    if call.node.transactions.get(call.conn).is_some_and(|transaction| transaction.queued.is_some()) {
+        return Err("ERR WATCH inside MULTI is not allowed".into());
+    }
+    for key in args {
+        let now_ms = call.now_ms;
+        let expired = call.db().raw(key).is_some_and(|entry| entry.is_expired(now_ms));
+        call.node.transactions.entry(call.conn).watched.push((key.clone(), expired));
+    }
+    Ok(Value::OK)
+}
+
+pub(super) fn unwatch(call: &mut Call, _args: &[Blob]) -> Reply {
+    if call.node.transactions.get(call.conn).is_some() {
+        let transaction = call.node.transactions.entry(call.conn);
+        transaction.watched.clear();
+        transaction.stale = false;
+    }
+    Ok(Value::OK)
+}
