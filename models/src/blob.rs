@@ -203,6 +203,19 @@ impl From<u64> for Blob {
     }
 }
 
+impl serde::Serialize for Blob {
+    /// As text; bytes that are not UTF-8 are replaced.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_text())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Blob {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Blob::from)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,8 @@ use std::hash::{BuildHasher, Hasher};
 const CLIENT_MARK: &[u8] = b"client-";
 /// More clients than this are never renamed.
 const RENAMED_CLIENTS_MAX: usize = 16;
+/// Stands for the client whose digest it is.
+const MINE: u8 = 0xFE;
 
 /// Hashes states. Where clients are interchangeable it is given their canonical numbers and writes
 /// `client-2` in a key or a value under the number that client 2 has been given, so that states
@@ -14,12 +16,14 @@ const RENAMED_CLIENTS_MAX: usize = 16;
 pub struct Digest {
     hasher: foldhash::quality::FoldHasher<'static>,
     rename: Option<[u8; RENAMED_CLIENTS_MAX]>,
+    /// The clients whose names were written under their own number, a bit each.
+    mentioned: u32,
 }
 
 impl Digest {
     /// A digest that takes names as they are.
     pub fn new() -> Self {
-        Digest { hasher: FixedState::default().build_hasher(), rename: None }
+        Digest { hasher: FixedState::default().build_hasher(), rename: None, mentioned: 0 }
     }
 
     /// A digest that writes client `i` as `numbers[i]`. Above 16 clients names are kept.
@@ -33,9 +37,26 @@ impl Digest {
         digest
     }
 
+    /// A digest for what one client has seen: its own name is written as "mine", and the names of
+    /// others are noted in [`mentioned`](Digest::mentioned).
+    pub fn naming_self(client: usize) -> Self {
+        let mut digest = Digest::new();
+        if client < RENAMED_CLIENTS_MAX {
+            let mut rename = std::array::from_fn(|other| other as u8);
+            rename[client] = MINE;
+            digest.rename = Some(rename);
+        }
+        digest
+    }
+
+    /// The clients that were named other than as "mine", a bit each; those above 31 share the last bit.
+    pub fn mentioned(&self) -> u32 {
+        self.mentioned
+    }
+
     /// An empty digest that renames as this one does.
     pub fn fork(&self) -> Self {
-        Digest { hasher: FixedState::default().build_hasher(), rename: self.rename }
+        Digest { hasher: FixedState::default().build_hasher(), rename: self.rename, mentioned: 0 }
     }
 
     /// Adds a number.
@@ -58,6 +79,9 @@ impl Digest {
         if let Some(rename) = self.rename {
             while let Some((before, client, after)) = split_at_client(rest) {
                 let Some(number) = rename.get(client) else { break };
+                if *number != MINE {
+                    self.mentioned |= 1 << client.min(31);
+                }
                 self.hasher.write(before);
                 self.hasher.write_u16(0xC11E);
                 self.hasher.write_u8(*number);

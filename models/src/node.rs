@@ -139,6 +139,13 @@ impl Node {
         }
     }
 
+    /// True if something has fallen due: [`tick`](Node::tick) would do something.
+    pub fn is_due(&self, clock: NodeClock) -> bool {
+        match self {
+            Node::Redis(node) => node.is_due(clock),
+        }
+    }
+
     /// Does what has fallen due by the node's own clock.
     pub fn tick(&mut self, clock: NodeClock) {
         match self {

@@ -28,6 +28,8 @@ pub(super) struct Call<'a> {
     pub conn: ConnId,
     /// Keys written so far: whoever watches them is told.
     pub touched: Vec<Blob>,
+    /// Keys that had expired and were removed on the way: no change to who watched them after they expired.
+    pub collected: Vec<Blob>,
     /// Messages for subscribers.
     pub published: Vec<(ConnId, Value)>,
     /// Replies beyond the one returned (SUBSCRIBE answers once for each channel).
@@ -47,6 +49,7 @@ impl<'a> Call<'a> {
             now_us,
             conn,
             touched: Vec::new(),
+            collected: Vec::new(),
             published: Vec::new(),
             replies: Vec::new(),
             dirty: 0,
@@ -63,7 +66,7 @@ impl<'a> Call<'a> {
     pub(super) fn entry(&mut self, key: &Blob) -> Option<&mut Entry> {
         if self.node.db.raw(key)?.is_expired(self.now_ms) {
             self.node.db.remove(key);
-            self.touched.push(key.clone());
+            self.collected.push(key.clone());
             return None;
         }
         self.node.db.raw_mut(key)
@@ -146,6 +149,26 @@ pub(super) fn error(text: impl AsRef<str>) -> Blob {
     Blob::copy_from(text.as_ref().as_bytes())
 }
 
+/// An error reply that quotes `word` between two texts, as C prints it: up to its first zero byte or `max` bytes, on
+/// one line.
+pub(super) fn error_quoting(before: &str, word: &[u8], max: usize, after: &str) -> Blob {
+    one_line(&[before.as_bytes(), c_string(word, max), after.as_bytes()].concat())
+}
+
+/// The bytes that C's `%.*s` prints.
+pub(super) fn c_string(word: &[u8], max: usize) -> &[u8] {
+    let word = &word[..word.len().min(max)];
+    word.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+/// Line ends at both ends go, those within become spaces: what would break the protocol.
+pub(super) fn one_line(text: &[u8]) -> Blob {
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let Some(from) = text.iter().position(|byte| !is_end(byte)) else { return Blob::EMPTY };
+    let to = text.iter().rposition(|byte| !is_end(byte)).unwrap_or(from);
+    text[from..=to].iter().map(|byte| if is_end(byte) { b' ' } else { *byte }).collect::<Vec<u8>>().into()
+}
+
 /// True if `word` is `option`, in any case.
 pub(super) fn is(word: &Blob, option: &str) -> bool {
     word.eq_ignore_ascii_case(option.as_bytes())
@@ -162,4 +185,19 @@ pub(super) fn range(start: i64, stop: i64, len: usize) -> Option<(usize, usize)>
     let start = if start < 0 { (len + start).max(0) } else { start };
     let stop = if stop < 0 { len + stop } else { stop.min(len - 1) };
     (start <= stop && start < len && stop >= 0).then_some((start as usize, stop as usize))
+}
+
+/// The same for the bytes of a string, where a stop before the beginning means the first byte.
+pub(super) fn byte_range(start: i64, stop: i64, len: usize) -> Option<(usize, usize)> {
+    if start < 0 && stop < 0 && start > stop {
+        return None;
+    }
+    let stop = if stop < 0 { (len as i64 + stop).max(0) } else { stop };
+    range(start, stop, len)
+}
+
+/// Reads a count that may not be negative.
+pub(super) fn count(word: &Blob) -> Result<i64, Blob> {
+    let count = word.to_int().filter(|count| *count >= 0);
+    count.ok_or_else(|| error("ERR value is out of range, must be positive"))
 }

@@ -1,6 +1,6 @@
 //! The command table: names, arities, flags, and the way in.
 
-use super::call::{Call, Reply, error};
+use super::call::{Call, Reply, c_string, error, error_quoting, is, one_line};
 use super::{expiry, hashes, keys, lists, pubsub, script, server, sets, strings, transaction, zsets};
 use crate::Blob;
 use crate::resp::{Command, Value};
@@ -8,7 +8,7 @@ use crate::resp::{Command, Value};
 /// One row of the table.
 pub(super) struct Spec {
     pub name: &'static str,
-    /// Words including the name; negative for "at least".
+    /// Words including the name; negative for "at least". For a command with subcommands, without any.
     arity: i32,
     pub kind: Kind,
     run: fn(&mut Call, &[Blob]) -> Reply,
@@ -180,95 +180,128 @@ pub(super) fn may_write(command: &Command) -> bool {
     spec(command.name()).is_some_and(|spec| matches!(spec.kind, Kind::Write | Kind::NoScript))
 }
 
-/// Checks the name and the number of words.
-pub(super) fn resolve(words: &[Blob]) -> Result<&'static Spec, Blob> {
-    let name = &words[0];
-    let spec = spec(name).ok_or_else(|| unknown(words))?;
-    let count = words.len() as i32;
-    if if spec.arity < 0 { count < -spec.arity } else { count != spec.arity } {
-        return Err(wrong_arity(spec.name));
-    }
-    Ok(spec)
+/// Why a command was refused before it ran, with the error that a client gets.
+pub(super) enum Refused {
+    Unknown(Blob),
+    Arity(Blob),
+    NotModelled(Blob),
 }
 
-/// Commands that a real server has and this one does not.
-const NOT_MODELLED: &[&str] = &[
-    "INCRBYFLOAT",
-    "HINCRBYFLOAT",
-    "BITOP",
-    "BITPOS",
-    "BITFIELD",
-    "SPOP",
-    "SRANDMEMBER",
-    "HRANDFIELD",
-    "ZRANDMEMBER",
-    "SINTERSTORE",
-    "SUNIONSTORE",
-    "SDIFFSTORE",
-    "ZUNIONSTORE",
-    "ZINTERSTORE",
-    "ZRANGESTORE",
-    "ZRANGEBYLEX",
-    "ZLEXCOUNT",
-    "LPOS",
-    "LMPOP",
-    "BLPOP",
-    "BRPOP",
-    "BLMOVE",
-    "HSCAN",
-    "SSCAN",
-    "ZSCAN",
-    "SORT",
-    "DUMP",
-    "RESTORE",
-    "MIGRATE",
-    "OBJECT",
-    "XADD",
-    "XREAD",
-    "XRANGE",
-    "XLEN",
-    "XGROUP",
-    "XREADGROUP",
-    "XACK",
-    "PFADD",
-    "PFCOUNT",
-    "GEOADD",
-    "HELLO",
-    "AUTH",
-    "INFO",
-    "CONFIG",
-    "CLIENT",
-    "CLUSTER",
-    "REPLICAOF",
-    "FAILOVER",
-    "FCALL",
-    "FUNCTION",
-    "EVAL_RO",
-    "EVALSHA_RO",
-    "SPUBLISH",
-    "SSUBSCRIBE",
-    "LCS",
-    "DEBUG",
-    "COMMAND",
-    "SHUTDOWN",
-    "LASTSAVE",
-    "BGREWRITEAOF",
-    "MOVE",
-    "SWAPDB",
-    "MONITOR",
-    "RESET",
+impl Refused {
+    pub(super) fn text(self) -> Blob {
+        match self {
+            Refused::Unknown(text) | Refused::Arity(text) | Refused::NotModelled(text) => text,
+        }
+    }
+
+    fn not_modelled(name: &str) -> Self {
+        Refused::NotModelled(error(format!("NOTMODELLED the simulated Redis does not model the command '{name}'")))
+    }
+}
+
+/// Checks the name and the number of words.
+pub(super) fn resolve(words: &[Blob]) -> Result<&'static Spec, Refused> {
+    let spec = spec(&words[0]).ok_or_else(|| unknown(words))?;
+    if !spec.is_container() || words.len() == 1 {
+        check_arity(spec.arity, words, || spec.name.to_lowercase())?;
+        return Ok(spec);
+    }
+    match SUBCOMMANDS.iter().find(|sub| sub.container == spec.name && is(&words[1], sub.name)) {
+        None => {
+            let after = format!("'. Try {} HELP.", spec.name);
+            Err(Refused::Unknown(error_quoting("ERR unknown subcommand '", &words[1], QUOTED_BYTES_MAX, &after)))
+        }
+        Some(Subcommand { arity: None, .. }) => Err(Refused::not_modelled(&spec.full_name(words))),
+        Some(Subcommand { arity: Some(arity), .. }) => {
+            check_arity(*arity, words, || spec.full_name(words))?;
+            Ok(spec)
+        }
+    }
+}
+
+fn check_arity(arity: i32, words: &[Blob], name: impl FnOnce() -> String) -> Result<(), Refused> {
+    let count = words.len() as i32;
+    let wrong = if arity < 0 { count < -arity } else { count != arity };
+    if wrong { Err(Refused::Arity(wrong_arity(&name()))) } else { Ok(()) }
+}
+
+/// What follows the name of a command that has subcommands.
+struct Subcommand {
+    container: &'static str,
+    name: &'static str,
+    /// As in [`Spec`]; `None` if the subcommand is not modelled.
+    arity: Option<i32>,
+}
+
+const fn sub(container: &'static str, name: &'static str, arity: Option<i32>) -> Subcommand {
+    Subcommand { container, name, arity }
+}
+
+const SUBCOMMANDS: &[Subcommand] = &[
+    sub("PUBSUB", "CHANNELS", Some(-2)),
+    sub("PUBSUB", "NUMSUB", Some(-2)),
+    sub("PUBSUB", "NUMPAT", Some(2)),
+    sub("PUBSUB", "SHARDCHANNELS", None),
+    sub("PUBSUB", "SHARDNUMSUB", None),
+    sub("PUBSUB", "HELP", None),
+    sub("SCRIPT", "LOAD", Some(3)),
+    sub("SCRIPT", "EXISTS", Some(-3)),
+    sub("SCRIPT", "FLUSH", Some(-2)),
+    sub("SCRIPT", "KILL", Some(2)),
+    sub("SCRIPT", "DEBUG", None),
+    sub("SCRIPT", "HELP", None),
 ];
 
-fn unknown(words: &[Blob]) -> Blob {
-    let name = words[0].to_text();
-    if NOT_MODELLED.iter().any(|known| name.eq_ignore_ascii_case(known)) {
-        return error(format!("NOTMODELLED the simulated Redis does not model the command '{name}'"));
+impl Spec {
+    fn is_container(&self) -> bool {
+        matches!(self.name, "PUBSUB" | "SCRIPT")
     }
-    let mut text = format!("ERR unknown command '{name}', with args beginning with: ");
+
+    /// The name in small letters, with the subcommand if it has one.
+    pub(super) fn full_name(&self, words: &[Blob]) -> String {
+        let name = self.name.to_lowercase();
+        match words.get(1).filter(|_| self.is_container()) {
+            Some(sub) => format!("{name}|{}", sub.to_text().to_lowercase()),
+            None => name,
+        }
+    }
+}
+
+/// The bytes of an unknown name that an error quotes.
+pub(super) const QUOTED_BYTES_MAX: usize = 128;
+
+/// Commands that a real server has and this one does not.
+#[rustfmt::skip]
+const NOT_MODELLED: &[&str] = &[
+    "ACL", "ASKING", "AUTH", "BGREWRITEAOF", "BITFIELD", "BITFIELD_RO", "BITOP", "BITPOS", "BLMOVE", "BLMPOP",
+    "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN", "CLIENT", "CLUSTER", "COMMAND", "CONFIG",
+    "DEBUG", "DUMP", "EVALSHA_RO", "EVAL_RO", "FAILOVER", "FCALL", "FCALL_RO", "FUNCTION", "GEOADD", "GEODIST",
+    "GEOHASH", "GEOPOS", "GEORADIUS", "GEORADIUSBYMEMBER", "GEORADIUSBYMEMBER_RO", "GEORADIUS_RO", "GEOSEARCH",
+    "GEOSEARCHSTORE", "HELLO", "HINCRBYFLOAT", "HRANDFIELD", "HSCAN", "INCRBYFLOAT", "INFO", "LASTSAVE", "LATENCY",
+    "LCS", "LMPOP", "LOLWUT", "LPOS", "MEMORY", "MIGRATE", "MODULE", "MONITOR", "MOVE", "OBJECT", "PFADD", "PFCOUNT",
+    "PFDEBUG", "PFMERGE", "PFSELFTEST", "PSYNC", "QUIT", "READONLY", "READWRITE", "REPLCONF", "REPLICAOF", "RESET",
+    "RESTORE", "RESTORE-ASKING", "ROLE", "SDIFFSTORE", "SHUTDOWN", "SINTERCARD", "SINTERSTORE", "SLAVEOF", "SLOWLOG",
+    "SORT", "SORT_RO", "SPOP", "SPUBLISH", "SRANDMEMBER", "SSCAN", "SSUBSCRIBE", "SUNIONSTORE", "SUNSUBSCRIBE",
+    "SWAPDB", "SYNC", "XACK", "XADD", "XAUTOCLAIM", "XCLAIM", "XDEL", "XGROUP", "XINFO", "XLEN", "XPENDING", "XRANGE",
+    "XREAD", "XREADGROUP", "XREVRANGE", "XSETID", "XTRIM", "ZDIFF", "ZDIFFSTORE", "ZINTER", "ZINTERCARD",
+    "ZINTERSTORE", "ZLEXCOUNT", "ZMPOP", "ZRANDMEMBER", "ZRANGEBYLEX", "ZRANGESTORE", "ZREMRANGEBYLEX",
+    "ZREVRANGEBYLEX", "ZSCAN", "ZUNION", "ZUNIONSTORE",
+];
+
+fn unknown(words: &[Blob]) -> Refused {
+    let name = &words[0];
+    if let Some(known) = NOT_MODELLED.iter().find(|known| is(name, known)) {
+        return Refused::not_modelled(known);
+    }
+    let mut quoted = Vec::new();
     for word in &words[1..] {
-        text.push_str(&format!("'{}' ", word.to_text()));
+        // The room is for all quoted arguments together, quotes and spaces included.
+        let Some(room) = QUOTED_BYTES_MAX.checked_sub(quoted.len()).filter(|room| *room > 0) else { break };
+        quoted.extend_from_slice(&[b"'", c_string(word, room), b"' "].concat());
     }
-    error(text)
+    let name = c_string(name, QUOTED_BYTES_MAX);
+    let text = [b"ERR unknown command '", name, b"', with args beginning with: ", &quoted].concat();
+    Refused::Unknown(one_line(&text))
 }
 
 pub(super) fn wrong_arity(name: &str) -> Blob {
@@ -280,13 +313,10 @@ pub(super) fn dispatch(call: &mut Call, command: &Command) -> Option<Value> {
     let words = command.words();
     let spec = match resolve(words) {
         Ok(spec) => spec,
-        Err(text) => {
-            transaction::fail(call);
-            return Some(Value::Error(text));
-        }
+        Err(refused) => return Some(transaction::refuse(call, &words[0], refused.text())),
     };
-    if let Some(reply) = pubsub::refuse(call, spec.name) {
-        return Some(reply);
+    if let Some(text) = pubsub::refuse(call, spec, words) {
+        return Some(transaction::refuse(call, &words[0], text));
     }
     if let Some(reply) = transaction::queue(call, spec, command) {
         return Some(reply);

@@ -1,6 +1,6 @@
 //! Deadlines: the EXPIRE family. A deadline is absolute, in milliseconds of the node's wall clock.
 
-use super::call::{Call, NOT_INTEGER, Reply, error, int, is};
+use super::call::{Call, Reply, error, error_quoting, int, is};
 use crate::Blob;
 use crate::resp::Value;
 
@@ -42,7 +42,7 @@ impl Conditions {
                 option if is(option, "XX") => conditions.present = true,
                 option if is(option, "GT") => conditions.later = true,
                 option if is(option, "LT") => conditions.earlier = true,
-                other => return Err(error(format!("ERR Unsupported option {}", other.to_text()))),
+                other => return Err(error_quoting("ERR Unsupported option ", other, usize::MAX, "")),
             }
         }
         if conditions.absent && (conditions.present || conditions.later || conditions.earlier) {
@@ -63,39 +63,43 @@ impl Conditions {
 }
 
 /// `unit` is the number of milliseconds in one unit of the argument, `base` what it counts from.
-fn set_deadline(call: &mut Call, args: &[Blob], unit: i64, base: i64, command: &str) -> Reply {
-    let amount = args[1].to_int().ok_or(NOT_INTEGER)?;
+fn expire_generic(call: &mut Call, args: &[Blob], unit: i64, base: i64, command: &str) -> Reply {
     let conditions = Conditions::parse(&args[2..])?;
+    let amount = int(&args[1])?;
     let deadline = amount.checked_mul(unit).and_then(|amount| amount.checked_add(base));
     let deadline = deadline.ok_or_else(|| invalid_expire(command))?;
-    let now_ms = call.now_ms;
     let Some(entry) = call.entry(&args[0]) else { return Ok(Value::Int(0)) };
     if !conditions.allow(entry.expire_at, deadline) {
         return Ok(Value::Int(0));
     }
-    if deadline <= now_ms {
-        call.delete(&args[0]);
-    } else {
-        entry.expire_at = Some(deadline);
-        call.touch(&args[0]);
-    }
+    set_deadline(call, &args[0], deadline);
     Ok(Value::Int(1))
 }
 
+/// Gives a key that is alive a deadline; one that has passed deletes it.
+pub(super) fn set_deadline(call: &mut Call, key: &Blob, deadline: i64) {
+    if deadline <= call.now_ms {
+        call.delete(key);
+    } else if let Some(entry) = call.entry(key) {
+        entry.expire_at = Some(deadline);
+        call.touch(key);
+    }
+}
+
 pub(super) fn expire(call: &mut Call, args: &[Blob]) -> Reply {
-    set_deadline(call, args, 1000, call.now_ms, "expire")
+    expire_generic(call, args, 1000, call.now_ms, "expire")
 }
 
 pub(super) fn pexpire(call: &mut Call, args: &[Blob]) -> Reply {
-    set_deadline(call, args, 1, call.now_ms, "pexpire")
+    expire_generic(call, args, 1, call.now_ms, "pexpire")
 }
 
 pub(super) fn expireat(call: &mut Call, args: &[Blob]) -> Reply {
-    set_deadline(call, args, 1000, 0, "expireat")
+    expire_generic(call, args, 1000, 0, "expireat")
 }
 
 pub(super) fn pexpireat(call: &mut Call, args: &[Blob]) -> Reply {
-    set_deadline(call, args, 1, 0, "pexpireat")
+    expire_generic(call, args, 1, 0, "pexpireat")
 }
 
 /// -2 without a key, -1 without a deadline, else what `read` makes of the deadline.
@@ -108,7 +112,7 @@ fn query(call: &mut Call, key: &Blob, read: impl Fn(i64) -> i64) -> Reply {
 
 pub(super) fn ttl(call: &mut Call, args: &[Blob]) -> Reply {
     let now_ms = call.now_ms;
-    query(call, &args[0], |deadline| (deadline - now_ms + 500) / 1000)
+    query(call, &args[0], |deadline| (deadline - now_ms).wrapping_add(500) / 1000)
 }
 
 pub(super) fn pttl(call: &mut Call, args: &[Blob]) -> Reply {
@@ -117,7 +121,7 @@ pub(super) fn pttl(call: &mut Call, args: &[Blob]) -> Reply {
 }
 
 pub(super) fn expiretime(call: &mut Call, args: &[Blob]) -> Reply {
-    query(call, &args[0], |deadline| (deadline + 500) / 1000)
+    query(call, &args[0], |deadline| deadline.wrapping_add(500) / 1000)
 }
 
 pub(super) fn pexpiretime(call: &mut Call, args: &[Blob]) -> Reply {

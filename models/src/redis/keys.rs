@@ -1,6 +1,6 @@
 //! Commands on keys of any type.
 
-use super::call::{Call, Reply, SYNTAX, int, is};
+use super::call::{Call, Reply, SYNTAX, c_string, int, is};
 use crate::Blob;
 use crate::resp::Value;
 
@@ -21,14 +21,32 @@ pub(super) fn type_of(call: &mut Call, args: &[Blob]) -> Reply {
 pub(super) fn keys(call: &mut Call, args: &[Blob]) -> Reply {
     let now_ms = call.now_ms;
     let live = call.db().live_keys(now_ms).map(|(key, _)| key);
-    Ok(Value::Array(live.filter(|key| glob(&args[0], key)).map(|key| Value::Bulk(key.clone())).collect()))
+    Ok(Value::Array(
+        live.filter(|key| args[0].as_bytes() == b"*" || glob(&args[0], key))
+            .map(|key| Value::Bulk(key.clone()))
+            .collect(),
+    ))
+}
+
+/// Reads a cursor as C's `strtoul` does. None but 0 is ever given out here.
+fn check_cursor(cursor: &Blob) -> Result<(), Blob> {
+    let text = c_string(cursor, usize::MAX);
+    let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
+    let only_digits = digits.iter().all(u8::is_ascii_digit) && (!digits.is_empty() || text.is_empty());
+    if !only_digits
+        || std::str::from_utf8(digits).is_ok_and(|digits| !digits.is_empty() && digits.parse::<u64>().is_err())
+    {
+        return Err("ERR invalid cursor".into());
+    }
+    if digits.iter().any(|digit| *digit != b'0') {
+        return Err("NOTMODELLED SCAN with a cursor other than 0".into());
+    }
+    Ok(())
 }
 
 /// The whole key space in one go: the real server's order is not promised, so one page is a legal answer.
 pub(super) fn scan(call: &mut Call, args: &[Blob]) -> Reply {
-    if args[0].to_int().is_none_or(|cursor| cursor < 0) {
-        return Err("ERR invalid cursor".into());
-    }
+    check_cursor(&args[0])?;
     let (mut pattern, mut kind) = (None, None);
     for pair in args[1..].chunks(2) {
         let [option, value] = pair else { return Err(SYNTAX) };
@@ -45,7 +63,8 @@ pub(super) fn scan(call: &mut Call, args: &[Blob]) -> Reply {
     }
     let now_ms = call.now_ms;
     let found = call.db().live_keys(now_ms).filter(|(key, entry)| {
-        pattern.is_none_or(|pattern| glob(pattern, key)) && kind.is_none_or(|kind| is(kind, entry.data.type_name()))
+        pattern.is_none_or(|pattern| pattern.as_bytes() == b"*" || glob(pattern, key))
+            && kind.is_none_or(|kind| is(kind, entry.data.type_name()))
     });
     let found = found.map(|(key, _)| Value::Bulk(key.clone())).collect();
     Ok(Value::Array(vec![Value::Bulk("0".into()), Value::Array(found)]))
@@ -77,12 +96,17 @@ pub(super) fn renamenx(call: &mut Call, args: &[Blob]) -> Reply {
 }
 
 pub(super) fn copy(call: &mut Call, args: &[Blob]) -> Reply {
-    let replace = match &args[2..] {
-        [] => false,
-        [option] if is(option, "REPLACE") => true,
-        [option, ..] if is(option, "DB") => return Err("NOTMODELLED COPY to another database".into()),
-        _ => return Err(SYNTAX),
-    };
+    let mut replace = false;
+    let mut options = args[2..].iter();
+    while let Some(option) = options.next() {
+        if is(option, "REPLACE") {
+            replace = true;
+        } else if is(option, "DB") {
+            super::server::check_database(int(options.next().ok_or(SYNTAX)?)?)?;
+        } else {
+            return Err(SYNTAX);
+        }
+    }
     if args[0] == args[1] {
         return Err("ERR source and destination objects are the same".into());
     }
@@ -109,24 +133,30 @@ pub(super) fn flush(call: &mut Call, args: &[Blob]) -> Reply {
     if !matches!(args, [] | [_]) || args.iter().any(|option| !is(option, "SYNC") && !is(option, "ASYNC")) {
         return Err(SYNTAX);
     }
-    let keys: Vec<Blob> = call.db().live_keys(i64::MIN).map(|(key, _)| key.clone()).collect();
+    let now_ms = call.now_ms;
+    call.collected = call.db().remove_expired(now_ms);
+    let keys: Vec<Blob> = call.db().live_keys(now_ms).map(|(key, _)| key.clone()).collect();
     keys.iter().for_each(|key| call.touch(key));
     call.db().clear();
     Ok(Value::OK)
 }
 
-/// Redis's glob: `*`, `?`, `[abc]`, `[^a]`, `[a-z]`, backslash.
+/// Redis's glob: `*`, `?`, `[abc]`, `[^a]`, `[a-z]`, backslash. Nothing but the empty pattern matches the empty text.
 pub(super) fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    if text.is_empty() { pattern.is_empty() } else { glob_rest(pattern, text) }
+}
+
+fn glob_rest(pattern: &[u8], text: &[u8]) -> bool {
     match pattern {
         [] => text.is_empty(),
-        [b'*', rest @ ..] => (0..=text.len()).any(|skip| glob(rest, &text[skip..])),
-        [b'?', rest @ ..] => !text.is_empty() && glob(rest, &text[1..]),
+        [b'*', rest @ ..] => (0..=text.len()).any(|skip| glob_rest(rest, &text[skip..])),
+        [b'?', rest @ ..] => !text.is_empty() && glob_rest(rest, &text[1..]),
         [b'[', rest @ ..] => {
             let Some((&byte, after)) = text.split_first() else { return false };
             let (matches, rest) = glob_class(rest, byte);
-            matches && glob(rest, after)
+            matches && glob_rest(rest, after)
         }
-        [b'\\', byte, rest @ ..] | [byte, rest @ ..] => text.first() == Some(byte) && glob(rest, &text[1..]),
+        [b'\\', byte, rest @ ..] | [byte, rest @ ..] => text.first() == Some(byte) && glob_rest(rest, &text[1..]),
     }
 }
 
@@ -164,7 +194,9 @@ mod tests {
         fn check(pattern: &str, text: &str, expected: bool) {
             assert_eq!(super::glob(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} {text}");
         }
-        check("*", "", true);
+        check("*", "", false);
+        check("a*", "a", true);
+        check("", "", true);
         check("lock:*", "lock:7", true);
         check("lock:?", "lock:", false);
         check("h[ae]llo", "hello", true);

@@ -176,6 +176,11 @@ impl Keyspace {
         self.entries.values().filter_map(|entry| entry.expire_at).filter(|deadline| *deadline >= now_ms).min()
     }
 
+    /// True if some key has expired but is still stored.
+    pub(super) fn any_expired(&self, now_ms: i64) -> bool {
+        self.entries.values().any(|entry| entry.is_expired(now_ms))
+    }
+
     /// Removes every expired key and returns their names.
     pub(super) fn remove_expired(&mut self, now_ms: i64) -> Vec<Blob> {
         let dead = |entry: &Entry| entry.is_expired(now_ms);

@@ -71,8 +71,7 @@ fn pop(call: &mut Call, args: &[Blob], end: End, name: &str) -> Reply {
     match &args[1..] {
         [] => Ok(super::call::bulk_or_nil(pop_one(call, &args[0], end)?)),
         [count] => {
-            let count = count.to_int().filter(|count| *count >= 0);
-            let count = count.ok_or_else(|| error("ERR value is out of range, must be positive"))?;
+            let count = super::call::count(count)?;
             if call.list(&args[0])?.is_none() {
                 return Ok(Value::Nil);
             }
@@ -113,9 +112,9 @@ fn position(index: i64, len: usize) -> Option<usize> {
 }
 
 pub(super) fn lindex(call: &mut Call, args: &[Blob]) -> Reply {
-    let index = int(&args[1])?;
-    let list = call.list(&args[0])?;
-    Ok(super::call::bulk_or_nil(list.and_then(|list| list.get(position(index, list.len())?).cloned())))
+    let Some(list) = call.list(&args[0])? else { return Ok(Value::Nil) };
+    let at = position(int(&args[1])?, list.len());
+    Ok(super::call::bulk_or_nil(at.and_then(|at| list.get(at).cloned())))
 }
 
 pub(super) fn lset(call: &mut Call, args: &[Blob]) -> Reply {
@@ -178,8 +177,25 @@ pub(super) fn linsert(call: &mut Call, args: &[Blob]) -> Reply {
     Ok(Value::Int(len as i64))
 }
 
+/// Moves an item within one list, which keeps its deadline even if it has only that item.
+fn rotate(call: &mut Call, key: &Blob, from: End, to: End) -> Reply {
+    let Some(list) = call.list(key)? else { return Ok(Value::Nil) };
+    match (from, to) {
+        (End::Left, End::Right) => list.rotate_left(1),
+        (End::Right, End::Left) => list.rotate_right(1),
+        _ => {}
+    }
+    let item = if to == End::Left { list.front() } else { list.back() };
+    let item = super::call::bulk_or_nil(item.cloned());
+    call.touch(key);
+    Ok(item)
+}
+
 fn move_item(call: &mut Call, from: (&Blob, End), to: (&Blob, End)) -> Reply {
     call.list(to.0)?;
+    if from.0 == to.0 {
+        return rotate(call, from.0, from.1, to.1);
+    }
     let Some(item) = pop_one(call, from.0, from.1)? else { return Ok(Value::Nil) };
     push(call, &[to.0.clone(), item.clone()], to.1, false)?;
     Ok(Value::Bulk(item))

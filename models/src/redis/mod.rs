@@ -77,7 +77,8 @@ impl Node {
         self.disk.before_write(&self.db, commands::may_write(command));
         let mut call = Call::new(self, now_ms, clock.wall_us, conn);
         let reply = commands::dispatch(&mut call, command);
-        let Call { touched, published, replies, dirty, save, .. } = call;
+        let Call { touched, collected, published, replies, dirty, save, .. } = call;
+        self.transactions.collected(&collected);
         self.transactions.invalidate(&touched);
         self.disk.after_command(clock.wall_us, dirty, save);
         for response in replies {
@@ -100,14 +101,20 @@ impl Node {
     /// When the next key expires or the next periodic fsync falls due, by the wall clock, in microseconds.
     pub fn next_timer(&self, clock: NodeClock) -> Option<i64> {
         // A key is expired once the clock, in whole milliseconds, is past its deadline.
-        let expiry = self.db.next_expiry(clock.wall_ms()).map(|deadline| (deadline + 1).saturating_mul(1000));
+        let expiry =
+            self.db.next_expiry(clock.wall_ms()).map(|deadline| deadline.saturating_add(1).saturating_mul(1000));
         [expiry, self.disk.next_sync()].into_iter().flatten().filter(|at| *at > clock.wall_us).min()
+    }
+
+    /// True if a key has expired or the periodic fsync is due.
+    pub fn is_due(&self, clock: NodeClock) -> bool {
+        self.disk.is_due(clock.wall_us) || self.db.any_expired(clock.wall_ms())
     }
 
     /// The active expiry cycle and the periodic fsync.
     pub fn tick(&mut self, clock: NodeClock) {
         let expired = self.db.remove_expired(clock.wall_ms());
-        self.transactions.invalidate(&expired);
+        self.transactions.collected(&expired);
         if self.disk.is_due(clock.wall_us) {
             self.disk.sync();
         }

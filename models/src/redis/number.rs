@@ -1,18 +1,43 @@
 //! Floating-point numbers as the server reads and writes them.
 
+use super::call::c_string;
 use crate::Blob;
 
-/// Reads a score: decimal, `inf`, `+inf`, `-inf`, `infinity`; not NaN.
-pub(super) fn parse(bytes: &[u8]) -> Option<f64> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    if text.is_empty() || text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
-        return None;
-    }
-    text.parse::<f64>().ok().filter(|number| !number.is_nan())
+/// Reads a score: decimal, `inf`, `+inf`, `-inf`, `infinity`; not NaN, and not a number too large or too small.
+pub(super) fn parse(bytes: &[u8], otherwise: Blob) -> Result<f64, Blob> {
+    let number = strtod(bytes, &otherwise)?;
+    let named = bytes.last().is_some_and(|byte| byte.is_ascii_alphabetic());
+    let overflow = number.is_infinite() && !named;
+    let mantissa = bytes.split(|byte| matches!(byte, b'e' | b'E')).next().unwrap_or_default();
+    let underflow = number == 0.0 && mantissa.iter().any(|byte| matches!(byte, b'1'..=b'9'));
+    if overflow || underflow { Err(otherwise) } else { Ok(number) }
 }
 
-/// Writes a score as C's `%.17g` does, which is what redis-server 7.0 answers.
+/// Reads the bound of a range, which is less strict: nothing is 0, space may come first, a zero byte ends it.
+pub(super) fn parse_bound(bytes: &[u8], otherwise: Blob) -> Result<f64, Blob> {
+    let text = c_string(bytes, usize::MAX);
+    if text.is_empty() {
+        return Ok(0.0);
+    }
+    let spaces = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
+    strtod(&text[spaces..], &otherwise)
+}
+
+/// What C's `strtod` makes of the whole text, unless it is NaN.
+fn strtod(bytes: &[u8], otherwise: &Blob) -> Result<f64, Blob> {
+    let digits = bytes.strip_prefix(b"-").or_else(|| bytes.strip_prefix(b"+")).unwrap_or(bytes);
+    if digits.len() > 2 && digits[..2].eq_ignore_ascii_case(b"0x") {
+        return Err("NOTMODELLED hexadecimal scores".into());
+    }
+    let number = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<f64>().ok());
+    number.filter(|number| !number.is_nan()).ok_or_else(|| otherwise.clone())
+}
+
+/// Writes a number as C's `%.17g` does, which is what redis-server 7.0 answers.
 pub(super) fn format(number: f64) -> Blob {
+    if number.is_nan() {
+        return if number.is_sign_negative() { "-nan".into() } else { "nan".into() };
+    }
     if number.is_infinite() {
         return if number > 0.0 { "inf".into() } else { "-inf".into() };
     }

@@ -1,6 +1,7 @@
 //! Publish and subscribe: at most once, and gone with the connection.
 
-use super::call::{Call, Reply, error};
+use super::call::{Call, Reply, error, error_quoting};
+use super::commands::{QUOTED_BYTES_MAX, Spec};
 use super::keys::glob;
 use crate::resp::Value;
 use crate::{Blob, ConnId, Digest};
@@ -64,12 +65,12 @@ impl Subscribers {
 }
 
 /// A subscribed connection may use only a few commands.
-pub(super) fn refuse(call: &Call, name: &str) -> Option<Value> {
-    let allowed = name.ends_with("SUBSCRIBE") || matches!(name, "PING" | "QUIT" | "RESET");
+pub(super) fn refuse(call: &Call, spec: &Spec, words: &[Blob]) -> Option<Blob> {
+    let allowed = spec.name.ends_with("SUBSCRIBE") || spec.name == "PING";
     (!allowed && call.node.subscribers.is_subscribed(call.conn)).then(|| {
-        let name = name.to_lowercase();
+        let name = spec.full_name(words);
         let only = "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context";
-        Value::Error(error(format!("ERR Can't execute '{name}': {only}")))
+        error(format!("ERR Can't execute '{name}': {only}"))
     })
 }
 
@@ -165,9 +166,11 @@ pub(super) fn pubsub(call: &mut Call, args: &[Blob]) -> Reply {
             let patterns: BTreeSet<&Blob> = call.node.subscribers.all().flat_map(|(_, all)| &all.patterns).collect();
             Ok(Value::Int(patterns.len() as i64))
         }
-        _ => Err(error(format!(
-            "ERR unknown subcommand or wrong number of arguments for '{}'. Try PUBSUB HELP.",
-            args[0].to_text()
-        ))),
+        _ => Err(error_quoting(
+            "ERR unknown subcommand or wrong number of arguments for '",
+            &args[0],
+            QUOTED_BYTES_MAX,
+            "'. Try PUBSUB HELP.",
+        )),
     }
 }

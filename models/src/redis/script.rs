@@ -6,7 +6,7 @@
 //! a property test compares both ways.
 
 use super::call::{Call, Reply, error, int};
-use super::commands::{self, Kind};
+use super::commands::{self, Kind, Refused};
 use crate::resp::{Command, Value};
 use crate::{Blob, Digest};
 use mlua::{Function, Lua, MultiValue, Value as LuaValue};
@@ -331,19 +331,13 @@ fn failure(problem: &LuaValue, sha: &Blob) -> Value {
 /// Runs one command of a script.
 fn serve(call: &mut Call, command: &Command) -> Value {
     let words = command.words();
-    let Some(spec) = commands::spec(&words[0]) else {
-        return match commands::resolve(words) {
-            Err(text) if text.starts_with(b"NOTMODELLED") => Value::Error(text),
-            _ => Value::error("ERR Unknown Redis command called from script"),
-        };
-    };
-    if spec.kind == Kind::NoScript {
-        return Value::error("ERR This Redis command is not allowed from script");
+    match commands::resolve(words) {
+        Ok(spec) if spec.kind == Kind::NoScript => Value::error("ERR This Redis command is not allowed from script"),
+        Ok(spec) => commands::execute(call, spec, words),
+        Err(Refused::NotModelled(text)) => Value::Error(text),
+        Err(Refused::Arity(_)) => Value::error("ERR Wrong number of args calling Redis command from script"),
+        Err(Refused::Unknown(_)) => Value::error("ERR Unknown Redis command called from script"),
     }
-    if commands::resolve(words).is_err() {
-        return Value::error("ERR Wrong number of args calling Redis command from script");
-    }
-    commands::execute(call, spec, words)
 }
 
 fn evaluate(call: &mut Call, script: u32, args: &[Blob]) -> Reply {

@@ -5,14 +5,16 @@ use crate::Blob;
 use crate::resp::Value;
 
 pub(super) fn ping(call: &mut Call, args: &[Blob]) -> Reply {
+    if args.len() > 1 {
+        return Err(super::commands::wrong_arity("ping"));
+    }
     if call.node.subscribers.is_subscribed(call.conn) {
         let text = args.first().cloned().unwrap_or_default();
         return Ok(Value::Array(vec![Value::Bulk("pong".into()), Value::Bulk(text)]));
     }
     match args {
-        [] => Ok(Value::Status("PONG".into())),
         [text] => Ok(Value::Bulk(text.clone())),
-        _ => Err(super::commands::wrong_arity("ping")),
+        _ => Ok(Value::Status("PONG".into())),
     }
 }
 
@@ -26,18 +28,32 @@ pub(super) fn time(call: &mut Call, _args: &[Blob]) -> Reply {
 }
 
 pub(super) fn select(_call: &mut Call, args: &[Blob]) -> Reply {
-    match int(&args[0])? {
-        0 => Ok(Value::OK),
+    let database = int(&args[0])?;
+    if i32::try_from(database).is_err() {
+        let range = "ERR value is out of range, value must between -2147483648 and 2147483647";
+        return Err(range.into());
+    }
+    check_database(database)?;
+    Ok(Value::OK)
+}
+
+/// Refuses any database but the first.
+pub(super) fn check_database(number: i64) -> Result<(), Blob> {
+    match number {
+        0 => Ok(()),
         1..=15 => Err("NOTMODELLED the simulated Redis has one database".into()),
         _ => Err("ERR DB index is out of range".into()),
     }
 }
 
-/// No replicas yet: nobody acknowledges.
+/// No replicas yet: nobody acknowledges. The real server answers only after the timeout.
 pub(super) fn wait(_call: &mut Call, args: &[Blob]) -> Reply {
-    int(&args[0])?;
+    let replicas = int(&args[0])?;
     if args[1].to_int().ok_or_else(|| Blob::from("ERR timeout is not an integer or out of range"))? < 0 {
         return Err("ERR timeout is negative".into());
+    }
+    if replicas > 0 && args[1].as_bytes() == b"0" {
+        return Err("NOTMODELLED WAIT for replicas without a timeout".into());
     }
     Ok(Value::Int(0))
 }

@@ -1,7 +1,7 @@
 //! Strings, counters and bits.
 
-use super::call::{Call, NOT_INTEGER, Reply, SYNTAX, bulk_or_nil, error, int, is};
-use super::expiry::deadline_from;
+use super::call::{Call, NOT_INTEGER, Reply, SYNTAX, bulk_or_nil, byte_range, error, int, is};
+use super::expiry::{deadline_from, persist, set_deadline};
 use super::keyspace::Data;
 use crate::Blob;
 use crate::resp::Value;
@@ -18,10 +18,28 @@ enum Condition {
 }
 
 /// What becomes of a key's deadline.
-enum Expiry {
+enum Expiry<'a> {
     Clear,
     Keep,
-    At(i64),
+    /// The name of the option and its argument, which is looked at only once all options are understood.
+    Option(&'a Blob, &'a Blob),
+}
+
+/// Reads an option that sets a deadline; the same one may be given again, another one not.
+fn expiry_option<'a>(
+    option: &'a Blob,
+    seen: &Option<Expiry>,
+    rest: &mut std::slice::Iter<'a, Blob>,
+) -> Result<Expiry<'a>, Blob> {
+    let repeated = match seen {
+        None => true,
+        Some(Expiry::Option(name, _)) => name.eq_ignore_ascii_case(option),
+        Some(_) => false,
+    };
+    if !repeated || !["EX", "PX", "EXAT", "PXAT"].iter().any(|name| is(option, name)) {
+        return Err(SYNTAX);
+    }
+    Ok(Expiry::Option(option, rest.next().ok_or(SYNTAX)?))
 }
 
 pub(super) fn set(call: &mut Call, args: &[Blob]) -> Reply {
@@ -37,44 +55,34 @@ pub(super) fn set(call: &mut Call, args: &[Blob]) -> Reply {
             condition = Condition::IfPresent;
         } else if is(option, "GET") {
             get = true;
-        } else if is(option, "KEEPTTL") && !matches!(expiry, Some(Expiry::At(_))) {
+        } else if is(option, "KEEPTTL") && !matches!(expiry, Some(Expiry::Option(..))) {
             expiry = Some(Expiry::Keep);
-        } else if expiry.is_none() && is_expiry_option(option) {
-            let amount = options.next().ok_or(SYNTAX)?;
-            expiry = Some(Expiry::At(deadline_from(option, amount, call.now_ms, "set")?));
         } else {
-            return Err(SYNTAX);
+            expiry = Some(expiry_option(option, &expiry, &mut options)?);
         }
     }
+    let deadline = match expiry {
+        Some(Expiry::Option(option, amount)) => Some(deadline_from(option, amount, call.now_ms, "set")?),
+        _ => None,
+    };
     let old = if get { call.string(key)?.cloned() } else { None };
-    let present = call.exists(key);
     let allowed = match condition {
         Condition::Always => true,
-        Condition::IfAbsent => !present,
-        Condition::IfPresent => present,
+        Condition::IfAbsent => !call.exists(key),
+        Condition::IfPresent => call.exists(key),
     };
     if allowed {
-        let expire_at = match expiry.unwrap_or(Expiry::Clear) {
-            Expiry::Clear => None,
-            Expiry::Keep => call.entry(key).and_then(|entry| entry.expire_at),
-            Expiry::At(deadline) => Some(deadline),
+        let expire_at = match expiry {
+            Some(Expiry::Keep) => call.entry(key).and_then(|entry| entry.expire_at),
+            _ => deadline,
         };
-        store_until(call, key, value, expire_at);
+        call.store(key, Data::Str(value.clone()), expire_at);
     }
     Ok(match (get, allowed) {
         (true, _) => bulk_or_nil(old),
         (false, true) => Value::OK,
         (false, false) => Value::Nil,
     })
-}
-
-/// Stores a value; a deadline that has passed already deletes the key, as the real server does.
-fn store_until(call: &mut Call, key: &Blob, value: &Blob, expire_at: Option<i64>) {
-    call.store(key, Data::Str(value.clone()), expire_at);
-}
-
-fn is_expiry_option(option: &Blob) -> bool {
-    ["EX", "PX", "EXAT", "PXAT"].iter().any(|name| is(option, name))
 }
 
 pub(super) fn get(call: &mut Call, args: &[Blob]) -> Reply {
@@ -114,27 +122,26 @@ pub(super) fn getdel(call: &mut Call, args: &[Blob]) -> Reply {
 }
 
 pub(super) fn getex(call: &mut Call, args: &[Blob]) -> Reply {
-    let expiry = match &args[1..] {
-        [] => None,
-        [option] if is(option, "PERSIST") => Some(Expiry::Clear),
-        [option, amount] if is_expiry_option(option) => {
-            Some(Expiry::At(deadline_from(option, amount, call.now_ms, "getex")?))
+    let mut expiry = None;
+    let mut options = args[1..].iter();
+    while let Some(option) = options.next() {
+        if is(option, "PERSIST") && !matches!(expiry, Some(Expiry::Option(..))) {
+            expiry = Some(Expiry::Clear);
+        } else {
+            expiry = Some(expiry_option(option, &expiry, &mut options)?);
         }
-        _ => return Err(SYNTAX),
-    };
+    }
     let key = &args[0];
     let Some(value) = call.string(key)?.cloned() else { return Ok(Value::Nil) };
     match expiry {
-        None | Some(Expiry::Keep) => {}
-        Some(Expiry::At(deadline)) if deadline <= call.now_ms => {
-            call.delete(key);
-        }
-        Some(Expiry::At(deadline)) => {
-            call.store(key, Data::Str(value.clone()), Some(deadline));
+        Some(Expiry::Option(option, amount)) => {
+            let deadline = deadline_from(option, amount, call.now_ms, "getex")?;
+            set_deadline(call, key, deadline);
         }
         Some(Expiry::Clear) => {
-            call.store(key, Data::Str(value.clone()), None);
+            persist(call, std::slice::from_ref(key))?;
         }
+        Some(Expiry::Keep) | None => {}
     }
     Ok(Value::Bulk(value))
 }
@@ -186,11 +193,7 @@ pub(super) fn strlen(call: &mut Call, args: &[Blob]) -> Reply {
 pub(super) fn getrange(call: &mut Call, args: &[Blob]) -> Reply {
     let (start, stop) = (int(&args[1])?, int(&args[2])?);
     let text = call.string(&args[0])?.cloned().unwrap_or_default();
-    if start < 0 && stop < 0 && start > stop {
-        return Ok(Value::Bulk(Blob::EMPTY));
-    }
-    let stop = if stop < 0 { (text.len() as i64 + stop).max(0) } else { stop };
-    let part = super::call::range(start, stop, text.len()).map_or(&[][..], |(from, to)| &text[from..=to]);
+    let part = byte_range(start, stop, text.len()).map_or(&[][..], |(from, to)| &text[from..=to]);
     Ok(Value::Bulk(Blob::copy_from(part)))
 }
 
@@ -269,15 +272,26 @@ pub(super) fn getbit(call: &mut Call, args: &[Blob]) -> Reply {
 }
 
 pub(super) fn bitcount(call: &mut Call, args: &[Blob]) -> Reply {
-    let text = call.string(&args[0])?.cloned().unwrap_or_default();
-    let part = match &args[1..] {
-        [] => &text[..],
-        [start, stop] => {
+    let Some(text) = call.string(&args[0])?.cloned() else { return Ok(Value::Int(0)) };
+    let is_set = |at: &usize| text[at / 8] & (0x80 >> (at % 8)) != 0;
+    let bits = match &args[1..] {
+        [] => 0..text.len() * 8,
+        [start, stop, unit @ ..] if unit.len() <= 1 => {
             let (start, stop) = (int(start)?, int(stop)?);
-            super::call::range(start, stop, text.len()).map_or(&[][..], |(from, to)| &text[from..=to])
+            if start < 0 && stop < 0 && start > stop {
+                return Ok(Value::Int(0));
+            }
+            let width = match unit {
+                [unit] if is(unit, "BIT") => 1,
+                [unit] if !is(unit, "BYTE") => return Err(SYNTAX),
+                _ => 8,
+            };
+            match byte_range(start, stop, text.len() * 8 / width) {
+                Some((from, to)) => from * width..(to + 1) * width,
+                None => 0..0,
+            }
         }
-        [_, _, _] => return Err("NOTMODELLED BITCOUNT with BYTE or BIT".into()),
         _ => return Err(SYNTAX),
     };
-    Ok(Value::Int(part.iter().map(|byte| i64::from(byte.count_ones())).sum()))
+    Ok(Value::Int(bits.filter(is_set).count() as i64))
 }

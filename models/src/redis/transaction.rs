@@ -1,11 +1,13 @@
 //! MULTI, EXEC, DISCARD, WATCH: state that belongs to a connection.
 
-use super::call::{Call, Reply};
+use super::call::{Call, Reply, error_quoting, is};
 use super::commands::{self, Spec};
 use crate::resp::{Command, Value};
 use crate::{Blob, ConnId, Digest};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+
+const ABORTED_BECAUSE: &str = "EXECABORT Transaction discarded because of: ";
 
 /// One connection's transaction.
 #[derive(Clone, Default)]
@@ -51,13 +53,28 @@ impl Transactions {
         }
     }
 
+    /// Tells those who watch one of `keys` that it has expired and is gone: for one who watched it
+    /// after it had expired, nothing has changed.
+    pub(super) fn collected(&mut self, keys: &[Blob]) {
+        let Some(all) = self.0.as_mut().filter(|all| !keys.is_empty() && !all.is_empty()) else { return };
+        for transaction in Rc::make_mut(all).values_mut() {
+            for (_, was_expired) in transaction.watched.iter_mut().filter(|(key, _)| keys.contains(key)) {
+                transaction.stale |= !*was_expired;
+                *was_expired = false;
+            }
+        }
+    }
+
     /// Adds the state to a fingerprint.
     pub(super) fn digest(&self, digest: &mut Digest) {
         for (conn, transaction) in self.0.iter().flat_map(|all| all.iter()) {
             digest.client(conn.client.into());
             digest.int(conn.lane.into());
             digest.int(u64::from(transaction.failed) * 2 + u64::from(transaction.stale));
-            transaction.watched.iter().for_each(|(key, _)| digest.text(key));
+            for (key, was_expired) in &transaction.watched {
+                digest.text(key);
+                digest.int((*was_expired).into());
+            }
             for command in transaction.queued.iter().flatten() {
                 command.words().iter().for_each(|word| digest.text(word));
             }
@@ -65,8 +82,18 @@ impl Transactions {
     }
 }
 
-/// A command was refused before it ran: inside MULTI the whole transaction fails.
-pub(super) fn fail(call: &mut Call) {
+/// A command was refused before it ran: inside MULTI the whole transaction fails. EXEC itself ends it.
+pub(super) fn refuse(call: &mut Call, name: &Blob, text: Blob) -> Value {
+    if is(name, "EXEC") {
+        call.node.transactions.forget(call.conn);
+        let reason = text.strip_prefix(b"ERR ").unwrap_or(&text);
+        return Value::Error(error_quoting(ABORTED_BECAUSE, reason, usize::MAX, ""));
+    }
+    fail(call);
+    Value::Error(text)
+}
+
+fn fail(call: &mut Call) {
     if call.node.transactions.get(call.conn).is_some_and(|transaction| transaction.queued.is_some()) {
         call.node.transactions.entry(call.conn).failed = true;
     }
@@ -113,7 +140,10 @@ pub(super) fn exec(call: &mut Call, _args: &[Blob]) -> Reply {
     call.nested = true;
     let replies = transaction.queued.iter().flatten().map(|command| {
         let words = command.words();
-        commands::resolve(words).map_or_else(Value::Error, |spec| commands::execute(call, spec, words))
+        match commands::resolve(words) {
+            Ok(spec) => commands::execute(call, spec, words),
+            Err(refused) => Value::Error(refused.text()),
+        }
     });
     let replies = replies.collect();
     call.nested = false;
@@ -135,7 +165,10 @@ pub(super) fn watch(call: &mut Call, args: &[Blob]) -> Reply {
     for key in args {
         let now_ms = call.now_ms;
         let expired = call.db().raw(key).is_some_and(|entry| entry.is_expired(now_ms));
-        call.node.transactions.entry(call.conn).watched.push((key.clone(), expired));
+        let watched = &mut call.node.transactions.entry(call.conn).watched;
+        if watched.iter().all(|(seen, _)| seen != key) {
+            watched.push((key.clone(), expired));
+        }
     }
     Ok(Value::OK)
 }

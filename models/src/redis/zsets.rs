@@ -1,17 +1,17 @@
 //! Sorted sets.
 
-use super::call::{Call, Reply, SYNTAX, bulk_or_nil, error, int, is, range};
-use super::commands::wrong_arity;
+use super::call::{Call, Reply, SYNTAX, bulk_or_nil, int, is, range};
 use super::keyspace::{Score, ZSet};
 use super::number;
 use crate::Blob;
 use crate::resp::Value;
 
 const NOT_FLOAT: Blob = Blob::from_static(b"ERR value is not a valid float");
+const NOT_BOUND: Blob = Blob::from_static(b"ERR min or max is not a float");
 const NAN_SCORE: Blob = Blob::from_static(b"ERR resulting score is not a number (NaN)");
 
 fn score(word: &Blob) -> Result<f64, Blob> {
-    number::parse(word).ok_or(NOT_FLOAT)
+    number::parse(word, NOT_FLOAT)
 }
 
 /// The options of ZADD.
@@ -154,7 +154,7 @@ impl Bound {
             [b'(', digits @ ..] => (digits, true),
             digits => (digits, false),
         };
-        let score = number::parse(digits).ok_or_else(|| error("ERR min or max is not a float"))?;
+        let score = number::parse_bound(digits, NOT_BOUND)?;
         Ok(Bound { score, exclusive })
     }
 }
@@ -186,9 +186,9 @@ impl RangeOptions {
         while let Some(word) = words.next() {
             match word {
                 word if is(word, "WITHSCORES") => self.with_scores = true,
-                word if full && is(word, "BYSCORE") => self.by_score = true,
-                word if full && is(word, "REV") => self.reverse = true,
-                word if full && is(word, "BYLEX") => return Err("NOTMODELLED ZRANGE … BYLEX".into()),
+                word if full && !self.by_score && is(word, "BYSCORE") => self.by_score = true,
+                word if full && !self.reverse && is(word, "REV") => self.reverse = true,
+                word if full && !self.by_score && is(word, "BYLEX") => return Err("NOTMODELLED ZRANGE … BYLEX".into()),
                 word if is(word, "LIMIT") => {
                     let (Some(offset), Some(count)) = (words.next(), words.next()) else { return Err(SYNTAX) };
                     self.limit = Some((int(offset)?, int(count)?));
@@ -196,7 +196,7 @@ impl RangeOptions {
                 _ => return Err(SYNTAX),
             }
         }
-        if self.limit.is_some() && !self.by_score {
+        if self.limit.is_some_and(|(_, count)| count != -1) && !self.by_score {
             let only = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX";
             return Err(only.into());
         }
@@ -293,14 +293,11 @@ pub(super) fn zremrangebyrank(call: &mut Call, args: &[Blob]) -> Reply {
     remove(call, &args[0], &members)
 }
 
-fn pop(call: &mut Call, args: &[Blob], largest: bool, name: &str) -> Reply {
+fn pop(call: &mut Call, args: &[Blob], largest: bool) -> Reply {
     let count = match &args[1..] {
         [] => 1,
-        [count] => {
-            let count = count.to_int().filter(|count| *count >= 0);
-            count.ok_or_else(|| error("ERR value is out of range, must be positive"))?
-        }
-        _ => return Err(wrong_arity(name)),
+        [count] => super::call::count(count)?,
+        _ => return Err(SYNTAX),
     };
     let Some(zset) = call.zset(&args[0])? else { return Ok(Value::Array(Vec::new())) };
     let count = usize::try_from(count).unwrap_or(usize::MAX);
@@ -315,9 +312,9 @@ fn pop(call: &mut Call, args: &[Blob], largest: bool, name: &str) -> Reply {
 }
 
 pub(super) fn zpopmin(call: &mut Call, args: &[Blob]) -> Reply {
-    pop(call, args, false, "zpopmin")
+    pop(call, args, false)
 }
 
 pub(super) fn zpopmax(call: &mut Call, args: &[Blob]) -> Reply {
-    pop(call, args, true, "zpopmax")
+    pop(call, args, true)
 }

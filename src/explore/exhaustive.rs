@@ -1,0 +1,168 @@
+//! Exhaustive depth-first search over states.
+//!
+//! A state seen before is cut. A state with several choices is kept on the stack, to come back to.
+//!
+//! **Reduction.** A delivery can go first alone, without its alternatives, where nobody can tell the difference:
+//! the client waits for nothing else, no fault can still hit it, the delivery shows no oracle anything, and no clock is
+//! involved (or time cannot pass while a message is in flight). Whatever else could happen before it can
+//! then as well happen after it, with the same result. The state graph has no cycles, since every step
+//! uses up a message, a budget or time, so nothing is put off for ever.
+
+use super::choice::Choice;
+use super::strategy::{Coverage, Strategy};
+use crate::world::explored::{Explored, Snapshot};
+use crate::world::fault::Fault;
+use crate::world::system::System;
+use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
+use std::collections::HashSet;
+
+/// How to reduce; all of it by default. A test compares verdicts and final states with and without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reduction {
+    /// Let a delivery that nobody can tell apart go first alone.
+    pub partial_order: bool,
+    /// Take states that differ only in who is who for one.
+    pub symmetry: bool,
+}
+
+impl Reduction {
+    /// All of it.
+    pub const ALL: Reduction = Reduction { partial_order: true, symmetry: true };
+    /// None of it.
+    pub const NONE: Reduction = Reduction { partial_order: false, symmetry: false };
+}
+
+struct Frame {
+    snapshot: Box<Snapshot>,
+    choices: SmallVec<[Choice; 8]>,
+    /// The last choice taken may turn out to make the others unnecessary.
+    first_may_suffice: bool,
+}
+
+/// The strategy.
+pub struct Exhaustive {
+    reduction: Reduction,
+    visited: HashSet<u64, FxBuildHasher>,
+    stack: Vec<Frame>,
+    started: bool,
+    /// The last step was a delivery that may suffice.
+    candidate: bool,
+    /// Called with the fingerprint of each final state.
+    finals: Option<HashSet<u64, FxBuildHasher>>,
+}
+
+impl Exhaustive {
+    /// A search of everything.
+    pub fn new(reduction: Reduction) -> Self {
+        Exhaustive {
+            reduction,
+            visited: HashSet::default(),
+            stack: Vec::new(),
+            started: false,
+            candidate: false,
+            finals: None,
+        }
+    }
+
+    /// Also collects the fingerprints of the states in which executions end.
+    pub fn collect_finals(&mut self) {
+        self.finals = Some(HashSet::default());
+    }
+
+    /// The fingerprints of the final states, in order, without symmetry.
+    pub fn finals(&self) -> Vec<u64> {
+        let mut finals: Vec<u64> = self.finals.iter().flatten().copied().collect();
+        finals.sort_unstable();
+        finals
+    }
+
+    /// After a step that might have sufficed: if it did, its alternatives are dropped.
+    fn settle_candidate(&mut self, system: &System) {
+        if !std::mem::take(&mut self.candidate) {
+            return;
+        }
+        let unseen = !system.footprint.visible && (!system.footprint.timed || time_waits(system));
+        if let Some(frame) = self.stack.last_mut().filter(|frame| frame.first_may_suffice && unseen) {
+            frame.choices.clear();
+        }
+        if let Some(frame) = self.stack.last_mut() {
+            frame.first_may_suffice = false;
+        }
+    }
+
+    /// The place of a delivery that may go first alone.
+    fn candidate(&self, system: &System, enabled: &[Choice]) -> Option<usize> {
+        if !self.reduction.partial_order
+            || [Fault::Pause, Fault::ClientCrash, Fault::Break, Fault::Stall, Fault::NodeCrash, Fault::ClientClockStep]
+                .iter()
+                .any(|fault| system.budgets.left(*fault) > 0)
+        {
+            return None;
+        }
+        if !time_waits(system) && system.setup().assumptions.delay_us_max.is_some() {
+            return None;
+        }
+        enabled.iter().position(|choice| match choice {
+            Choice::Deliver(at) => at.lane == 0 && system.waits_for_one(at.client.into()),
+            _ => false,
+        })
+    }
+}
+
+/// True if time cannot pass while a message is in flight.
+fn time_waits(system: &System) -> bool {
+    system.setup().assumptions.delay_us_max == Some(0)
+}
+
+impl Strategy for Exhaustive {
+    fn begin(&mut self, world: &mut Explored) -> bool {
+        if !self.started {
+            self.started = true;
+            world.reset();
+            return true;
+        }
+        // The execution that ended took its last step from the frame on top.
+        self.settle_candidate(world.system());
+        if let Some(finals) = self.finals.as_mut()
+            && world.system().is_quiescent()
+        {
+            finals.insert(world.system().fingerprint(false));
+        }
+        while let Some(mut frame) = self.stack.pop() {
+            let Some(choice) = frame.choices.pop() else { continue };
+            if frame.choices.is_empty() {
+                world.restore_last(*frame.snapshot);
+            } else {
+                world.restore(&frame.snapshot);
+                frame.first_may_suffice = false;
+                self.stack.push(frame);
+            }
+            world.step(choice);
+            return true;
+        }
+        false
+    }
+
+    fn choose(&mut self, world: &mut Explored, enabled: &[Choice]) -> Option<usize> {
+        self.settle_candidate(world.system());
+        if !self.visited.insert(world.system().fingerprint(self.reduction.symmetry)) {
+            return None;
+        }
+        if enabled.len() == 1 {
+            return Some(0);
+        }
+        let candidate = self.candidate(world.system(), enabled);
+        let first = candidate.unwrap_or(0);
+        self.candidate = candidate.is_some();
+        let others = enabled.iter().enumerate().rev().filter(|(at, _)| *at != first);
+        let choices = others.map(|(_, choice)| *choice).collect();
+        self.stack.push(Frame { snapshot: Box::new(world.snapshot()), choices, first_may_suffice: self.candidate });
+        Some(first)
+    }
+
+    fn coverage(&self) -> Coverage {
+        let memory = self.visited.capacity() * (size_of::<u64>() + 1) + self.stack.len() * Snapshot::BYTES;
+        Coverage { states: Some(self.visited.len() as u64), memory_bytes: memory as u64, exhaustive: true }
+    }
+}

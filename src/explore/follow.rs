@@ -1,0 +1,60 @@
+//! Follow: runs a given schedule, strictly or as far as it goes.
+
+use super::choice::Choice;
+use crate::trace::{Recorder, TraceError};
+use crate::world::explored::Explored;
+use crate::world::fault::millis;
+use crate::world::setup::Setup;
+use std::sync::Arc;
+
+/// Makes the choices that are possible and skips the others, then whatever comes first until nothing is left to do or
+/// something is wrong. The world that it ends in.
+pub fn follow(setup: &Arc<Setup>, schedule: &[Choice], recorder: Recorder) -> Explored {
+    let mut world = Explored::new(Arc::clone(setup), false, recorder);
+    let mut scratch = Vec::new();
+    for choice in schedule {
+        if world.system().violation.is_some() {
+            break;
+        }
+        if world.system().allows(*choice, &mut scratch) {
+            world.step(*choice);
+        }
+    }
+    world.system().enabled(&mut scratch);
+    if scratch.is_empty() {
+        world.judge_end();
+    }
+    world
+}
+
+/// Makes exactly the choices with these names.
+pub fn follow_names(setup: &Arc<Setup>, names: &[String], recorder: Recorder) -> Result<Explored, TraceError> {
+    let mut world = Explored::new(Arc::clone(setup), false, recorder);
+    let mut enabled = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        world.system().enabled(&mut enabled);
+        let choice = enabled.iter().find(|choice| choice.name(world.system()) == *name).copied();
+        let choice = choice.or_else(|| time_named(name).filter(|choice| world.system().allows(*choice, &mut enabled)));
+        let Some(choice) = choice else {
+            world.system().enabled(&mut enabled);
+            let possible: Vec<String> = enabled.iter().map(|choice| choice.name(world.system())).collect();
+            let possible = if possible.is_empty() { "nothing".to_owned() } else { possible.join("; ") };
+            return Err(TraceError::Diverged { step: at + 1, expected: name.clone(), possible });
+        };
+        world.step(choice);
+    }
+    world.system().enabled(&mut enabled);
+    if enabled.is_empty() {
+        world.judge_end();
+    }
+    Ok(world)
+}
+
+/// The passing of time that a name spells.
+fn time_named(name: &str) -> Option<Choice> {
+    let ms = name.strip_prefix("time: passes to ")?.strip_suffix(" ms")?;
+    let (whole, part) = ms.split_once('.').unwrap_or((ms, "0"));
+    let us = whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(format!("{part:0<3}").parse().ok()?)?;
+    debug_assert!(name.ends_with(&millis(us)));
+    Some(Choice::Advance { to_us: us })
+}

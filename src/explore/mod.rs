@@ -1,0 +1,23 @@
+//! The explorer: drives executions of the explored world, one choice after the other.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `choice` | one alternative, and its stable name |
+//! | `strategy` | the trait of all strategies |
+//! | `exhaustive` | depth-first over states, with fingerprints and a partial-order reduction |
+//! | `random`, `pct` | sampled schedules |
+//! | `follow` | a given schedule, strictly or as far as it goes |
+//! | `check` | the search: limits, progress, verdict |
+
+pub mod check;
+pub mod choice;
+pub mod exhaustive;
+pub mod follow;
+pub mod pct;
+pub mod random;
+pub mod strategy;
+pub mod verdict;
+
+pub use check::{Limits, Progress, Report, check};
+pub use strategy::Strategy;
+pub use verdict::{Cause, Verdict};

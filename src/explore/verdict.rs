@@ -1,0 +1,74 @@
+//! Verdict: what a search found, and what it covers.
+
+use crate::world::system::Violation;
+use serde::Serialize;
+use std::fmt;
+
+/// What a search found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Everything within the stated limits was seen, and nothing was wrong.
+    Holds,
+    /// A property is broken.
+    Violated(Violation),
+    /// Nothing was wrong in what was seen, but not everything was seen.
+    Unknown {
+        /// What ended the search.
+        cause: Cause,
+    },
+}
+
+/// Why a search did not see everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// Some execution was longer than allowed.
+    Steps,
+    /// As many executions as allowed were made.
+    Executions,
+    /// As many states as allowed were seen.
+    States,
+    /// The memory allowed was used.
+    Memory,
+    /// The time allowed was over.
+    Time,
+    /// The user ended it.
+    Interrupted,
+    /// The strategy samples: it never sees everything.
+    Sampled,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cause::Steps => "some execution was cut at the limit of steps",
+            Cause::Executions => "the limit of executions was reached",
+            Cause::States => "the limit of states was reached",
+            Cause::Memory => "the limit of memory was reached",
+            Cause::Time => "the time allowed was over",
+            Cause::Interrupted => "interrupted",
+            Cause::Sampled => "sampled, not exhausted",
+        })
+    }
+}
+
+impl Verdict {
+    /// The name in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verdict::Holds => "holds",
+            Verdict::Violated(_) => "violated",
+            Verdict::Unknown { .. } => "unknown",
+        }
+    }
+
+    /// The exit code of the command line.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Verdict::Holds => 0,
+            Verdict::Violated(_) => 1,
+            Verdict::Unknown { .. } => 3,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! History: what the clients did and learnt, in the order of true time.
+
+use crate::port::{Blob, Instant};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Something that a client did or learnt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// It begins to acquire a lock.
+    Acquiring {
+        /// The lock's name.
+        lock: Blob,
+        /// How long it is ready to wait, in microseconds of its own clock.
+        wait_us_max: u64,
+    },
+    /// It holds the lock now.
+    Acquired {
+        /// The lock's name.
+        lock: Blob,
+        /// What marks the lock as this client's on the servers.
+        token: Blob,
+        /// The fencing token, if the lock gives one.
+        fence: Option<u64>,
+        /// Until when the lock told it to believe in the hold, by its own monotonic clock.
+        valid_until: Option<Instant>,
+    },
+    /// It gave up.
+    NotAcquired {
+        /// The lock's name.
+        lock: Blob,
+        /// What the lock said.
+        why: String,
+    },
+    /// The lock told it that the hold goes on.
+    Extended {
+        /// The lock's name.
+        lock: Blob,
+        /// The new end of the hold.
+        valid_until: Option<Instant>,
+    },
+    /// The lock told it that the hold is lost.
+    Lost {
+        /// The lock's name.
+        lock: Blob,
+    },
+    /// It begins to release: from here on it does nothing as the holder.
+    Releasing {
+        /// The lock's name.
+        lock: Blob,
+    },
+    /// The release ended.
+    Released {
+        /// The lock's name.
+        lock: Blob,
+        /// How.
+        outcome: Ended,
+    },
+    /// It read the guarded resource.
+    Read {
+        /// The resource's name.
+        resource: Blob,
+        /// What it found.
+        value: i64,
+    },
+    /// It wrote the guarded resource.
+    Wrote {
+        /// The resource's name.
+        resource: Blob,
+        /// The value that it had read.
+        base: i64,
+        /// The value that it wrote.
+        value: i64,
+        /// How the write ended.
+        outcome: Ended,
+    },
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ended {
+    /// It happened.
+    Ok,
+    /// It did not happen.
+    Fail,
+    /// Nobody knows.
+    Indeterminate,
+}
+
+impl Ended {
+    /// How an outcome ended, where `happened` reads the answer.
+    pub fn of<T>(outcome: &crate::port::Outcome<T>, happened: impl FnOnce(&T) -> bool) -> Ended {
+        match outcome {
+            crate::port::Outcome::Ok(value) if happened(value) => Ended::Ok,
+            crate::port::Outcome::Ok(_) | crate::port::Outcome::Fail(_) => Ended::Fail,
+            crate::port::Outcome::Indeterminate(_) => Ended::Indeterminate,
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Ended::Ok => "ok",
+            Ended::Fail => "fail",
+            Ended::Indeterminate => "indeterminate",
+        })
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let until = |valid_until: &Option<Instant>| match valid_until {
+            Some(until) => format!(", valid until its own {until}"),
+            None => String::new(),
+        };
+        match self {
+            Event::Acquiring { lock, .. } => write!(f, "wants {lock}"),
+            Event::Acquired { lock, token, fence, valid_until } => {
+                write!(f, "HOLDS {lock} as {token}{}", until(valid_until))?;
+                fence.map_or(Ok(()), |fence| write!(f, ", fencing token {fence}"))
+            }
+            Event::NotAcquired { lock, why } => write!(f, "does not get {lock}: {why}"),
+            Event::Extended { lock, valid_until } => write!(f, "extended {lock}{}", until(valid_until)),
+            Event::Lost { lock } => write!(f, "is told that {lock} is lost"),
+            Event::Releasing { lock } => write!(f, "releases {lock}"),
+            Event::Released { lock, outcome } => write!(f, "has released {lock}: {outcome}"),
+            Event::Read { resource, value } => write!(f, "reads {resource} = {value}"),
+            Event::Wrote { resource, base, value, outcome } => {
+                write!(f, "wrote {resource} {base} → {value}: {outcome}")
+            }
+        }
+    }
+}
+
+/// An event with its place in true time: a history is a sequence of these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// True time, in microseconds since the execution's start.
+    pub at_us: u64,
+    /// The client's number.
+    pub client: usize,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}

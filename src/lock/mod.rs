@@ -1,0 +1,169 @@
+//! The locks: one algorithm a file, generic over the ports.
+//!
+//! | file | algorithm | claims mutual exclusion under |
+//! |---|---|---|
+//! | [`redis`] | `SET key token NX PX ttl` on one server | no failover, pauses and delays below the TTL |
+//! | [`redlock`] | RedLock on N independent servers | bounded drift, no clock steps, durable or delayed restarts |
+//! | [`in_process`] | a mutex in the memory of one process | one process only: the baseline |
+//!
+//! [`resource`] is what a lock guards; it can check fencing tokens.
+
+pub mod in_process;
+pub mod redis;
+pub mod redlock;
+pub mod resource;
+mod undo;
+
+use crate::port::{Blob, Host, Instant, Outcome};
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+pub(crate) use undo::Undo;
+
+/// A lock that can be tried, waited for, extended and released.
+///
+/// An algorithm gives the four steps [`attempt`](Lock::attempt), [`unlock`](Lock::unlock),
+/// [`prolong`](Lock::prolong) and [`retry_delay`](Lock::retry_delay); waiting with a deadline and the
+/// guard that releases on drop are the same for all.
+pub trait Lock: Clone + Send + Sync + 'static {
+    /// The machine that it runs on.
+    type Host: Host;
+
+    /// The machine that it runs on.
+    fn host(&self) -> &Self::Host;
+
+    /// The lock's name on the servers.
+    fn name(&self) -> &Blob;
+
+    /// Tries once to take the lock. Dropping the future leaks nothing: what may have been taken is given back.
+    fn attempt(&self) -> impl Future<Output = Result<Lease, NotAcquired>> + Send;
+
+    /// Gives a lease back; `false` if it was not ours any more.
+    fn unlock(&self, lease: Lease) -> impl Future<Output = Outcome<bool>> + Send;
+
+    /// Makes a lease last a full TTL from now.
+    fn prolong(&self, lease: &Lease) -> impl Future<Output = Result<Lease, NotAcquired>> + Send;
+
+    /// How long to wait before the next attempt.
+    fn retry_delay(&self) -> Duration;
+
+    /// Tries once to take the lock.
+    fn try_acquire(&self) -> impl Future<Output = Result<Guard<Self>, NotAcquired>> + Send {
+        async move {
+            let lease = self.host().round(self.attempt()).await?;
+            Ok(Guard { lock: self.clone(), lease: Some(lease) })
+        }
+    }
+
+    /// Tries until it holds the lock or `wait` has passed by its own monotonic clock. The last
+    /// attempt begins before the deadline and may end after it.
+    fn acquire(&self, wait: Duration) -> impl Future<Output = Result<Guard<Self>, NotAcquired>> + Send {
+        async move {
+            let deadline = self.host().monotonic() + wait;
+            loop {
+                let refused = match self.try_acquire().await {
+                    Ok(guard) => return Ok(guard),
+                    Err(refused) => refused,
+                };
+                let delay = self.retry_delay();
+                if self.host().monotonic() + delay >= deadline {
+                    return Err(refused);
+                }
+                self.host().sleep(delay).await;
+            }
+        }
+    }
+}
+
+/// A hold on a lock, as the algorithm knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// What marks the lock as this holder's on the servers.
+    pub token: Blob,
+    /// The fencing token, if the lock gives one: larger for each later hold.
+    pub fence: Option<u64>,
+    /// Until when the holder may believe in it, by its own monotonic clock; `None`: until told otherwise.
+    pub valid_until: Option<Instant>,
+}
+
+/// Why a lock was not acquired. Nothing of the attempt is left on the servers that answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NotAcquired {
+    /// Somebody else has it.
+    Held,
+    /// Too few of the servers said yes.
+    NoQuorum {
+        /// The servers that said yes.
+        granted: usize,
+        /// The servers that had to.
+        needed: usize,
+    },
+    /// It took so long that the lease would be over already.
+    Expired,
+    /// No server answered, or the answer was lost.
+    Unavailable,
+    /// The lease is not ours any more.
+    Lost,
+}
+
+impl fmt::Display for NotAcquired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotAcquired::Held => f.write_str("held by another"),
+            NotAcquired::NoQuorum { granted, needed } => write!(f, "{granted} of {needed} needed servers granted it"),
+            NotAcquired::Expired => f.write_str("the quorum took longer than the lease lasts"),
+            NotAcquired::Unavailable => f.write_str("no answer"),
+            NotAcquired::Lost => f.write_str("the lease is lost"),
+        }
+    }
+}
+
+impl std::error::Error for NotAcquired {}
+
+/// A lock that is held. Dropping it releases in the background.
+pub struct Guard<L: Lock> {
+    lock: L,
+    lease: Option<Lease>,
+}
+
+impl<L: Lock> Guard<L> {
+    /// The lease behind it.
+    pub fn lease(&self) -> &Lease {
+        self.lease.as_ref().expect("a guard has its lease until it is released")
+    }
+
+    /// The fencing token to hand to the guarded resource.
+    pub fn fence(&self) -> Option<u64> {
+        self.lease().fence
+    }
+
+    /// True while the holder may believe in the lease by its own clock.
+    pub fn is_valid(&self) -> bool {
+        self.lease().valid_until.is_none_or(|until| self.lock.host().monotonic() < until)
+    }
+
+    /// Makes the lease last a full TTL from now.
+    pub async fn extend(&mut self) -> Result<(), NotAcquired> {
+        let lease = self.lock.host().round(self.lock.prolong(self.lease())).await?;
+        self.lease = Some(lease);
+        Ok(())
+    }
+
+    /// Releases and tells how it went: `false` if the lease was not ours any more.
+    pub async fn release(mut self) -> Outcome<bool> {
+        let lease = self.lease.take().expect("a guard is released once");
+        let mut undo = Undo::new(&self.lock, lease.clone());
+        let outcome = self.lock.host().round(self.lock.unlock(lease)).await;
+        undo.disarm();
+        outcome
+    }
+}
+
+impl<L: Lock> Drop for Guard<L> {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            drop(Undo::new(&self.lock, lease));
+        }
+    }
+}

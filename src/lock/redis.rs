@@ -1,0 +1,292 @@
+//! The single-instance Redis lock.
+//!
+//! **Algorithm** ([Redis docs, "Distributed Locks with Redis"](https://redis.io/docs/latest/develop/use/patterns/distributed-locks/),
+//! "Correct implementation with a single instance"): `SET key token NX PX ttl` takes the lock, where the token is unique to
+//! the acquisition; a script deletes the key only if it still holds the token.
+//!
+//! **Claims** that at most one client holds the lock, and that it comes free within the TTL of a crash.
+//!
+//! **Assumes** that the server does not lose the key (no failover to a replica that lacks it, no restart
+//! without it), that its wall clock does not jump, and that the holder stops before the TTL is over.
+//!
+//! **Broken by** a pause longer than the TTL (scenario `pause-past-expiry`); by deleting without looking whose the key is
+//! (`delete-without-owner-check`); by setting the TTL in a second command (`setnx-then-expire`); by taking a lost reply
+//! for a no (`ambiguous-set`). The fencing token keeps the guarded resource right where the lock cannot.
+
+use super::{Lease, Lock, NotAcquired, Undo};
+use crate::port::{Blob, Command, Instant, Outcome, Ports, Redis, Script, Value};
+use std::time::Duration;
+
+/// Deletes the key if it holds our token: owner check and deletion are one step.
+pub static RELEASE: Script = Script {
+    body: "-- release if it is ours
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+return 0",
+};
+
+/// Sets a new TTL if the key holds our token.
+pub static EXTEND: Script = Script {
+    body: "-- extend if it is ours
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return 0",
+};
+
+/// Takes the lock and the next fencing token in one step; the token count outlives the lock's key.
+pub static ACQUIRE_FENCED: Script = Script {
+    body: "-- acquire with a fencing token
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
+  return redis.call('INCR', KEYS[2])
+end
+return false",
+};
+
+/// How the key is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// `SET key token NX PX ttl`.
+    SetNxPx,
+    /// `SETNX key token`, then `PEXPIRE key ttl`: a crash between the two leaves a key without a TTL (R10).
+    SetnxThenExpire,
+}
+
+/// How the key is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// A script compares and deletes.
+    Script,
+    /// `GET`, compared in the client, then `DEL`: the key can change hands in between.
+    GetThenDel,
+    /// `DEL`, whoever holds it (R9).
+    Del,
+}
+
+/// What to do when the reply to the `SET` was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterLostReply {
+    /// Ask again with the same token and look whose the key is: our own token is a yes. Without an
+    /// answer, delete it.
+    SameTokenIsYes,
+    /// Ask again, and take the nil that our own key causes for a no (R12).
+    NilIsNo,
+}
+
+/// The options of the lock; the default is what the document says.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The TTL of the key.
+    pub ttl: Duration,
+    /// What is taken off the TTL for clock drift between client and server.
+    pub drift: Duration,
+    /// Whether the holder learns when its lease ends. Without, it believes until it releases.
+    pub report_validity: bool,
+    /// The random delay between attempts: from the first to below the second.
+    pub retry_delay: (Duration, Duration),
+    /// How the key is set.
+    pub take: Take,
+    /// How the key is deleted.
+    pub release: Release,
+    /// What a lost reply means.
+    pub after_lost_reply: AfterLostReply,
+    /// Whether the lock gives fencing tokens. Only with [`Take::SetNxPx`].
+    pub fencing: bool,
+}
+
+impl Config {
+    /// The document's lock with this TTL; retries after a tenth to a fifth of it.
+    pub fn new(ttl: Duration) -> Self {
+        Config {
+            ttl,
+            drift: ttl / 100 + Duration::from_millis(2),
+            report_validity: true,
+            retry_delay: (ttl / 10, ttl / 5),
+            take: Take::SetNxPx,
+            release: Release::Script,
+            after_lost_reply: AfterLostReply::SameTokenIsYes,
+            fencing: false,
+        }
+    }
+}
+
+/// How often a request is sent again after its reply was lost.
+const RESENDS_MAX: usize = 3;
+
+/// A lock on one Redis server.
+#[derive(Clone)]
+pub struct RedisLock<P: Ports> {
+    host: P,
+    server: P::Redis,
+    key: Blob,
+    fence_key: Blob,
+    config: Config,
+}
+
+/// What the server said to one try.
+enum Answer {
+    Granted { fence: Option<u64> },
+    Held,
+}
+
+impl<P: Ports> RedisLock<P> {
+    /// The lock `key` on this server.
+    pub fn new(host: &P, server: P::Redis, key: impl Into<Blob>, config: Config) -> Self {
+        let key = key.into();
+        let fence_key = Blob::copy_from(&[key.as_bytes(), b":fence"].concat());
+        RedisLock { host: host.clone(), server, key, fence_key, config }
+    }
+
+    fn ttl_ms(&self) -> u64 {
+        u64::try_from(self.config.ttl.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The end of a lease that was asked for at `start`.
+    fn valid_until(&self, start: Instant) -> Option<Instant> {
+        self.config.report_validity.then(|| start + self.config.ttl.saturating_sub(self.config.drift))
+    }
+
+    /// Asks the server for the key, again if the reply is lost.
+    async fn take(&self, token: &Blob) -> Result<Answer, NotAcquired> {
+        let mut reply_lost = false;
+        for _ in 0..=RESENDS_MAX {
+            match self.set(token).await {
+                Outcome::Ok(Answer::Held) if reply_lost => return self.after_lost_reply(token).await,
+                Outcome::Ok(answer) => return Ok(answer),
+                Outcome::Fail(_) => return Err(NotAcquired::Unavailable),
+                Outcome::Indeterminate(_) => reply_lost = true,
+            }
+        }
+        Err(NotAcquired::Unavailable)
+    }
+
+    /// The key is taken, and a reply was lost before: is it ours?
+    async fn after_lost_reply(&self, token: &Blob) -> Result<Answer, NotAcquired> {
+        if self.config.after_lost_reply == AfterLostReply::NilIsNo {
+            return Ok(Answer::Held);
+        }
+        match self.server.call(Command::new("GET").arg(&self.key)).await {
+            Outcome::Ok(Value::Bulk(owner)) if owner == *token => {
+                // The fencing token went with the lost reply; the counter's value is a later one, which is as good.
+                let fence = if self.config.fencing { self.read_fence().await? } else { None };
+                Ok(Answer::Granted { fence })
+            }
+            Outcome::Ok(_) => Ok(Answer::Held),
+            Outcome::Fail(_) | Outcome::Indeterminate(_) => Err(NotAcquired::Unavailable),
+        }
+    }
+
+    async fn read_fence(&self) -> Result<Option<u64>, NotAcquired> {
+        match self.server.call(Command::new("INCR").arg(&self.fence_key)).await {
+            Outcome::Ok(value) => Ok(value.as_int().and_then(|fence| u64::try_from(fence).ok())),
+            Outcome::Fail(_) | Outcome::Indeterminate(_) => Err(NotAcquired::Unavailable),
+        }
+    }
+
+    async fn set(&self, token: &Blob) -> Outcome<Answer> {
+        let granted = |yes: bool| if yes { Answer::Granted { fence: None } } else { Answer::Held };
+        if self.config.fencing {
+            let keys = [self.key.clone(), self.fence_key.clone()];
+            let reply = self.server.eval(&ACQUIRE_FENCED, &keys, &[token.clone(), self.ttl_ms().into()]).await;
+            return reply.map(|value| match value.as_int().and_then(|fence| u64::try_from(fence).ok()) {
+                Some(fence) => Answer::Granted { fence: Some(fence) },
+                None => Answer::Held,
+            });
+        }
+        match self.config.take {
+            Take::SetNxPx => {
+                let set = Command::new("SET").arg(&self.key).arg(token).arg("NX").arg("PX").arg(self.ttl_ms());
+                self.server.call(set).await.map(|value| granted(value.is_ok()))
+            }
+            Take::SetnxThenExpire => {
+                let set = Command::new("SETNX").arg(&self.key).arg(token);
+                let reply = self.server.call(set).await.map(|value| value.as_int() == Some(1));
+                if reply == Outcome::Ok(true) {
+                    let expire = Command::new("PEXPIRE").arg(&self.key).arg(self.ttl_ms());
+                    return self.server.call(expire).await.map(|_| granted(true));
+                }
+                reply.map(granted)
+            }
+        }
+    }
+
+    async fn delete(&self, token: &Blob) -> Outcome<bool> {
+        let delete = || self.server.call(Command::new("DEL").arg(&self.key));
+        let removed = |value: Value| value.as_int() == Some(1);
+        match self.config.release {
+            Release::Script => {
+                self.server.eval(&RELEASE, &[self.key.clone()], std::slice::from_ref(token)).await.map(removed)
+            }
+            Release::Del => delete().await.map(removed),
+            Release::GetThenDel => match self.server.call(Command::new("GET").arg(&self.key)).await {
+                Outcome::Ok(Value::Bulk(owner)) if owner == *token => delete().await.map(removed),
+                other => other.map(|_| false),
+            },
+        }
+    }
+}
+
+impl<P: Ports> Lock for RedisLock<P> {
+    type Host = P;
+
+    fn host(&self) -> &P {
+        &self.host
+    }
+
+    fn name(&self) -> &Blob {
+        &self.key
+    }
+
+    async fn attempt(&self) -> Result<Lease, NotAcquired> {
+        let token = self.host.unique_id();
+        let start = self.host.monotonic();
+        let lease = Lease { token: token.clone(), fence: None, valid_until: self.valid_until(start) };
+        let mut undo = Undo::new(self, lease.clone());
+        let answer = self.take(&token).await;
+        undo.disarm();
+        match answer {
+            Ok(Answer::Granted { fence }) => {
+                let lease = Lease { fence, ..lease };
+                if lease.valid_until.is_some_and(|until| self.host.monotonic() >= until) {
+                    drop(self.unlock(lease).await);
+                    return Err(NotAcquired::Expired);
+                }
+                Ok(lease)
+            }
+            Ok(Answer::Held) => Err(NotAcquired::Held),
+            Err(why) => {
+                // The key may be ours all the same: what is not known must not be left behind.
+                drop(self.unlock(lease).await);
+                Err(why)
+            }
+        }
+    }
+
+    async fn unlock(&self, lease: Lease) -> Outcome<bool> {
+        let mut outcome = self.delete(&lease.token).await;
+        for _ in 0..RESENDS_MAX {
+            match outcome {
+                Outcome::Indeterminate(_) => outcome = self.delete(&lease.token).await,
+                known => return known,
+            }
+        }
+        outcome
+    }
+
+    async fn prolong(&self, lease: &Lease) -> Result<Lease, NotAcquired> {
+        let start = self.host.monotonic();
+        let args = [lease.token.clone(), self.ttl_ms().into()];
+        match self.server.eval(&EXTEND, &[self.key.clone()], &args).await {
+            Outcome::Ok(value) if value.as_int() == Some(1) => {
+                Ok(Lease { valid_until: self.valid_until(start), ..lease.clone() })
+            }
+            Outcome::Ok(_) => Err(NotAcquired::Lost),
+            Outcome::Fail(_) | Outcome::Indeterminate(_) => Err(NotAcquired::Unavailable),
+        }
+    }
+
+    fn retry_delay(&self) -> Duration {
+        self.host.random_between(self.config.retry_delay.0, self.config.retry_delay.1)
+    }
+}

@@ -1,0 +1,253 @@
+//! RedLock: a lock on the majority of N independent Redis servers.
+//!
+//! **Algorithm** ([Redis docs, "The Redlock Algorithm"](https://redis.io/docs/latest/develop/use/patterns/distributed-locks/#the-redlock-algorithm)),
+//! step by step in [`attempt`](Lock::attempt).
+//!
+//! **Claims** that at most one client believes in its lease at any time, while a minority of servers may be down.
+//!
+//! **Assumes** clocks that all run at nearly the same rate and never jump, servers that come back from a crash either with
+//! every key or after the longest TTL, and a client that stops when its validity is over.
+//!
+//! **Broken by** a wall clock that steps on one server (scenario `redlock-clock-step`); by a server that restarts
+//! without an unsynced key (`redlock-crash-restart`); by accepting a quorum that came too late
+//! (`redlock-late-quorum`). The libraries' deviations are options of [`Config`]; scenario `redlock-mutant-…` shows what each costs.
+
+use super::redis::{EXTEND, RELEASE};
+use super::{Lease, Lock, NotAcquired, Undo};
+use crate::port::{Blob, Command, Instant, Outcome, Ports, Redis, Value};
+use futures_util::future::join_all;
+use std::future::Future;
+use std::time::Duration;
+
+/// In which order the servers are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contact {
+    /// One after another, as the document describes it.
+    Sequential,
+    /// All at once, waiting for every answer or its time-out (rslock, node-redlock, redsync).
+    Parallel,
+}
+
+/// Which servers a failed attempt gives back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GiveBack {
+    /// All of them, those too that did not answer.
+    All,
+    /// Only those that said yes: a yes whose answer was lost stays until its TTL.
+    GrantedOnly,
+}
+
+/// What becomes of an attempt whose quorum came too late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LateQuorum {
+    /// It is given back, as the document says.
+    GiveBack,
+    /// It is reported as failed but left on the servers (rslock's `TtlExceeded` path, R24).
+    Leave,
+    /// It counts as acquired: the validity is not computed at all (Redisson's RedLock, R4).
+    Accept,
+}
+
+/// The options of the lock; the default is what the document says.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The TTL of the keys.
+    pub ttl: Duration,
+    /// Per-server time-out, far below the TTL.
+    pub node_timeout: Duration,
+    /// Clock drift allowed for, as a share of the TTL in parts per thousand; libraries use 10.
+    pub drift_permille: u32,
+    /// Clock drift allowed for, on top.
+    pub drift_extra: Duration,
+    /// How many servers must say yes; `None`: the majority.
+    pub quorum: Option<usize>,
+    /// In which order the servers are asked.
+    pub contact: Contact,
+    /// Which servers a failed attempt gives back.
+    pub give_back: GiveBack,
+    /// What becomes of a quorum that came too late.
+    pub late_quorum: LateQuorum,
+    /// The random delay between attempts: from the first to below the second.
+    pub retry_delay: (Duration, Duration),
+}
+
+impl Config {
+    /// The document's lock with this TTL.
+    pub fn new(ttl: Duration) -> Self {
+        Config {
+            ttl,
+            node_timeout: ttl / 20,
+            drift_permille: 10,
+            drift_extra: Duration::from_millis(2),
+            quorum: None,
+            contact: Contact::Sequential,
+            give_back: GiveBack::All,
+            late_quorum: LateQuorum::GiveBack,
+            retry_delay: (ttl / 20, ttl / 5),
+        }
+    }
+}
+
+/// A lock on N independent Redis servers.
+#[derive(Clone)]
+pub struct RedLock<P: Ports> {
+    host: P,
+    servers: Vec<P::Redis>,
+    key: Blob,
+    config: Config,
+}
+
+impl<P: Ports> RedLock<P> {
+    /// The lock `key` on these servers.
+    pub fn new(host: &P, servers: Vec<P::Redis>, key: impl Into<Blob>, config: Config) -> Self {
+        RedLock { host: host.clone(), servers, key: key.into(), config }
+    }
+
+    /// N/2 + 1, unless the configuration says otherwise.
+    fn quorum(&self) -> usize {
+        self.config.quorum.unwrap_or(self.servers.len() / 2 + 1)
+    }
+
+    fn ttl_ms(&self) -> u64 {
+        u64::try_from(self.config.ttl.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The end of the validity of keys that were asked for at `start`: the TTL, less what clocks may drift within it.
+    fn valid_until(&self, start: Instant) -> Instant {
+        let drift = self.config.ttl * self.config.drift_permille / 1000 + self.config.drift_extra;
+        start + self.config.ttl.saturating_sub(drift)
+    }
+
+    /// Sends one request to each server in turn or to all at once, each under the per-server time-out.
+    async fn ask_all<'a, F>(&'a self, request: impl Fn(&'a P::Redis) -> F) -> Vec<Outcome<Value>>
+    where
+        F: Future<Output = Outcome<Value>> + Send,
+    {
+        let timed = |reply: F| async {
+            let reply = self.host.timeout(self.config.node_timeout, reply).await;
+            reply.unwrap_or(Outcome::Indeterminate(crate::port::Unknown::TimedOut))
+        };
+        match self.config.contact {
+            Contact::Parallel => join_all(self.servers.iter().map(|server| timed(request(server)))).await,
+            Contact::Sequential => {
+                let mut replies = Vec::with_capacity(self.servers.len());
+                for server in &self.servers {
+                    replies.push(timed(request(server)).await);
+                }
+                replies
+            }
+        }
+    }
+
+    /// Deletes the key where it holds `token`; once more where the connection broke.
+    async fn release_all(&self, token: &Blob) -> Vec<Outcome<Value>> {
+        self.ask_all(|server| async move {
+            match self.release_on(server, token).await {
+                Outcome::Indeterminate(_) => self.release_on(server, token).await,
+                known => known,
+            }
+        })
+        .await
+    }
+
+    fn release_on<'a>(
+        &'a self,
+        server: &'a P::Redis,
+        token: &'a Blob,
+    ) -> impl Future<Output = Outcome<Value>> + Send + use<'a, P> {
+        server.eval(&RELEASE, std::slice::from_ref(&self.key), std::slice::from_ref(token))
+    }
+
+    /// Gives back an attempt that failed.
+    async fn give_back(&self, token: &Blob, replies: &[Outcome<Value>]) {
+        match self.config.give_back {
+            GiveBack::All => drop(self.release_all(token).await),
+            GiveBack::GrantedOnly => {
+                for (server, reply) in self.servers.iter().zip(replies) {
+                    if is_yes(reply) {
+                        drop(self.release_on(server, token).await);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// True for `OK` and for 1.
+fn is_yes(reply: &Outcome<Value>) -> bool {
+    matches!(reply, Outcome::Ok(value) if value.is_ok() || value.as_int() == Some(1))
+}
+
+impl<P: Ports> Lock for RedLock<P> {
+    type Host = P;
+
+    fn host(&self) -> &P {
+        &self.host
+    }
+
+    fn name(&self) -> &Blob {
+        &self.key
+    }
+
+    async fn attempt(&self) -> Result<Lease, NotAcquired> {
+        let token = self.host.unique_id();
+
+        // 1. Get the current time. By the monotonic clock, which no operator can step.
+        let start = self.host.monotonic();
+        let lease = Lease { token: token.clone(), fence: None, valid_until: Some(self.valid_until(start)) };
+        let mut undo = Undo::new(self, lease.clone());
+
+        // 2. Try to take the lock on all N servers, with the same key and the same random value.
+        let set = Command::new("SET").arg(&self.key).arg(&token).arg("NX").arg("PX").arg(self.ttl_ms());
+        let replies = self.ask_all(|server| server.call(set.clone())).await;
+        let granted = replies.iter().filter(|reply| is_yes(reply)).count();
+        undo.disarm();
+
+        // 3. The lock is acquired if a majority said yes and the time that it took is less than its validity.
+        // 4. The validity is the TTL, less the time elapsed, less the drift.
+        let in_time = self.host.monotonic() < self.valid_until(start);
+        match (granted >= self.quorum(), in_time, self.config.late_quorum) {
+            (true, true, _) => return Ok(lease),
+            (true, false, LateQuorum::Accept) => return Ok(Lease { valid_until: None, ..lease }),
+            (true, false, LateQuorum::Leave) => return Err(NotAcquired::Expired),
+            _ => {}
+        }
+
+        // 5. Otherwise unlock all servers, those too that seemed to say no.
+        self.give_back(&token, &replies).await;
+        if granted >= self.quorum() {
+            return Err(NotAcquired::Expired);
+        }
+        Err(NotAcquired::NoQuorum { granted, needed: self.quorum() })
+    }
+
+    async fn unlock(&self, lease: Lease) -> Outcome<bool> {
+        let replies = self.release_all(&lease.token).await;
+        let released = replies.iter().filter(|reply| is_yes(reply)).count();
+        if replies.iter().filter(|reply| matches!(reply, Outcome::Ok(_))).count() >= self.quorum() {
+            return Outcome::Ok(released >= self.quorum());
+        }
+        Outcome::Indeterminate(crate::port::Unknown::TimedOut)
+    }
+
+    /// Extends on a majority, within the validity.
+    async fn prolong(&self, lease: &Lease) -> Result<Lease, NotAcquired> {
+        let start = self.host.monotonic();
+        let args = [lease.token.clone(), self.ttl_ms().into()];
+        let replies = self.ask_all(|server| server.eval(&EXTEND, std::slice::from_ref(&self.key), &args)).await;
+        let granted = replies.iter().filter(|reply| is_yes(reply)).count();
+        let now = self.host.monotonic();
+        if granted < self.quorum() {
+            return Err(NotAcquired::NoQuorum { granted, needed: self.quorum() });
+        }
+        // The old validity counts: once it is over, another client may have been in between.
+        if now >= self.valid_until(start) || lease.valid_until.is_some_and(|until| now >= until) {
+            return Err(NotAcquired::Expired);
+        }
+        Ok(Lease { valid_until: Some(self.valid_until(start)), ..lease.clone() })
+    }
+
+    fn retry_delay(&self) -> Duration {
+        self.host.random_between(self.config.retry_delay.0, self.config.retry_delay.1)
+    }
+}

@@ -1,0 +1,35 @@
+//! Ports: everything that protocol code may ask of the world it runs in.
+//!
+//! A lock or a flow is written once, as `async` Rust generic over [`Ports`]. The explored and the
+//! simulated world answer from simulated nodes and virtual time, the real world from real servers
+//! and the machine's clocks; the code cannot tell which.
+
+mod host;
+mod outcome;
+mod redis;
+mod time;
+
+pub use doublehold_models::Blob;
+pub use host::Host;
+pub use outcome::{Outcome, Refusal, Unknown};
+pub use redis::{Command, Redis, Script, Subscription, Value};
+pub use time::{Instant, WallTime};
+
+use crate::history::Event;
+
+/// The ports of one client: its own machine ([`Host`]), the servers it can reach, and the history.
+///
+/// Servers are named by their position in the scenario's topology.
+pub trait Ports: Host {
+    /// A connection to a Redis server.
+    type Redis: Redis;
+
+    /// The Redis server at this place of the topology.
+    ///
+    /// # Panics
+    /// If there is no server at this place, or it is of another kind: a mistake of the scenario.
+    fn redis(&self, server: usize) -> Self::Redis;
+
+    /// Tells the history what the client just did or learnt; the oracles judge by it.
+    fn record(&self, event: Event);
+}

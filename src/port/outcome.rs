@@ -1,0 +1,79 @@
+//! Outcome: how a request ended, with the third case that a caller must face.
+
+use super::Blob;
+use std::fmt;
+
+/// How a request to a server ended (Jepsen's `:ok`, `:fail`, `:info`).
+///
+/// There is no `?` for it on purpose: what to do after [`Indeterminate`](Outcome::Indeterminate) is
+/// the protocol's decision each time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[must_use = "a request may have failed, or may have happened without an answer"]
+pub enum Outcome<T> {
+    /// It happened, and this is the answer.
+    Ok(T),
+    /// It did not happen.
+    Fail(Refusal),
+    /// It may have happened, may happen yet, or never.
+    Indeterminate(Unknown),
+}
+
+/// Why a request certainly did not happen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Nothing listens at the server's address.
+    Refused,
+    /// The server answered with an error; its text begins with the code.
+    Server(Blob),
+}
+
+/// Why nobody knows whether a request happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unknown {
+    /// The connection broke after the request was sent.
+    ConnectionLost,
+    /// No answer came within the time allowed.
+    TimedOut,
+}
+
+impl<T> Outcome<T> {
+    /// The answer, if there is one.
+    pub fn ok(self) -> Option<T> {
+        match self {
+            Outcome::Ok(value) => Some(value),
+            Outcome::Fail(_) | Outcome::Indeterminate(_) => None,
+        }
+    }
+
+    /// Changes the answer.
+    pub fn map<U>(self, with: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Outcome::Ok(value) => Outcome::Ok(with(value)),
+            Outcome::Fail(why) => Outcome::Fail(why),
+            Outcome::Indeterminate(why) => Outcome::Indeterminate(why),
+        }
+    }
+
+    /// True if the request may have happened.
+    pub fn may_have_happened(&self) -> bool {
+        !matches!(self, Outcome::Fail(_))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Refused => f.write_str("connection refused"),
+            Refusal::Server(text) => write!(f, "error {text}"),
+        }
+    }
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unknown::ConnectionLost => "connection lost",
+            Unknown::TimedOut => "timed out",
+        })
+    }
+}

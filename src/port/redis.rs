@@ -1,0 +1,39 @@
+//! The Redis port: commands, scripts, subscriptions.
+
+use super::{Blob, Outcome};
+pub use doublehold_models::resp::{Command, Value};
+use std::future::Future;
+
+/// A connection to one Redis server, opened when needed and again after it broke.
+pub trait Redis: Clone + Send + Sync + 'static {
+    /// What [`subscribe`](Redis::subscribe) gives.
+    type Subscription: Subscription;
+
+    /// Sends one command. An error reply is a [`Outcome::Fail`]: the server says that it did nothing.
+    fn call(&self, command: Command) -> impl Future<Output = Outcome<Value>> + Send;
+
+    /// Runs a script on the server, atomically.
+    fn eval(&self, script: &Script, keys: &[Blob], args: &[Blob]) -> impl Future<Output = Outcome<Value>> + Send {
+        let mut command = Command::new("EVAL").arg(script.body).arg(keys.len() as i64);
+        for word in keys.iter().chain(args) {
+            command = command.arg(word);
+        }
+        self.call(command)
+    }
+
+    /// Listens to a channel on a connection of its own.
+    fn subscribe(&self, channel: Blob) -> impl Future<Output = Outcome<Self::Subscription>> + Send;
+}
+
+/// A channel that is listened to. Messages sent while the connection is down are lost.
+pub trait Subscription: Send {
+    /// The next message, or `None` once the connection has broken.
+    fn next(&mut self) -> impl Future<Output = Option<Blob>> + Send;
+}
+
+/// A Lua script that runs on the server.
+#[derive(Debug)]
+pub struct Script {
+    /// The text. Its first line is a comment that names it in traces.
+    pub body: &'static str,
+}

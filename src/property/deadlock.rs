@@ -1,0 +1,24 @@
+//! Deadlock: no client waits for something that can never happen.
+
+use super::{Moment, Property};
+use crate::world::system::System;
+
+/// Nothing is in flight and no timer runs, but a client has not ended.
+#[derive(Debug)]
+pub struct Deadlock;
+
+impl Property for Deadlock {
+    fn name(&self) -> &'static str {
+        "deadlock"
+    }
+
+    fn demands(&self) -> &'static str {
+        "every client that has not crashed comes to its end"
+    }
+
+    fn check(&self, system: &System, moment: &Moment) -> Option<String> {
+        let Moment::Stuck = moment else { return None };
+        let waiting: Vec<String> = system.waiting_clients().map(|client| format!("client-{client}")).collect();
+        Some(format!("{} waits for ever", waiting.join(", ")))
+    }
+}

@@ -1,0 +1,29 @@
+//! Foreign release: no client removes a lock that another client holds.
+
+use super::{Moment, Property};
+use crate::world::system::System;
+
+/// A client's request takes another client's live token off a server.
+#[derive(Debug)]
+pub struct ForeignRelease;
+
+impl Property for ForeignRelease {
+    fn name(&self) -> &'static str {
+        "foreign-release"
+    }
+
+    fn demands(&self) -> &'static str {
+        "no client releases a lock that another client holds"
+    }
+
+    fn check(&self, system: &System, moment: &Moment) -> Option<String> {
+        let Moment::LockServed { client, node, lock, before: Some(before), after } = moment else { return None };
+        let owner = system.owner_of(&before.token)?;
+        let gone = after.as_ref().is_none_or(|after| after.token != before.token);
+        (gone && owner != *client).then(|| {
+            let spec = &system.setup().locks[*lock];
+            let node = &system.setup().nodes[*node].name;
+            format!("client-{client} takes {} of {} off {node}", before.token, spec.name)
+        })
+    }
+}

@@ -1,0 +1,254 @@
+//! The guarded counter: acquire, read, write back one less, release. The shop of the articles in its smallest form.
+
+use super::mutation::{Mutant, Mutation};
+use super::{About, Parameters, Scenario, Simulation, Workload, program};
+use crate::history::{Ended, Event};
+use crate::lock::in_process::InProcessLock;
+use crate::lock::redis::RedisLock;
+use crate::lock::redlock::RedLock;
+use crate::lock::resource::{Access, Counter};
+use crate::lock::{Guard, Lock, redis, redlock};
+use crate::port::{Blob, Ports};
+use crate::property::Property;
+use crate::world::setup::{ArrivalTime, LockSpec, NodeSpec, Probe, ResourceSpec, Setup};
+use doublehold_models::NodeConfig;
+use doublehold_models::redis::{Config as RedisServer, Persistence};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The lock's name and key.
+pub const LOCK: &str = "lock";
+/// The guarded resource's name and key.
+pub const STOCK: &str = "stock";
+
+/// Which lock guards the counter.
+#[derive(Clone, Debug)]
+pub enum LockKind {
+    /// A flag in the memory of each process.
+    InProcess,
+    /// One Redis server.
+    Redis(redis::Config),
+    /// Several Redis servers.
+    RedLock(redlock::Config),
+}
+
+/// What the holder does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Nothing but time passes.
+    Hold(Duration),
+    /// Reads the counter and writes it back, one less.
+    Plain,
+    /// The same, with the fencing token.
+    Fenced,
+    /// The same, but the lease is first extended.
+    ExtendThenPlain,
+}
+
+/// What each client does.
+#[derive(Clone, Debug)]
+pub struct Guarded {
+    /// The lock.
+    pub lock: LockKind,
+    /// The number of servers that keep the lock; the resource's server comes behind them.
+    pub servers: usize,
+    /// What the holder does.
+    pub work: Work,
+    /// How often.
+    pub operations: usize,
+    /// How long to wait for the lock; zero: try once.
+    pub wait: Duration,
+    /// How often to try, where it does not wait.
+    pub tries: usize,
+    /// A deliberate mistake.
+    pub mutation: Option<Mutation>,
+}
+
+impl Workload for Guarded {
+    async fn run<P: Ports>(&self, ports: P, _client: usize) {
+        match self.mutation {
+            None => self.run_with(&ports).await,
+            Some(mutation) => self.run_with(&Mutant::new(ports, mutation)).await,
+        }
+    }
+}
+
+impl Guarded {
+    async fn run_with<P: Ports>(&self, ports: &P) {
+        match &self.lock {
+            LockKind::InProcess => {
+                let lock = InProcessLock::new(ports, LOCK, Duration::from_millis(10));
+                self.repeat(ports, &lock).await;
+            }
+            LockKind::Redis(config) => {
+                let lock = RedisLock::new(ports, ports.redis(0), LOCK, config.clone());
+                self.repeat(ports, &lock).await;
+            }
+            LockKind::RedLock(config) => {
+                let servers = (0..self.servers).map(|server| ports.redis(server)).collect();
+                let lock = RedLock::new(ports, servers, LOCK, config.clone());
+                self.repeat(ports, &lock).await;
+            }
+        }
+    }
+
+    async fn repeat<P: Ports, L: Lock>(&self, ports: &P, lock: &L) {
+        for _ in 0..self.operations {
+            if let Some(guard) = self.acquire(ports, lock).await {
+                let guard = self.work(ports, guard).await;
+                release(ports, guard).await;
+            }
+        }
+    }
+
+    /// Acquires and tells the history.
+    async fn acquire<P: Ports, L: Lock>(&self, ports: &P, lock: &L) -> Option<Guard<L>> {
+        let wait_us_max = u64::try_from(self.wait.as_micros()).unwrap_or(u64::MAX);
+        ports.record(Event::Acquiring { lock: LOCK.into(), wait_us_max });
+        let mut result = if self.wait.is_zero() { lock.try_acquire().await } else { lock.acquire(self.wait).await };
+        for _ in 1..self.tries {
+            if result.is_err() {
+                result = lock.try_acquire().await;
+            }
+        }
+        match result {
+            Ok(guard) => {
+                let lease = guard.lease();
+                ports.record(Event::Acquired {
+                    lock: LOCK.into(),
+                    token: lease.token.clone(),
+                    fence: lease.fence,
+                    valid_until: lease.valid_until,
+                });
+                Some(guard)
+            }
+            Err(why) => {
+                ports.record(Event::NotAcquired { lock: LOCK.into(), why: why.to_string() });
+                None
+            }
+        }
+    }
+
+    async fn work<P: Ports, L: Lock>(&self, ports: &P, mut guard: Guard<L>) -> Guard<L> {
+        match self.work {
+            Work::Hold(time) => ports.sleep(time).await,
+            Work::Plain => self.decrement(ports, &guard, None).await,
+            Work::Fenced => self.decrement(ports, &guard, guard.fence()).await,
+            Work::ExtendThenPlain => match guard.extend().await {
+                Ok(()) => {
+                    let valid_until = guard.lease().valid_until;
+                    ports.record(Event::Extended { lock: LOCK.into(), valid_until });
+                    self.decrement(ports, &guard, None).await;
+                }
+                Err(_) => ports.record(Event::Lost { lock: LOCK.into() }),
+            },
+        }
+        guard
+    }
+
+    /// Reads the stock and writes it back, one less, as long as the lease is valid by the client's own clock.
+    async fn decrement<P: Ports, L: Lock>(&self, ports: &P, guard: &Guard<L>, fence: Option<u64>) {
+        let counter = Counter::new(ports.redis(self.servers), STOCK);
+        if !guard.is_valid() {
+            return ports.record(Event::Lost { lock: LOCK.into() });
+        }
+        let Some(Access::Accepted(stock)) = counter.read(fence).await.ok() else { return };
+        ports.record(Event::Read { resource: STOCK.into(), value: stock });
+        if !guard.is_valid() {
+            return ports.record(Event::Lost { lock: LOCK.into() });
+        }
+        let outcome = counter.write(fence, stock - 1).await;
+        let outcome = Ended::of(&outcome, |access| *access == Access::Accepted(()));
+        ports.record(Event::Wrote { resource: STOCK.into(), base: stock, value: stock - 1, outcome });
+    }
+}
+
+/// Releases and tells the history.
+async fn release<P: Ports, L: Lock>(ports: &P, guard: Guard<L>) {
+    ports.record(Event::Releasing { lock: LOCK.into() });
+    let outcome = guard.release().await;
+    ports.record(Event::Released { lock: LOCK.into(), outcome: Ended::of(&outcome, |ours| *ours) });
+}
+
+/// A scenario with this workload.
+#[derive(Clone)]
+pub struct GuardedScenario {
+    /// What it is about.
+    pub about: About,
+    /// What each client does.
+    pub workload: Guarded,
+    /// What survives a crash of the lock's servers.
+    pub persistence: Persistence,
+    /// How it is set up if the user says nothing.
+    pub parameters: Parameters,
+    /// How it runs in the simulated world.
+    pub simulation: Simulation,
+    /// What must hold.
+    pub properties: Vec<Arc<dyn Property>>,
+    /// When clients begin.
+    pub arrival: ArrivalTime,
+}
+
+impl GuardedScenario {
+    fn nodes(&self) -> Vec<NodeSpec> {
+        let redis = |name: String, persistence: Persistence| NodeSpec {
+            name,
+            config: NodeConfig::Redis(RedisServer { persistence }),
+        };
+        let locks = (0..self.workload.servers).map(|server| redis(format!("redis-{server}"), self.persistence.clone()));
+        let store =
+            (!matches!(self.workload.work, Work::Hold(_))).then(|| redis("store".to_owned(), Persistence::Durable));
+        locks.chain(store).collect()
+    }
+
+    fn lock_spec(&self) -> Option<LockSpec> {
+        let quorum = match &self.workload.lock {
+            LockKind::InProcess => return None,
+            LockKind::Redis(_) => 1,
+            LockKind::RedLock(config) => config.quorum.unwrap_or(self.workload.servers / 2 + 1),
+        };
+        Some(LockSpec {
+            name: LOCK.into(),
+            nodes: (0..self.workload.servers).collect(),
+            quorum,
+            probe: Probe::RedisKey(LOCK.into()),
+        })
+    }
+}
+
+impl Scenario for GuardedScenario {
+    fn about(&self) -> About {
+        self.about.clone()
+    }
+
+    fn defaults(&self) -> Parameters {
+        self.parameters.clone()
+    }
+
+    fn setup(&self, parameters: &Parameters, seed: u64) -> Setup {
+        let workload = Guarded { operations: parameters.operations, ..self.workload.clone() };
+        let nodes = self.nodes();
+        let resources = if nodes.len() > self.workload.servers {
+            vec![ResourceSpec { name: Blob::from(STOCK), node: self.workload.servers }]
+        } else {
+            Vec::new()
+        };
+        Setup {
+            nodes,
+            clients: parameters.clients,
+            program: program(workload),
+            symmetric: true,
+            arrival: self.arrival,
+            budgets: parameters.budgets,
+            assumptions: parameters.assumptions,
+            locks: self.lock_spec().into_iter().collect(),
+            resources,
+            properties: self.properties.clone(),
+            seed,
+        }
+    }
+
+    fn simulation(&self) -> Simulation {
+        self.simulation
+    }
+}

@@ -1,0 +1,143 @@
+//! Mutation: one deliberate mistake, put between a lock and its ports.
+//!
+//! The lock's code stays as it is; what it asks for is changed on the way. So the checker is tried on
+//! the real code with a single thing wrong.
+
+use crate::history::Event;
+use crate::port::{Blob, Command, Host, Instant, Outcome, Ports, Redis, Value, WallTime};
+use std::future::Future;
+use std::hash::Hash;
+use std::time::Duration;
+
+/// A mistake that people make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// The TTL is sent in seconds where milliseconds are meant: leases end a thousand times too early.
+    TtlInSeconds,
+    /// Every acquisition of every client uses the same token.
+    TokenReused,
+    /// Elapsed time is measured by the wall clock.
+    WallClockForElapsed,
+    /// The key is set whether it is there or not.
+    NoNx,
+    /// The key is set without a TTL.
+    NoTtl,
+    /// The release is never sent.
+    NoRelease,
+    /// The fencing token sent to the resource is always the same.
+    ConstantFence,
+    /// The extension does not look whose the key is.
+    ExtendUnowned,
+}
+
+/// Ports with a mistake in them.
+#[derive(Clone)]
+pub struct Mutant<P> {
+    ports: P,
+    mutation: Mutation,
+}
+
+impl<P> Mutant<P> {
+    /// Ports with this mistake in them.
+    pub fn new(ports: P, mutation: Mutation) -> Self {
+        Mutant { ports, mutation }
+    }
+}
+
+impl<P: Ports> Host for Mutant<P> {
+    fn monotonic(&self) -> Instant {
+        match self.mutation {
+            Mutation::WallClockForElapsed => Instant(self.ports.wall().0.unsigned_abs()),
+            _ => self.ports.monotonic(),
+        }
+    }
+
+    fn wall(&self) -> WallTime {
+        self.ports.wall()
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
+        self.ports.sleep(duration)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.ports.spawn(task);
+    }
+
+    fn random(&self) -> u64 {
+        self.ports.random()
+    }
+
+    fn unique_id(&self) -> Blob {
+        match self.mutation {
+            Mutation::TokenReused => "my-lock".into(),
+            _ => self.ports.unique_id(),
+        }
+    }
+
+    fn round<T: Hash + Send>(&self, inner: impl Future<Output = T> + Send) -> impl Future<Output = T> + Send {
+        self.ports.round(inner)
+    }
+}
+
+impl<P: Ports> Ports for Mutant<P> {
+    type Redis = Mutant<P::Redis>;
+
+    fn redis(&self, server: usize) -> Self::Redis {
+        Mutant { ports: self.ports.redis(server), mutation: self.mutation }
+    }
+
+    fn record(&self, event: Event) {
+        let event = match (self.mutation, event) {
+            // The history is in the client's own monotonic time, which this lock does not use.
+            (Mutation::WallClockForElapsed, Event::Acquired { lock, token, fence, valid_until }) => {
+                let valid_until = valid_until.map(|until| self.ports.monotonic() + until.since(self.monotonic()));
+                Event::Acquired { lock, token, fence, valid_until }
+            }
+            (_, event) => event,
+        };
+        self.ports.record(event);
+    }
+}
+
+impl<R: Redis> Redis for Mutant<R> {
+    type Subscription = R::Subscription;
+
+    async fn call(&self, command: Command) -> Outcome<Value> {
+        if self.mutation == Mutation::NoRelease && is_release(&command) {
+            return Outcome::Ok(Value::Int(1));
+        }
+        self.ports.call(mutate(self.mutation, command)).await
+    }
+
+    fn subscribe(&self, channel: Blob) -> impl Future<Output = Outcome<R::Subscription>> + Send {
+        self.ports.subscribe(channel)
+    }
+}
+
+fn is_release(command: &Command) -> bool {
+    command.words().get(1).is_some_and(|body| body.starts_with(b"-- release"))
+}
+
+/// The command with the mistake in it.
+fn mutate(mutation: Mutation, command: Command) -> Command {
+    let words = command.words();
+    let is_set = words[0].as_bytes() == b"SET" && words.len() > 3;
+    let script = if words[0].as_bytes() == b"EVAL" { words[1].as_bytes() } else { b"" };
+    let changed: Option<Vec<Blob>> = match mutation {
+        Mutation::TtlInSeconds if is_set => {
+            let ms = words[5].to_int().unwrap_or_default();
+            Some([&words[..5], &[Blob::from_int((ms / 1000).max(1))]].concat())
+        }
+        Mutation::NoNx if is_set => Some([&words[..3], &words[4..]].concat()),
+        Mutation::NoTtl if is_set => Some(words[..4].to_vec()),
+        Mutation::ConstantFence if script.starts_with(b"-- read") || script.starts_with(b"-- write") => {
+            Some([&words[..5], &[Blob::from_int(1)], &words[6..]].concat())
+        }
+        Mutation::ExtendUnowned if script.starts_with(b"-- extend") => {
+            Some(vec![Blob::from("PEXPIRE"), words[3].clone(), words[5].clone()])
+        }
+        _ => None,
+    };
+    changed.map_or(command, Command::from_words)
+}

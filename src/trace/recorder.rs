@@ -1,0 +1,125 @@
+//! Recorder: writes down what happens in an execution, when somebody wants to read it.
+
+use crate::explore::choice::Choice;
+use crate::history::{Entry, Event};
+use crate::world::system::System;
+use doublehold_models::{Output, Request};
+use serde::{Deserialize, Serialize};
+
+/// One line of a trace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceEvent {
+    /// True time, in microseconds since the start.
+    pub at_us: u64,
+    /// Who acts: `client-0`, `redis-1`, `time`.
+    pub who: String,
+    /// What its own clock shows: a client's monotonic clock, a node's wall clock; in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub own_us: Option<i64>,
+    /// What it does, and to whom.
+    pub what: String,
+    /// The clients that believe after it that they hold a lock.
+    pub holders: Vec<usize>,
+}
+
+/// Writes down decisions and events, or nothing.
+#[derive(Default)]
+pub struct Recorder {
+    on: bool,
+    /// The names of the choices made.
+    pub decisions: Vec<String>,
+    /// What happened.
+    pub events: Vec<TraceEvent>,
+    /// What the clients did and learnt.
+    pub history: Vec<Entry>,
+}
+
+impl Recorder {
+    /// Writes everything down.
+    pub fn on() -> Self {
+        Recorder { on: true, ..Recorder::default() }
+    }
+
+    /// Writes nothing down.
+    pub fn off() -> Self {
+        Recorder::default()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.decisions.clear();
+        self.events.clear();
+        self.history.clear();
+    }
+
+    /// A choice is about to be made.
+    pub(crate) fn choice(&mut self, system: &System, choice: Choice) {
+        if !self.on {
+            return;
+        }
+        let name = choice.name(system);
+        let (who, what) = name.split_once(": ").unwrap_or((&name, ""));
+        match choice {
+            Choice::Serve(_) | Choice::Deliver(_) => {}
+            Choice::Break(_) | Choice::Stall(_) => self.push(system, "network", None, &name),
+            _ => {
+                let own_us = choice.client().map(|client| system.client_clock(client.into()).mono_us as i64);
+                self.push(system, who, own_us, what);
+            }
+        }
+        self.decisions.push(name);
+    }
+
+    /// A node has served a request.
+    pub(crate) fn served(
+        &mut self,
+        system: &System,
+        client: usize,
+        node: usize,
+        request: &Request,
+        outputs: &[Output],
+    ) {
+        if !self.on {
+            return;
+        }
+        let own_us = system.node_clock(node).wall_us;
+        let replies: Vec<String> =
+            outputs.iter().filter(|output| output.is_reply).map(|output| output.response.to_string()).collect();
+        let name = system.setup().nodes[node].name.clone();
+        let what = format!("client-{client}: {request} → {}", replies.join(", "));
+        self.push(system, &name, Some(own_us), &what);
+    }
+
+    /// A client has done or learnt something; the holds are those before it.
+    pub(crate) fn event(&mut self, system: &System, client: usize, event: &Event) {
+        if !self.on {
+            return;
+        }
+        let own_us = system.client_clock(client).mono_us as i64;
+        self.push(system, &format!("client-{client}"), Some(own_us), &event.to_string());
+        let holders = &mut self.events.last_mut().expect("pushed above").holders;
+        match event {
+            Event::Acquired { .. } if !holders.contains(&client) => holders.push(client),
+            Event::Releasing { .. } | Event::Lost { .. } => holders.retain(|holder| *holder != client),
+            _ => {}
+        }
+        self.history.push(Entry { at_us: system.now_us, client, event: event.clone() });
+    }
+
+    /// A client's code has come to its end.
+    pub(crate) fn finished(&mut self, at_us: u64, client: usize) {
+        if self.on {
+            let holders = self.events.last().map(|last| last.holders.clone()).unwrap_or_default();
+            let who = format!("client-{client}");
+            self.events.push(TraceEvent { at_us, who, own_us: None, what: "ends".to_owned(), holders });
+        }
+    }
+
+    fn push(&mut self, system: &System, who: &str, own_us: Option<i64>, what: &str) {
+        let mut holders: Vec<usize> =
+            system.setup().locks.iter().flat_map(|lock| system.believers(&lock.name)).collect();
+        holders.sort_unstable();
+        let (who, what) = (who.to_owned(), what.to_owned());
+        self.events.push(TraceEvent { at_us: system.now_us, who, own_us, what, holders });
+    }
+}

@@ -1,0 +1,182 @@
+//! The explored world: clients run step by step, from any state.
+//!
+//! A future cannot be cloned, but the state of a [`System`] can, and it keeps what each client was told.
+//! So going back to a state costs one clone, and only the client that acts next has its code run again, from its own
+//! inputs; nodes and other clients are not run again at all.
+
+use super::seat::{Outgoing, Seat, SeatPorts, Task};
+use super::setup::Setup;
+use super::system::{Input, Ran, Run, Status, System};
+use crate::explore::choice::Choice;
+use crate::trace::Recorder;
+use smallvec::SmallVec;
+use std::sync::Arc;
+use std::task::Waker;
+
+/// A client's code in mid-run.
+struct Live {
+    seat: Arc<Seat>,
+    waker: Waker,
+    tasks: SmallVec<[Option<Task>; 2]>,
+    /// The stamp of the last input that it was told; 0 before the first.
+    stamp: u64,
+}
+
+impl Live {
+    fn new(setup: &Setup, client: usize) -> Self {
+        let seat = setup.seat(client);
+        let task = setup.program.start(client, SeatPorts::new(&seat));
+        Live { waker: Waker::from(Arc::clone(&seat)), seat, tasks: SmallVec::from_iter([Some(task)]), stamp: 0 }
+    }
+
+    /// Tells the code something and runs it. True once it has come to its end.
+    fn feed(&mut self, input: &Input) -> bool {
+        self.seat.tell(input.now, input.told.clone());
+        self.stamp = input.stamp;
+        self.seat.poll(&self.waker, &mut self.tasks)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.seat.kill();
+    }
+}
+
+/// An execution that can be stepped, and set back to any state that it was in.
+pub struct Explored {
+    setup: Arc<Setup>,
+    /// The state. Only [`step`](Explored::step) and [`restore`](Explored::restore) may change it.
+    system: System,
+    live: Vec<Option<Live>>,
+    stamps: u64,
+    outbox: Vec<Outgoing>,
+    schedule: Vec<Choice>,
+    recorder: Recorder,
+    go_back: bool,
+}
+
+/// A state to come back to.
+pub struct Snapshot {
+    system: System,
+    depth: usize,
+}
+
+impl Snapshot {
+    /// What it takes in memory, roughly, in bytes.
+    pub const BYTES: usize = size_of::<Snapshot>() + 512;
+}
+
+impl Explored {
+    /// A world at its initial state. `go_back`: [`restore`](Explored::restore) will be used.
+    pub fn new(setup: Arc<Setup>, go_back: bool, recorder: Recorder) -> Self {
+        Explored {
+            system: System::new(&setup, go_back),
+            live: std::iter::repeat_with(|| None).take(setup.clients).collect(),
+            setup,
+            stamps: 0,
+            outbox: Vec::new(),
+            schedule: Vec::new(),
+            recorder,
+            go_back,
+        }
+    }
+
+    /// Back to the initial state.
+    pub fn reset(&mut self) {
+        self.system = System::new(&self.setup, self.go_back);
+        self.live.iter_mut().for_each(|live| *live = None);
+        self.schedule.clear();
+        self.recorder.clear();
+    }
+
+    /// The state.
+    pub fn system(&self) -> &System {
+        &self.system
+    }
+
+    /// The choices made so far.
+    pub fn schedule(&self) -> &[Choice] {
+        &self.schedule
+    }
+
+    /// What was recorded so far.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// Makes a choice.
+    ///
+    /// # Panics
+    /// If the choice is not enabled.
+    pub fn step(&mut self, choice: Choice) {
+        self.schedule.push(choice);
+        let run = self.system.apply(choice, &mut self.recorder);
+        if let Some(run) = run {
+            self.run(run);
+        }
+        if let Choice::CrashClient { client } = choice {
+            self.live[usize::from(client)] = None;
+        }
+    }
+
+    /// Judges the end of the execution.
+    pub fn judge_end(&mut self) {
+        self.system.judge_end();
+    }
+
+    /// The state, to come back to.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { system: self.system.clone(), depth: self.schedule.len() }
+    }
+
+    /// Goes back to a state that this world was in.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        assert!(self.go_back, "a world that does not keep inputs cannot go back");
+        self.system.clone_from(&snapshot.system);
+        self.schedule.truncate(snapshot.depth);
+    }
+
+    /// Goes back to a state for the last time.
+    pub fn restore_last(&mut self, snapshot: Snapshot) {
+        assert!(self.go_back, "a world that does not keep inputs cannot go back");
+        self.system = snapshot.system;
+        self.schedule.truncate(snapshot.depth);
+    }
+
+    fn run(&mut self, run: Run) {
+        let client = run.client;
+        let mut input = run.input;
+        self.stamps += 1;
+        input.stamp = self.stamps;
+        if self.go_back {
+            self.rebuild(client);
+            self.system.stamp_last_input(client, self.stamps);
+        }
+        let live = self.live[client].get_or_insert_with(|| Live::new(&self.setup, client));
+        let finished = live.feed(&input);
+        live.seat.take_outbox(&mut self.outbox);
+        let (seen, read_clock) = (live.seat.digest(), live.seat.read_clock());
+        let ran = Ran { client, outbox: &mut self.outbox, seen, read_clock, finished };
+        self.system.absorb(ran, &mut self.recorder);
+        if self.system.clients[client].status == Status::Finished {
+            self.live[client] = None;
+        }
+    }
+
+    /// Makes sure that a client's code stands where the state says, just before its last input.
+    fn rebuild(&mut self, client: usize) {
+        let inputs = &self.system.clients[client].inputs;
+        let before = &inputs[..inputs.len() - 1];
+        let stamp = before.last().map_or(0, |input| input.stamp);
+        if self.live[client].as_ref().is_some_and(|live| live.stamp == stamp) {
+            return;
+        }
+        let mut live = Live::new(&self.setup, client);
+        for input in before {
+            live.feed(input);
+            live.seat.clear_outbox();
+        }
+        self.live[client] = Some(live);
+    }
+}

@@ -1,0 +1,147 @@
+//! Fingerprint: a hash of everything that can still matter in a state.
+//!
+//! It holds each node's state, what is in flight, the clocks, the budgets left, what the oracles
+//! remember, and for each client the digest of the inputs that its code has seen: a future is opaque,
+//! and its inputs are the only sound stand-in for its state. True time is in it, since clients may have
+//! read it. What is provably dead is not: the inputs of a client that has ended, or of a finished round.
+//!
+//! Where clients are identical, they are numbered by what is theirs (their canonical order), so that states that
+//! differ only in who is who are one. A state in which some client has seen another's name keeps its own numbers.
+
+use super::link::{Arrival, HoldOrder, Link};
+use super::seat::WaitId;
+use super::system::{Status, System};
+use crate::port::Outcome;
+use doublehold_models::Digest;
+use smallvec::SmallVec;
+
+impl System {
+    /// The state's fingerprint; with `symmetry`, identical clients may change places.
+    pub fn fingerprint(&self, symmetry: bool) -> u64 {
+        let orders = self.live_orders();
+        let mut mentioned = 0;
+        let mut locals: SmallVec<[u64; 4]> = SmallVec::new();
+        for client in 0..self.clients.len() {
+            let (local, names) = self.digest_client(client, &orders);
+            locals.push(local);
+            mentioned |= names;
+        }
+        let mut numbers: SmallVec<[u8; 4]> = (0..self.clients.len() as u8).collect();
+        let symmetric = symmetry && self.setup().symmetric && mentioned == 0;
+        if symmetric {
+            let mut order: SmallVec<[u8; 4]> = numbers.clone();
+            order.sort_by_key(|client| locals[usize::from(*client)]);
+            order.iter().enumerate().for_each(|(number, client)| numbers[usize::from(*client)] = number as u8);
+            locals.sort_unstable();
+        }
+        let mut digest = if symmetric { Digest::renaming(&numbers) } else { Digest::new() };
+        locals.iter().for_each(|local| digest.int(*local));
+        self.digest_world(&mut digest, &orders);
+        digest.finish()
+    }
+
+    /// The orders of holds that can still be compared, smallest first: only their ranks matter.
+    fn live_orders(&self) -> SmallVec<[HoldOrder; 8]> {
+        let mut orders: SmallVec<[HoldOrder; 8]> = SmallVec::new();
+        orders.extend(self.holds.iter().filter(|hold| self.is_live(hold.client)).map(|hold| hold.order));
+        for link in &self.links {
+            orders.extend(link.requests.iter().filter_map(|flight| flight.hold));
+        }
+        orders.extend(self.latest.iter().copied());
+        orders.sort_unstable();
+        orders.dedup();
+        orders
+    }
+
+    fn is_live(&self, client: usize) -> bool {
+        !matches!(self.clients[client].status, Status::Finished | Status::Crashed)
+    }
+
+    /// What is one client's, with its own name written as "mine"; and the other clients named in it.
+    fn digest_client(&self, client: usize, orders: &[HoldOrder]) -> (u64, u32) {
+        let state = &self.clients[client];
+        let mut digest = Digest::naming_self(client);
+        digest.int(match state.status {
+            Status::NotStarted => 0,
+            Status::Running => 1,
+            Status::Paused(_) => 2,
+            Status::Finished => 3,
+            Status::Crashed => 4,
+        });
+        if let Status::Paused(since) = state.status {
+            digest.int(since);
+        }
+        if !self.is_live(client) {
+            return (digest.finish(), 0);
+        }
+        digest.int(state.clock.drift_ppm as u64);
+        digest.int(state.clock.offset_us as u64);
+        digest.int(state.seen);
+        state.timers.iter().for_each(|(_, at)| digest.int(*at));
+        if let Some((since, wait)) = state.acquiring {
+            digest.int(since);
+            digest.int(wait);
+        }
+        for hold in self.holds.iter().filter(|hold| hold.client == client) {
+            digest.text(&hold.lock);
+            digest.int(hold.ended.into());
+            digest.int(hold.valid_until.map_or(0, |until| until.0));
+            digest.int(rank(orders, hold.order));
+        }
+        for link in self.links.iter().filter(|link| usize::from(link.client) == client) {
+            self.digest_link(link, &mut digest, orders);
+        }
+        (digest.finish(), state.mentioned | digest.mentioned())
+    }
+
+    fn digest_world(&self, digest: &mut Digest, orders: &[HoldOrder]) {
+        digest.int(self.now_us);
+        digest.int(u64::from(self.clocks_set));
+        for (fault, left) in self.budgets.iter() {
+            digest.int((fault as u64) << 8 | u64::from(left));
+        }
+        digest.int(self.expiries_left.map_or(u64::MAX, u64::from));
+        self.latest.iter().for_each(|latest| digest.int(rank(orders, *latest)));
+        for (number, state) in self.nodes.iter().enumerate() {
+            digest.int(state.down_since.map_or(u64::MAX, |since| since));
+            digest.int(state.clock.drift_ppm as u64);
+            digest.int(state.clock.offset_us as u64);
+            state.node.digest(self.node_clock(number).for_node(), digest);
+        }
+    }
+
+    fn digest_link(&self, link: &Link, digest: &mut Digest, orders: &[HoldOrder]) {
+        // When a message was sent matters only where it must arrive in time.
+        let timed = self.setup().assumptions.delay_us_max.is_some_and(|delay| delay > 0);
+        let sent = |sent_us: u64| if timed { sent_us } else { 0 };
+        digest.int(u64::from(link.node) << 16 | u64::from(link.lane) << 8 | u64::from(link.stalled));
+        // The client's code knows its requests by their order, not by their numbers.
+        let place = |id: &WaitId| link.open.iter().position(|open| open == id).map_or(u64::MAX, |place| place as u64);
+        for flight in &link.requests {
+            digest.int(place(&flight.id));
+            digest.int(sent(flight.sent_us));
+            digest.int(flight.hold.map_or(u64::MAX, |hold| rank(orders, hold)));
+            flight.request.digest(digest);
+        }
+        digest.int(link.open.len() as u64);
+        for arriving in &link.arrivals {
+            digest.int(sent(arriving.sent_us));
+            match &arriving.what {
+                Arrival::Answer(id, outcome) => {
+                    digest.int(place(id));
+                    match outcome {
+                        Outcome::Ok(response) => response.digest(digest),
+                        Outcome::Fail(_) => digest.int(1),
+                        Outcome::Indeterminate(_) => digest.int(2),
+                    }
+                }
+                Arrival::Message(value) => doublehold_models::Response::Redis(value.clone()).digest(digest),
+                Arrival::Broken(ids) => digest.int(3 + ids.len() as u64),
+            }
+        }
+    }
+}
+
+fn rank(orders: &[HoldOrder], order: HoldOrder) -> u64 {
+    orders.binary_search(&order).map_or(u64::MAX, |rank| rank as u64)
+}

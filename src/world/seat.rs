@@ -1,0 +1,609 @@
+//! Seat: a client's side of the ports in the explored and the simulated world.
+//!
+//! Sans-IO: the client's code leaves what it wants in the outbox, and the host of the world puts in
+//! what has happened ([`Seat::tell`]) before it polls the code again. Between two polls nothing moves.
+
+use super::clock::Reading;
+use crate::history::Event;
+use crate::port::{self, Blob, Command, Host, Instant, Outcome, Ports, Redis, Subscription, Value, WallTime};
+use doublehold_models::{Digest, Request, Response};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::hash::{Hash, Hasher};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+/// A task of a client.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The number of something that a client waits for; unique in its execution.
+pub type WaitId = u32;
+
+/// Something that a client's code asked for.
+#[derive(Debug)]
+pub enum Outgoing {
+    /// Send a request.
+    Request {
+        /// What the answer is for.
+        id: WaitId,
+        /// The server's place in the topology.
+        node: u16,
+        /// The connection to it: 0 for commands, further ones for subscriptions.
+        lane: u8,
+        /// What to send.
+        request: Request,
+    },
+    /// Wake the client by its own monotonic clock.
+    Timer {
+        /// What the wake-up is for.
+        id: WaitId,
+        /// When, in microseconds of its own monotonic clock.
+        at_mono_us: u64,
+    },
+    /// Nobody waits for this any more.
+    Forget(WaitId),
+    /// Close a subscription's connection.
+    Close {
+        /// The server.
+        node: u16,
+        /// The connection.
+        lane: u8,
+    },
+    /// An event for the history.
+    Record(Event),
+}
+
+/// Something that a client is told.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// It may begin.
+    Start,
+    /// A request has ended.
+    Answer(WaitId, Outcome<Response>),
+    /// A timer has fired.
+    Fired(WaitId),
+    /// Several requests have ended because their connection broke.
+    Broken(SmallVec<[WaitId; 4]>),
+    /// A message has come on a subscription.
+    Message(u16, u8, Value),
+    /// A subscription's connection has broken, and perhaps a request on it.
+    Hangup(u16, u8, SmallVec<[WaitId; 4]>),
+}
+
+/// What became of something that a client waits for.
+#[derive(Debug)]
+enum Slot {
+    Waiting(Option<Waker>),
+    Done(Outcome<Response>),
+}
+
+struct Inbox {
+    node: u16,
+    lane: u8,
+    messages: VecDeque<Value>,
+    closed: bool,
+    waker: Option<Waker>,
+}
+
+/// The digest of what the code has seen: one entry an input, with the round that it belongs to.
+#[derive(Default)]
+struct Seen {
+    inputs: SmallVec<[(u16, u64); 12]>,
+    mentioned: u32,
+}
+
+struct State {
+    client: u16,
+    now: Reading,
+    next_id: WaitId,
+    next_lane: u8,
+    slots: SmallVec<[(WaitId, u16, Slot); 4]>,
+    inboxes: Vec<Inbox>,
+    outbox: Vec<Outgoing>,
+    spawned: Vec<Task>,
+    seed: [u8; 32],
+    random: Option<Box<ChaCha8Rng>>,
+    draws: u32,
+    unique_ids: u32,
+    rounds: SmallVec<[u16; 4]>,
+    next_round: u16,
+    seen: Seen,
+    /// The code has read a clock since it was last told something.
+    read_clock: bool,
+    /// The process has ended: whatever drops now must not reach the world.
+    dead: bool,
+}
+
+/// A client's seat.
+pub struct Seat {
+    state: Mutex<State>,
+    woken: AtomicBool,
+}
+
+impl Wake for Seat {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, Ordering::Relaxed);
+    }
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Seat {
+    /// The seat of client number `client`, whose random stream begins at `seed`.
+    pub fn new(client: u16, seed: [u8; 32]) -> Arc<Self> {
+        let state = State {
+            client,
+            now: Reading::default(),
+            next_id: 0,
+            next_lane: 1,
+            slots: SmallVec::new(),
+            inboxes: Vec::new(),
+            outbox: Vec::new(),
+            spawned: Vec::new(),
+            seed,
+            random: None,
+            draws: 0,
+            unique_ids: 0,
+            rounds: SmallVec::new(),
+            next_round: 1,
+            seen: Seen::default(),
+            read_clock: false,
+            dead: false,
+        };
+        Arc::new(Seat { state: Mutex::new(state), woken: AtomicBool::new(false) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Tells the client something, at this reading of its clocks. Its code must be polled after.
+    pub fn tell(&self, now: Reading, told: Told) {
+        let mut state = self.lock();
+        state.now = now;
+        state.read_clock = false;
+        match told {
+            Told::Start => {}
+            Told::Answer(id, outcome) => state.complete(id, outcome),
+            Told::Fired(id) => state.complete(id, Outcome::Ok(Response::Redis(Value::Nil))),
+            Told::Broken(ids) => state.lose(&ids),
+            Told::Message(node, lane, message) => state.deliver(node, lane, message),
+            Told::Hangup(node, lane, ids) => {
+                state.lose(&ids);
+                state.hang_up(node, lane);
+            }
+        }
+    }
+
+    /// The process ends: nothing that its code does while it is dropped counts.
+    pub fn kill(&self) {
+        self.lock().dead = true;
+    }
+
+    /// Takes what the code asked for.
+    pub fn take_outbox(&self, into: &mut Vec<Outgoing>) {
+        // Swapping keeps both allocations.
+        std::mem::swap(into, &mut self.lock().outbox);
+    }
+
+    /// Throws away what the code asked for: it has been done when the code ran the first time.
+    pub fn clear_outbox(&self) {
+        self.lock().outbox.clear();
+    }
+
+    /// The digest of what the code has seen, and the clients whose names it saw (a bit each).
+    pub fn digest(&self) -> (u64, u32) {
+        let state = self.lock();
+        let mut digest = Digest::new();
+        for (round, input) in &state.seen.inputs {
+            digest.int(u64::from(*round));
+            digest.int(*input);
+        }
+        digest.int(u64::from(state.draws));
+        digest.int(u64::from(state.unique_ids));
+        (digest.finish(), state.seen.mentioned)
+    }
+
+    /// Whether the code has read a clock since it was last told something.
+    pub fn read_clock(&self) -> bool {
+        self.lock().read_clock
+    }
+
+    /// Polls the tasks of this client until none of them wants to go on. True once all have ended.
+    pub fn poll(self: &Arc<Self>, waker: &Waker, tasks: &mut SmallVec<[Option<Task>; 2]>) -> bool {
+        let mut cx = Context::from_waker(waker);
+        loop {
+            self.woken.store(false, Ordering::Relaxed);
+            for slot in tasks.iter_mut() {
+                if let Some(task) = slot
+                    && task.as_mut().poll(&mut cx).is_ready()
+                {
+                    *slot = None;
+                }
+            }
+            let spawned = std::mem::take(&mut self.lock().spawned);
+            let again = !spawned.is_empty() || self.woken.load(Ordering::Relaxed);
+            tasks.extend(spawned.into_iter().map(Some));
+            if !again {
+                return tasks.iter().all(Option::is_none);
+            }
+        }
+    }
+}
+
+impl State {
+    fn complete(&mut self, id: WaitId, outcome: Outcome<Response>) {
+        if let Some((_, _, slot)) = self.slots.iter_mut().find(|(slot, ..)| *slot == id)
+            && let Slot::Waiting(Some(waker)) = std::mem::replace(slot, Slot::Done(outcome))
+        {
+            waker.wake();
+        }
+    }
+
+    fn lose(&mut self, ids: &[WaitId]) {
+        for id in ids {
+            self.complete(*id, Outcome::Indeterminate(port::Unknown::ConnectionLost));
+        }
+    }
+
+    fn deliver(&mut self, node: u16, lane: u8, message: Value) {
+        if let Some(inbox) = self.inboxes.iter_mut().find(|inbox| (inbox.node, inbox.lane) == (node, lane)) {
+            inbox.messages.push_back(message);
+            if let Some(waker) = inbox.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    fn hang_up(&mut self, node: u16, lane: u8) {
+        if let Some(inbox) = self.inboxes.iter_mut().find(|inbox| (inbox.node, inbox.lane) == (node, lane)) {
+            inbox.closed = true;
+            if let Some(waker) = inbox.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    fn push(&mut self, outgoing: Outgoing) {
+        if !self.dead {
+            self.outbox.push(outgoing);
+        }
+    }
+
+    fn round(&self) -> u16 {
+        self.rounds.last().copied().unwrap_or(0)
+    }
+
+    /// A digest that writes this client's own name as "mine".
+    fn own_digest(&self) -> Digest {
+        Digest::naming_self(usize::from(self.client))
+    }
+
+    /// Notes that the code has seen an input.
+    fn see(&mut self, round: u16, kind: u64, with: impl FnOnce(&mut Digest)) {
+        let mut digest = self.own_digest();
+        digest.int(kind);
+        with(&mut digest);
+        self.seen.mentioned |= digest.mentioned();
+        self.seen.inputs.push((round, digest.finish()));
+    }
+
+    /// Forgets what a round has seen but for `result`, which belongs to the round around it.
+    fn end_round(&mut self, round: u16, result: Option<u64>) {
+        let outer = self.round();
+        self.seen.inputs.retain(|(of, _)| *of != round);
+        if let Some(result) = result {
+            self.seen.inputs.push((outer, result));
+        }
+    }
+
+    fn open_slot(&mut self) -> WaitId {
+        let id = self.next_id;
+        self.next_id += 1;
+        let round = self.round();
+        self.slots.push((id, round, Slot::Waiting(None)));
+        id
+    }
+
+    /// The outcome of a slot if it is there; otherwise remembers whom to wake.
+    fn poll_slot(&mut self, id: WaitId, waker: &Waker) -> Option<Outcome<Response>> {
+        let at = self.slots.iter().position(|(slot, ..)| *slot == id).expect("a request is polled while it is open");
+        if let Slot::Waiting(waiting) = &mut self.slots[at].2 {
+            if waiting.as_ref().is_none_or(|known| !known.will_wake(waker)) {
+                *waiting = Some(waker.clone());
+            }
+            return None;
+        }
+        match self.slots.remove(at) {
+            (_, round, Slot::Done(outcome)) => {
+                // Which of the open requests it was is told by its place among them.
+                self.see(round, (at as u64) << 8 | 1, |digest| digest_outcome(&outcome, digest));
+                Some(outcome)
+            }
+            _ => unreachable!("checked above"),
+        }
+    }
+
+    fn close_slot(&mut self, id: WaitId) {
+        if let Some(at) = self.slots.iter().position(|(slot, ..)| *slot == id) {
+            self.slots.remove(at);
+            self.push(Outgoing::Forget(id));
+        }
+    }
+}
+
+fn digest_outcome(outcome: &Outcome<Response>, digest: &mut Digest) {
+    match outcome {
+        Outcome::Ok(response) => {
+            digest.int(0);
+            response.digest(digest);
+        }
+        Outcome::Fail(port::Refusal::Refused) => digest.int(1),
+        Outcome::Fail(port::Refusal::Server(text)) => {
+            digest.int(2);
+            digest.text(text);
+        }
+        Outcome::Indeterminate(why) => digest.int(3 + *why as u64),
+    }
+}
+
+/// Feeds what a type's `Hash` writes into a digest, so that names in it are renamed.
+struct IntoDigest(Digest);
+
+impl Hasher for IntoDigest {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.text(bytes);
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0.int(number);
+    }
+    fn finish(&self) -> u64 {
+        self.0.finish()
+    }
+}
+
+/// Waits for the answer to a request, or for a timer; dropping it tells the world that nobody waits.
+struct Wait<'a> {
+    seat: &'a Seat,
+    id: WaitId,
+    open: bool,
+}
+
+impl Future for Wait<'_> {
+    type Output = Outcome<Response>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.seat.lock().poll_slot(self.id, cx.waker()) {
+            Some(outcome) => {
+                self.open = false;
+                Poll::Ready(outcome)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            self.seat.lock().close_slot(self.id);
+        }
+    }
+}
+
+/// Runs a round: everything polled inside belongs to it.
+struct Round<'a, F> {
+    seat: &'a Seat,
+    inner: Pin<Box<F>>,
+    number: u16,
+    ended: bool,
+}
+
+impl<T: Hash, F: Future<Output = T>> Future for Round<'_, F> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let number = self.number;
+        self.seat.lock().rounds.push(number);
+        let polled = self.inner.as_mut().poll(cx);
+        let mut state = self.seat.lock();
+        state.rounds.pop();
+        let Poll::Ready(value) = polled else { return Poll::Pending };
+        let mut hasher = IntoDigest(state.own_digest());
+        value.hash(&mut hasher);
+        state.seen.mentioned |= hasher.0.mentioned();
+        state.end_round(number, Some(hasher.finish()));
+        drop(state);
+        self.ended = true;
+        Poll::Ready(value)
+    }
+}
+
+impl<F> Drop for Round<'_, F> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.seat.lock().end_round(self.number, None);
+        }
+    }
+}
+
+/// The ports of a client of the explored or the simulated world.
+#[derive(Clone)]
+pub struct SeatPorts {
+    seat: Arc<Seat>,
+}
+
+impl SeatPorts {
+    /// The ports of the client in this seat.
+    pub fn new(seat: &Arc<Seat>) -> Self {
+        SeatPorts { seat: Arc::clone(seat) }
+    }
+}
+
+impl Host for SeatPorts {
+    fn monotonic(&self) -> Instant {
+        let mut state = self.seat.lock();
+        state.read_clock = true;
+        let (round, now) = (state.round(), state.now.instant());
+        state.see(round, 2, |digest| digest.int(now.0));
+        now
+    }
+
+    fn wall(&self) -> WallTime {
+        let mut state = self.seat.lock();
+        state.read_clock = true;
+        let (round, now) = (state.round(), state.now.wall());
+        state.see(round, 3, |digest| digest.int(now.0 as u64));
+        now
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let wait = {
+            let mut state = self.seat.lock();
+            let id = state.open_slot();
+            let at_mono_us = (state.now.instant() + duration).0;
+            state.push(Outgoing::Timer { id, at_mono_us });
+            Wait { seat: &self.seat, id, open: true }
+        };
+        drop(wait.await);
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut state = self.seat.lock();
+        if !state.dead {
+            state.spawned.push(Box::pin(task));
+        }
+    }
+
+    fn random(&self) -> u64 {
+        let mut state = self.seat.lock();
+        state.draws += 1;
+        let seed = state.seed;
+        state.random.get_or_insert_with(|| Box::new(ChaCha8Rng::from_seed(seed))).next_u64()
+    }
+
+    fn unique_id(&self) -> Blob {
+        let mut state = self.seat.lock();
+        state.unique_ids += 1;
+        let (client, number) = (i64::from(state.client), i64::from(state.unique_ids));
+        let mut text = SmallVec::<[u8; 24]>::new();
+        text.extend_from_slice(b"client-");
+        text.extend_from_slice(&Blob::from_int(client));
+        text.push(b'/');
+        text.extend_from_slice(&Blob::from_int(number));
+        Blob::copy_from(&text)
+    }
+
+    fn round<T: Hash + Send>(&self, inner: impl Future<Output = T> + Send) -> impl Future<Output = T> + Send {
+        let mut state = self.seat.lock();
+        let number = state.next_round;
+        state.next_round += 1;
+        drop(state);
+        Round { seat: &self.seat, inner: Box::pin(inner), number, ended: false }
+    }
+}
+
+impl Ports for SeatPorts {
+    type Redis = SeatRedis;
+
+    fn redis(&self, server: usize) -> SeatRedis {
+        let node = u16::try_from(server).expect("a topology has fewer servers than 65536");
+        SeatRedis { seat: Arc::clone(&self.seat), node }
+    }
+
+    fn record(&self, event: Event) {
+        self.seat.lock().push(Outgoing::Record(event));
+    }
+}
+
+/// A connection to a simulated Redis.
+#[derive(Clone)]
+pub struct SeatRedis {
+    seat: Arc<Seat>,
+    node: u16,
+}
+
+impl SeatRedis {
+    fn send(&self, lane: u8, command: Command) -> Wait<'_> {
+        let mut state = self.seat.lock();
+        let id = state.open_slot();
+        state.push(Outgoing::Request { id, node: self.node, lane, request: Request::Redis(command) });
+        Wait { seat: &self.seat, id, open: true }
+    }
+}
+
+/// The answer as the port gives it: an error reply means that nothing was done.
+fn redis_outcome(outcome: Outcome<Response>) -> Outcome<Value> {
+    match outcome {
+        Outcome::Ok(Response::Redis(Value::Error(text))) => Outcome::Fail(port::Refusal::Server(text)),
+        other => other.map(|Response::Redis(value)| value),
+    }
+}
+
+impl Redis for SeatRedis {
+    type Subscription = SeatSubscription;
+
+    async fn call(&self, command: Command) -> Outcome<Value> {
+        redis_outcome(self.send(0, command).await)
+    }
+
+    async fn subscribe(&self, channel: Blob) -> Outcome<SeatSubscription> {
+        let lane = {
+            let mut state = self.seat.lock();
+            let lane = state.next_lane;
+            state.next_lane += 1;
+            state.inboxes.push(Inbox { node: self.node, lane, messages: VecDeque::new(), closed: false, waker: None });
+            lane
+        };
+        let subscription = SeatSubscription { seat: Arc::clone(&self.seat), node: self.node, lane };
+        let reply = self.send(lane, Command::new("SUBSCRIBE").arg(channel)).await;
+        redis_outcome(reply).map(|_| subscription)
+    }
+}
+
+/// A channel that is listened to on a simulated Redis.
+pub struct SeatSubscription {
+    seat: Arc<Seat>,
+    node: u16,
+    lane: u8,
+}
+
+impl Subscription for SeatSubscription {
+    async fn next(&mut self) -> Option<Blob> {
+        std::future::poll_fn(|cx| {
+            let mut state = self.seat.lock();
+            let round = state.round();
+            let lane = (self.node, self.lane);
+            let inbox = state.inboxes.iter_mut().find(|inbox| (inbox.node, inbox.lane) == lane);
+            let inbox = inbox.expect("an inbox lives as long as its subscription");
+            let message = match inbox.messages.pop_front() {
+                Some(Value::Array(parts)) => parts.last().and_then(Value::as_blob).cloned(),
+                Some(_) => None,
+                None if inbox.closed => None,
+                None => {
+                    inbox.waker = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+            };
+            state.see(round, 4, |digest| digest.text(message.as_deref().unwrap_or(b"closed")));
+            Poll::Ready(message)
+        })
+        .await
+    }
+}
+
+impl Drop for SeatSubscription {
+    fn drop(&mut self) {
+        let mut state = self.seat.lock();
+        let lane = (self.node, self.lane);
+        state.inboxes.retain(|inbox| (inbox.node, inbox.lane) != lane);
+        state.push(Outgoing::Close { node: self.node, lane: self.lane });
+    }
+}

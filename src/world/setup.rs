@@ -1,0 +1,140 @@
+//! Setup: what stays the same throughout an execution.
+
+use super::fault::{Assumptions, Budgets};
+use super::seat::{Seat, SeatPorts, Task};
+use crate::property::Property;
+use doublehold_models::{Blob, Node, NodeClock, NodeConfig};
+use std::fmt;
+use std::sync::Arc;
+
+/// Everything about an execution that does not change while it runs. Shared by all executions of a search.
+#[derive(Clone)]
+pub struct Setup {
+    /// The servers, by their place in the topology.
+    pub nodes: Vec<NodeSpec>,
+    /// The number of clients.
+    pub clients: usize,
+    /// The code that each client runs.
+    pub program: Arc<dyn Program>,
+    /// Whether all clients run the same code in the same way, so that who is who does not matter.
+    pub symmetric: bool,
+    /// When clients begin.
+    pub arrival: ArrivalTime,
+    /// How many faults of each kind there may be.
+    pub budgets: Budgets,
+    /// What is taken for granted about time.
+    pub assumptions: Assumptions,
+    /// The locks, for the oracles.
+    pub locks: Vec<LockSpec>,
+    /// The guarded resources, for the oracles.
+    pub resources: Vec<ResourceSpec>,
+    /// What must hold.
+    pub properties: Vec<Arc<dyn Property>>,
+    /// The seed of the clients' random streams.
+    pub seed: u64,
+}
+
+/// A server: its name and how it is set up.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct NodeSpec {
+    /// Its name in traces, such as `redis-0`.
+    pub name: String,
+    /// How it is set up.
+    pub config: NodeConfig,
+}
+
+/// When clients begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArrivalTime {
+    /// All at the start; their first requests may still be delayed.
+    AtStart,
+    /// Each at any time.
+    AnyTime,
+}
+
+/// The code of a client, for a world whose clients have seats.
+pub trait Program: Send + Sync {
+    /// A new run of client number `client`.
+    fn start(&self, client: usize, ports: SeatPorts) -> Task;
+}
+
+impl<F: Fn(usize, SeatPorts) -> Task + Send + Sync> Program for F {
+    fn start(&self, client: usize, ports: SeatPorts) -> Task {
+        self(client, ports)
+    }
+}
+
+/// Where a lock's state is found on the servers.
+#[derive(Clone)]
+pub struct LockSpec {
+    /// Its name in the history.
+    pub name: Blob,
+    /// The nodes that keep it.
+    pub nodes: Vec<usize>,
+    /// On how many of them a token must be for its owner to hold the lock.
+    pub quorum: usize,
+    /// Reads who holds it on one node.
+    pub probe: Probe,
+}
+
+/// Reads a lock's holder off one node.
+#[derive(Clone, Debug)]
+pub enum Probe {
+    /// A Redis string key that holds the owner's token.
+    RedisKey(Blob),
+}
+
+/// A token on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// What the lock's owner put there.
+    pub token: Blob,
+    /// Whether it goes away by itself.
+    pub expires: bool,
+}
+
+impl Probe {
+    /// The token that the node holds now, by its own clock.
+    pub fn holder(&self, node: &Node, clock: NodeClock) -> Option<Holder> {
+        match self {
+            Probe::RedisKey(key) => {
+                let (token, deadline) = node.redis_string(clock, key)?;
+                Some(Holder { token, expires: deadline.is_some() })
+            }
+        }
+    }
+}
+
+/// Where a guarded resource is found on the servers.
+#[derive(Clone, Debug)]
+pub struct ResourceSpec {
+    /// Its name in the history, and its key.
+    pub name: Blob,
+    /// The node that keeps it.
+    pub node: usize,
+}
+
+impl Setup {
+    /// The seed of one client's random stream.
+    pub fn client_seed(&self, client: usize) -> [u8; 32] {
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&self.seed.to_le_bytes());
+        // Clients that stand for each other must draw the same numbers.
+        let stream = if self.symmetric { 0 } else { client as u64 };
+        seed[8..16].copy_from_slice(&stream.to_le_bytes());
+        seed[16..24].copy_from_slice(b"client  ");
+        seed
+    }
+
+    /// A new seat for a client.
+    pub fn seat(&self, client: usize) -> Arc<Seat> {
+        Seat::new(u16::try_from(client).expect("fewer clients than 65536"), self.client_seed(client))
+    }
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup").field("nodes", &self.nodes).field("clients", &self.clients).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,746 @@
+//! System: the state of an execution, and what each choice does to it.
+//!
+//! It knows no executor. A choice that gives a client something to do returns it as a [`Run`]; the host
+//! runs the client's code and hands what the code asked for to [`System::absorb`]. So the explored and the simulated
+//! world share every transition, and a schedule found in one can be followed in the other.
+
+use super::clock::{Clock, Reading};
+use super::fault::{Budgets, Fault};
+use super::link::{Arrival, Arriving, HoldOrder, InFlight, Link};
+use super::seat::{Outgoing, Told, WaitId};
+use super::setup::{ArrivalTime, Holder, Setup};
+use crate::explore::choice::{Choice, LinkName, Process};
+use crate::history::Event;
+use crate::port::{Blob, Instant, Outcome, Refusal};
+use crate::property::Moment;
+use crate::trace::Recorder;
+use doublehold_models::{Node, Output, Request, Response};
+use smallvec::SmallVec;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Where a client is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Its code has not begun.
+    NotStarted,
+    /// Its code runs, or waits.
+    Running,
+    /// Its process stands still since this moment of true time.
+    Paused(u64),
+    /// Its code has come to its end.
+    Finished,
+    /// Its process has ended before that.
+    Crashed,
+}
+
+/// What a client was told once, with the reading of its clocks: enough to run its code again.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Its clocks.
+    pub now: Reading,
+    /// What it was told.
+    pub told: Told,
+    /// A number that no other input of the same world has; 0 until the world gives one.
+    pub stamp: u64,
+}
+
+/// A client.
+#[derive(Clone)]
+pub struct ClientState {
+    /// Where it is in its life.
+    pub status: Status,
+    /// Its clocks.
+    pub clock: Clock,
+    /// Everything that it was told; empty in worlds that never go back.
+    pub inputs: Rc<Vec<Input>>,
+    /// Its timers: what for, and when by its own monotonic clock.
+    pub timers: SmallVec<[(WaitId, u64); 2]>,
+    /// The digest of what its code has seen.
+    pub seen: u64,
+    /// Other clients whose names its code has seen, a bit each.
+    pub mentioned: u32,
+    /// Since when (its own clock) it acquires, and how long it is ready to wait.
+    pub acquiring: Option<(u64, u64)>,
+}
+
+/// A server.
+#[derive(Clone)]
+pub struct NodeState {
+    /// Its state.
+    pub node: Rc<Node>,
+    /// Its clocks.
+    pub clock: Clock,
+    /// When it went down, true time; `None` while it is up.
+    pub down_since: Option<u64>,
+}
+
+/// A client's latest hold on a lock.
+#[derive(Clone, Debug)]
+pub struct Hold {
+    /// The client.
+    pub client: usize,
+    /// The lock.
+    pub lock: Blob,
+    /// What marks it on the servers.
+    pub token: Blob,
+    /// The fencing token.
+    pub fence: Option<u64>,
+    /// Its place among all holds: the fencing token if there is one, else the place in true time.
+    pub order: HoldOrder,
+    /// The end of its validity by the client's own monotonic clock.
+    pub valid_until: Option<Instant>,
+    /// The client released it or was told that it is lost.
+    pub ended: bool,
+}
+
+/// A client's code has something to do.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The client.
+    pub client: usize,
+    /// What it is told.
+    pub input: Input,
+}
+
+/// What running a client's code gave.
+pub struct Ran<'a> {
+    /// The client.
+    pub client: usize,
+    /// What its code asked for.
+    pub outbox: &'a mut Vec<Outgoing>,
+    /// The digest of what its code has seen, and the other clients that were named.
+    pub seen: (u64, u32),
+    /// Whether its code read a clock.
+    pub read_clock: bool,
+    /// Whether its code has come to its end.
+    pub finished: bool,
+}
+
+/// A broken property.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Violation {
+    /// The property's name.
+    pub property: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What the last transition did that a reduction needs to know.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Footprint {
+    /// An oracle may have seen it: an event was recorded.
+    pub visible: bool,
+    /// The client's code read a clock, or set, cancelled or was woken by a timer.
+    pub timed: bool,
+}
+
+/// The state of an execution.
+#[derive(Clone)]
+pub struct System {
+    setup: Arc<Setup>,
+    /// True time since the start, microseconds.
+    pub now_us: u64,
+    /// The clients.
+    pub clients: SmallVec<[ClientState; 3]>,
+    /// The servers.
+    pub nodes: SmallVec<[NodeState; 3]>,
+    /// The connections that were ever used, ordered by client, node and lane.
+    pub links: SmallVec<[Link; 6]>,
+    /// The faults that may still happen.
+    pub budgets: Budgets,
+    /// How often time may still pass the end of a lease.
+    pub expiries_left: Option<u8>,
+    pub(super) holds: SmallVec<[Hold; 3]>,
+    /// The latest hold that each resource has served.
+    pub(super) latest: SmallVec<[HoldOrder; 2]>,
+    holds_so_far: u64,
+    /// How many processes' clocks have been set, clients first.
+    pub clocks_set: u8,
+    /// The first violation.
+    pub violation: Option<Violation>,
+    /// What the last transition did.
+    pub footprint: Footprint,
+    /// Keep what clients are told, so that their code can be run again.
+    keep_inputs: bool,
+}
+
+impl System {
+    /// The initial state. `keep_inputs`: clients' code will have to be run again.
+    pub fn new(setup: &Arc<Setup>, keep_inputs: bool) -> Self {
+        let client = ClientState {
+            status: Status::NotStarted,
+            clock: Clock::default(),
+            inputs: Rc::default(),
+            timers: SmallVec::new(),
+            seen: 0,
+            mentioned: 0,
+            acquiring: None,
+        };
+        let nodes = setup.nodes.iter().map(|spec| NodeState {
+            node: Rc::new(Node::new(&spec.config)),
+            clock: Clock::default(),
+            down_since: None,
+        });
+        System {
+            setup: Arc::clone(setup),
+            now_us: 0,
+            clients: std::iter::repeat_n(client, setup.clients).collect(),
+            nodes: nodes.collect(),
+            links: SmallVec::new(),
+            budgets: setup.budgets,
+            expiries_left: setup.assumptions.expiries_max,
+            holds: SmallVec::new(),
+            latest: std::iter::repeat_n(0, setup.resources.len()).collect(),
+            holds_so_far: 0,
+            clocks_set: 0,
+            violation: None,
+            footprint: Footprint::default(),
+            keep_inputs,
+        }
+    }
+
+    /// What stays the same throughout the execution.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    // What the oracles ask.
+
+    /// What a client's clocks show now.
+    pub fn client_clock(&self, client: usize) -> Reading {
+        self.clients[client].clock.read(self.now_us)
+    }
+
+    /// What a node's clocks show now.
+    pub fn node_clock(&self, node: usize) -> Reading {
+        self.nodes[node].clock.read(self.now_us)
+    }
+
+    /// Each client's latest hold on each lock.
+    pub fn holds(&self) -> impl Iterator<Item = &Hold> {
+        self.holds.iter()
+    }
+
+    /// The clients that believe they hold this lock.
+    pub fn believers(&self, lock: &Blob) -> impl Iterator<Item = usize> {
+        self.holds.iter().filter(move |hold| hold.lock == *lock && self.believes(hold)).map(|hold| hold.client)
+    }
+
+    fn believes(&self, hold: &Hold) -> bool {
+        let alive = matches!(self.clients[hold.client].status, Status::Running | Status::Paused(_));
+        let valid = hold.valid_until.is_none_or(|until| self.client_clock(hold.client).instant() < until);
+        alive && valid && !hold.ended
+    }
+
+    /// Who holds a lock on one node, by the node's own state; nobody on a node that is down.
+    pub fn holder_on(&self, lock: usize, node: usize) -> Option<Holder> {
+        let state = &self.nodes[node];
+        if state.down_since.is_some() {
+            return None;
+        }
+        self.setup.locks[lock].probe.holder(&state.node, self.node_clock(node).for_node())
+    }
+
+    /// The tokens that have a lock's quorum.
+    pub fn owners(&self, lock: usize) -> SmallVec<[Blob; 2]> {
+        let spec = &self.setup.locks[lock];
+        let tokens: SmallVec<[Blob; 5]> =
+            spec.nodes.iter().filter_map(|node| Some(self.holder_on(lock, *node)?.token)).collect();
+        let mut owners = SmallVec::new();
+        for token in &tokens {
+            let count = tokens.iter().filter(|other| *other == token).count();
+            if count >= spec.quorum && !owners.contains(token) {
+                owners.push(token.clone());
+            }
+        }
+        owners
+    }
+
+    /// The client whose token this is.
+    pub fn owner_of(&self, token: &Blob) -> Option<usize> {
+        // Where a token is used twice, it is the one's who has not released.
+        let mut holds = self.holds.iter().filter(|hold| hold.token == *token);
+        let hold = holds.clone().find(|hold| !hold.ended).or_else(|| holds.next());
+        if let Some(hold) = hold {
+            return Some(hold.client);
+        }
+        let text = std::str::from_utf8(token).ok()?;
+        text.strip_prefix("client-")?.split_once('/')?.0.parse().ok()
+    }
+
+    /// True if the client's process ended before its code did.
+    pub fn has_crashed(&self, client: usize) -> bool {
+        self.clients.get(client).is_some_and(|client| client.status == Status::Crashed)
+    }
+
+    /// The clients that are neither finished nor crashed.
+    pub fn waiting_clients(&self) -> impl Iterator<Item = usize> {
+        let waits = |client: &ClientState| !matches!(client.status, Status::Finished | Status::Crashed);
+        self.clients.iter().enumerate().filter(move |(_, client)| waits(client)).map(|(number, _)| number)
+    }
+
+    /// True if a client waits for exactly one thing, and that is not a timer, unless time cannot pass.
+    pub fn waits_for_one(&self, client: usize) -> bool {
+        let links = self.links.iter().filter(|link| usize::from(link.client) == client);
+        let open: usize = links.map(|link| link.open.len() + usize::from(link.lane > 0)).sum();
+        let clock = self.client_clock(client).mono_us;
+        let timers = &self.clients[client].timers;
+        let waits = self.setup.assumptions.delay_us_max == Some(0);
+        open == 1 && if waits { timers.iter().all(|(_, at)| *at > clock) } else { timers.is_empty() }
+    }
+
+    /// Since when a client acquires, by its own clock, and how long it is ready to wait.
+    pub fn acquiring(&self, client: usize) -> Option<(u64, u64)> {
+        self.clients[client].acquiring
+    }
+
+    /// True once every client has ended and no request is in flight.
+    pub fn is_quiescent(&self) -> bool {
+        self.waiting_clients().next().is_none() && self.links.iter().all(|link| link.requests.is_empty())
+    }
+
+    // Transitions.
+
+    /// Makes a choice. The caller runs the client that is returned, if any, and then calls [`absorb`](System::absorb).
+    ///
+    /// # Panics
+    /// If the choice is not enabled.
+    pub fn apply(&mut self, choice: Choice, recorder: &mut Recorder) -> Option<Run> {
+        self.footprint = Footprint::default();
+        recorder.choice(self, choice);
+        match choice {
+            Choice::SetClock { process, drift_ppm, offset_us } => {
+                self.set_clock(process, Clock { drift_ppm, offset_us })
+            }
+            Choice::Start { client } => {
+                self.clients[usize::from(client)].status = Status::Running;
+                return Some(self.run(client.into(), Told::Start));
+            }
+            Choice::Serve(at) => self.serve(self.place_of(at), recorder),
+            Choice::Deliver(at) => return self.deliver(self.place_of(at)),
+            Choice::Fire { client, id } => {
+                let client = usize::from(client);
+                self.clients[client].timers.retain(|(timer, _)| *timer != id);
+                self.footprint.timed = true;
+                return Some(self.run(client, Told::Fired(id)));
+            }
+            Choice::Advance { to_us } => self.advance(to_us),
+            Choice::Break(at) => {
+                self.budgets.spend(Fault::Break);
+                self.break_link(self.place_of(at));
+            }
+            Choice::Stall(at) => {
+                self.budgets.spend(Fault::Stall);
+                let at = self.place_of(at);
+                self.links[at].stall();
+            }
+            Choice::Pause { client } => {
+                self.budgets.spend(Fault::Pause);
+                self.clients[usize::from(client)].status = Status::Paused(self.now_us);
+            }
+            Choice::Resume { client } => self.resume(client.into()),
+            Choice::CrashClient { client } => self.crash_client(client.into()),
+            Choice::CrashNode { node } => self.crash_node(node.into()),
+            Choice::RestartNode { node } => self.restart_node(node.into()),
+            Choice::StepNode { node, us } => {
+                self.budgets.spend(Fault::ClockStep);
+                self.nodes[usize::from(node)].clock.offset_us += us;
+                self.tick(node.into());
+            }
+            Choice::StepClient { client, us } => {
+                self.budgets.spend(Fault::ClientClockStep);
+                self.clients[usize::from(client)].clock.offset_us += us;
+            }
+        }
+        None
+    }
+
+    /// Takes in what a client's code asked for.
+    pub fn absorb(&mut self, ran: Ran<'_>, recorder: &mut Recorder) {
+        let client = ran.client;
+        self.footprint.timed |= ran.read_clock;
+        for outgoing in ran.outbox.drain(..) {
+            match outgoing {
+                Outgoing::Request { id, node, lane, request } => self.send(client, id, node, lane, request),
+                Outgoing::Timer { id, at_mono_us } => {
+                    self.footprint.timed = true;
+                    self.clients[client].timers.push((id, at_mono_us));
+                }
+                Outgoing::Forget(id) => self.forget(client, id),
+                Outgoing::Close { node, lane } => self.close(client, node, lane),
+                Outgoing::Record(event) => self.record(client, event, recorder),
+            }
+        }
+        let state = &mut self.clients[client];
+        (state.seen, state.mentioned) = ran.seen;
+        if ran.finished {
+            state.status = Status::Finished;
+            state.timers.clear();
+            // Nobody asks again what the code of a client that has ended had seen.
+            (state.seen, state.mentioned) = (0, 0);
+            state.inputs = Rc::default();
+            recorder.finished(self.now_us, client);
+            self.disconnect(client);
+        }
+    }
+
+    /// Judges the end of an execution.
+    pub fn judge_end(&mut self) {
+        if self.is_quiescent() {
+            self.check(&Moment::Quiescent);
+        } else if self.waiting_clients().next().is_some() {
+            self.check(&Moment::Stuck);
+        }
+    }
+
+    fn check(&mut self, moment: &Moment) {
+        if self.violation.is_some() {
+            return;
+        }
+        for property in &self.setup.properties {
+            if let Some(what) = property.check(self, moment) {
+                self.violation = Some(Violation { property: property.name().to_owned(), what });
+                return;
+            }
+        }
+    }
+
+    fn run(&mut self, client: usize, told: Told) -> Run {
+        let input = Input { now: self.client_clock(client), told, stamp: 0 };
+        if self.keep_inputs {
+            Rc::make_mut(&mut self.clients[client].inputs).push(input.clone());
+        }
+        Run { client, input }
+    }
+
+    /// Gives the last input of a client its stamp.
+    pub(super) fn stamp_last_input(&mut self, client: usize, stamp: u64) {
+        if let Some(input) = Rc::make_mut(&mut self.clients[client].inputs).last_mut() {
+            input.stamp = stamp;
+        }
+    }
+
+    fn set_clock(&mut self, process: Process, clock: Clock) {
+        self.clocks_set += 1;
+        match process {
+            Process::Client(client) => self.clients[usize::from(client)].clock = clock,
+            Process::Node(node) => self.nodes[usize::from(node)].clock = clock,
+        }
+    }
+
+    // The network.
+
+    /// The place of a connection that a choice names.
+    fn place_of(&self, at: LinkName) -> usize {
+        self.find_link(at).unwrap_or_else(|| panic!("a choice names a connection that is not there: {at:?}"))
+    }
+
+    /// The place of a connection in the list.
+    pub(super) fn find_link(&self, at: LinkName) -> Option<usize> {
+        self.links.binary_search_by_key(&at, Link::name).ok()
+    }
+
+    /// The place of a connection in the list; it is added if it was never used.
+    fn link(&mut self, client: u16, node: u16, lane: u8) -> usize {
+        let name = LinkName { client: client as u8, node: node as u8, lane };
+        match self.links.binary_search_by_key(&name, Link::name) {
+            Ok(at) => at,
+            Err(at) => {
+                self.links.insert(at, Link::new(client, node, lane));
+                at
+            }
+        }
+    }
+
+    fn send(&mut self, client: usize, id: WaitId, node: u16, lane: u8, request: Request) {
+        let (sent_us, hold) = (self.now_us, self.current_hold(client));
+        let down = self.nodes[usize::from(node)].down_since.is_some();
+        let at = self.link(client as u16, node, lane);
+        let link = &mut self.links[at];
+        link.open.push(id);
+        if down {
+            let what = Arrival::Answer(id, Outcome::Fail(Refusal::Refused));
+            link.arrivals.push(Arriving { what, sent_us });
+        } else if !link.stalled {
+            link.requests.push(InFlight { id, request: Rc::new(request), sent_us, hold });
+        }
+    }
+
+    /// The hold under which a client acts: the latest that it has not begun to release.
+    fn current_hold(&self, client: usize) -> Option<HoldOrder> {
+        self.holds.iter().filter(|hold| hold.client == client && !hold.ended).map(|hold| hold.order).max()
+    }
+
+    fn forget(&mut self, client: usize, id: WaitId) {
+        let timers = self.clients[client].timers.len();
+        self.clients[client].timers.retain(|(timer, _)| *timer != id);
+        self.footprint.timed |= timers != self.clients[client].timers.len();
+        for at in 0..self.links.len() {
+            let link = &mut self.links[at];
+            if usize::from(link.client) != client {
+                continue;
+            }
+            link.forget(id);
+            if link.stalled && link.open.is_empty() {
+                // The client has given up on the silent connection; its next request opens a new one.
+                self.break_link(at);
+            }
+        }
+    }
+
+    fn close(&mut self, client: usize, node: u16, lane: u8) {
+        let at = self.link(client as u16, node, lane);
+        let conn = self.links[at].conn();
+        self.links.remove(at);
+        Rc::make_mut(&mut self.nodes[usize::from(node)].node).disconnect(conn);
+    }
+
+    fn serve(&mut self, at: usize, recorder: &mut Recorder) {
+        let link = &mut self.links[at];
+        let flight = link.requests.remove(0);
+        let (client, node, conn) = (usize::from(link.client), usize::from(link.node), link.conn());
+        let before = self.watch(node, &flight.request);
+        let clock = self.node_clock(node).for_node();
+        let mut outputs = Vec::new();
+        Rc::make_mut(&mut self.nodes[node].node).handle(clock, conn, &flight.request, &mut outputs);
+        recorder.served(self, client, node, &flight.request, &outputs);
+        let mut answered = false;
+        for Output { conn: to, is_reply, response } in outputs {
+            // Only the first reply ends the request; SUBSCRIBE's further ones are not waited for.
+            let is_answer = is_reply && !answered;
+            answered |= is_reply;
+            self.send_back(node, to, is_answer.then_some(flight.id), response);
+        }
+        self.judge_service(client, node, flight.hold, before);
+    }
+
+    fn send_back(&mut self, node: usize, to: doublehold_models::ConnId, answers: Option<WaitId>, response: Response) {
+        let sent_us = self.now_us;
+        let name = LinkName { client: to.client as u8, node: node as u8, lane: to.lane };
+        let Some(at) = self.find_link(name) else { return };
+        let link = &mut self.links[at];
+        let what = match (answers, response) {
+            // The client waits no more: what comes would be thrown away.
+            (Some(id), _) if !link.open.contains(&id) => return,
+            (Some(id), response) => Arrival::Answer(id, Outcome::Ok(response)),
+            (None, Response::Redis(message)) => Arrival::Message(message),
+        };
+        link.arrivals.push(Arriving { what, sent_us });
+    }
+
+    fn deliver(&mut self, at: usize) -> Option<Run> {
+        let link = &mut self.links[at];
+        let (client, node, lane) = (usize::from(link.client), link.node, link.lane);
+        let told = match link.arrivals.remove(0).what {
+            Arrival::Answer(id, outcome) => {
+                link.open.retain(|open| *open != id);
+                Told::Answer(id, outcome)
+            }
+            Arrival::Message(message) => Told::Message(node, lane, message),
+            Arrival::Broken(ids) if lane > 0 => Told::Hangup(node, lane, ids),
+            Arrival::Broken(ids) => Told::Broken(ids),
+        };
+        Some(self.run(client, told))
+    }
+
+    fn break_link(&mut self, at: usize) {
+        let now_us = self.now_us;
+        self.links[at].break_at(now_us);
+        let (node, conn) = (usize::from(self.links[at].node), self.links[at].conn());
+        Rc::make_mut(&mut self.nodes[node].node).disconnect(conn);
+    }
+
+    /// Ends all connections of a client that is gone. What it had sent may still arrive only where nobody could tell
+    /// it from having arrived before, so it is dropped here.
+    fn disconnect(&mut self, client: usize) {
+        let nodes = &mut self.nodes;
+        self.links.retain(|link| {
+            let gone = usize::from(link.client) == client;
+            if gone {
+                let node = &mut nodes[usize::from(link.node)].node;
+                Rc::make_mut(node).disconnect(link.conn());
+            }
+            !gone
+        });
+    }
+
+    // Time.
+
+    fn advance(&mut self, to_us: u64) {
+        assert!(to_us >= self.now_us, "time went backwards: from {} to {to_us}", self.now_us);
+        if self.expiries_left.is_some() {
+            let expires = (0..self.nodes.len()).any(|node| self.node_timer(node).is_some_and(|at| at <= to_us));
+            if expires {
+                self.expiries_left = self.expiries_left.map(|left| left.saturating_sub(1));
+            }
+        }
+        self.now_us = to_us;
+        (0..self.nodes.len()).for_each(|node| self.tick(node));
+    }
+
+    /// When a node's state changes by itself next, true time.
+    pub(super) fn node_timer(&self, node: usize) -> Option<u64> {
+        let state = &self.nodes[node];
+        if state.down_since.is_some() {
+            return None;
+        }
+        let at = state.node.next_timer(self.node_clock(node).for_node())?;
+        Some(state.clock.true_at_wall(at))
+    }
+
+    /// Lets a node do what has fallen due.
+    fn tick(&mut self, node: usize) {
+        let clock = self.node_clock(node).for_node();
+        if self.nodes[node].down_since.is_none() && self.nodes[node].node.is_due(clock) {
+            Rc::make_mut(&mut self.nodes[node].node).tick(clock);
+        }
+    }
+
+    // Faults.
+
+    fn resume(&mut self, client: usize) {
+        self.clients[client].status = Status::Running;
+        // What it had handed to its network card only now leaves the machine.
+        let now_us = self.now_us;
+        for link in self.links.iter_mut().filter(|link| usize::from(link.client) == client) {
+            link.requests.iter_mut().for_each(|flight| flight.sent_us = now_us);
+            link.arrivals.iter_mut().for_each(|arriving| arriving.sent_us = now_us);
+        }
+    }
+
+    fn crash_client(&mut self, client: usize) {
+        self.budgets.spend(Fault::ClientCrash);
+        let state = &mut self.clients[client];
+        state.status = Status::Crashed;
+        state.timers.clear();
+        state.inputs = Rc::default();
+        (state.seen, state.mentioned, state.acquiring) = (0, 0, None);
+        self.disconnect(client);
+    }
+
+    fn crash_node(&mut self, node: usize) {
+        self.budgets.spend(Fault::NodeCrash);
+        self.nodes[node].down_since = Some(self.now_us);
+        Rc::make_mut(&mut self.nodes[node].node).crash();
+        let now_us = self.now_us;
+        for link in self.links.iter_mut().filter(|link| usize::from(link.node) == node) {
+            link.break_at(now_us);
+        }
+    }
+
+    fn restart_node(&mut self, node: usize) {
+        let clock = self.node_clock(node).for_node();
+        self.nodes[node].down_since = None;
+        Rc::make_mut(&mut self.nodes[node].node).restart(clock);
+    }
+
+    // What the oracles need to know.
+
+    fn record(&mut self, client: usize, event: Event, recorder: &mut Recorder) {
+        self.footprint.visible = true;
+        self.check(&Moment::Recorded { client, event: &event });
+        recorder.event(self, client, &event);
+        let mono_us = self.client_clock(client).mono_us;
+        match event {
+            Event::Acquiring { wait_us_max, .. } => self.clients[client].acquiring = Some((mono_us, wait_us_max)),
+            Event::Acquired { lock, token, fence, valid_until } => {
+                self.clients[client].acquiring = None;
+                self.holds_so_far += 1;
+                let order = fence.unwrap_or(self.holds_so_far);
+                self.holds.retain(|hold| hold.client != client || hold.lock != lock);
+                self.holds.push(Hold { client, lock, token, fence, order, valid_until, ended: false });
+            }
+            Event::NotAcquired { .. } => self.clients[client].acquiring = None,
+            Event::Extended { lock, valid_until } => {
+                self.change_hold(client, &lock, |hold| hold.valid_until = valid_until);
+            }
+            Event::Lost { lock } | Event::Releasing { lock } => {
+                self.change_hold(client, &lock, |hold| hold.ended = true)
+            }
+            Event::Released { .. } | Event::Read { .. } | Event::Wrote { .. } => {}
+        }
+    }
+
+    fn change_hold(&mut self, client: usize, lock: &Blob, change: impl Fn(&mut Hold)) {
+        self.holds.iter_mut().filter(|hold| hold.client == client && hold.lock == *lock).for_each(change);
+    }
+
+    /// What a request may change that oracles watch: holders and resource values on this node.
+    fn watch(&self, node: usize, request: &Request) -> Watched {
+        let clock = self.node_clock(node).for_node();
+        let locks = self.setup.locks.iter().enumerate().filter(|(_, spec)| spec.nodes.contains(&node));
+        let resources =
+            self.setup.resources.iter().enumerate().filter(|(_, spec)| spec.node == node && names(request, &spec.name));
+        Watched {
+            locks: locks.map(|(number, _)| (number, self.holder_on(number, node))).collect(),
+            resources: resources
+                .map(|(number, spec)| {
+                    let value = self.nodes[node].node.redis_string(clock, &spec.name).map(|(value, _)| value);
+                    (number, value)
+                })
+                .collect(),
+        }
+    }
+
+    fn judge_service(&mut self, client: usize, node: usize, hold: Option<HoldOrder>, before: Watched) {
+        for (lock, before) in before.locks {
+            let after = self.holder_on(lock, node);
+            if before != after {
+                self.check(&Moment::LockServed { client, node, lock, before: &before, after: &after });
+            }
+        }
+        let Some(hold) = hold else { return };
+        let clock = self.node_clock(node).for_node();
+        for (resource, old) in before.resources {
+            let spec = &self.setup.resources[resource];
+            let new = self.nodes[node].node.redis_string(clock, &spec.name).map(|(value, _)| value);
+            let latest = self.latest[resource];
+            if new != old {
+                let text =
+                    |value: Option<Blob>| value.map_or("nothing".to_owned(), |value| value.to_text().into_owned());
+                let change = (text(old), text(new));
+                self.check(&Moment::ResourceWritten { client, hold, latest, change });
+            }
+            self.latest[resource] = latest.max(hold);
+        }
+    }
+
+    /// True if clients begin by themselves, not all at once.
+    pub(super) fn starts_any_time(&self) -> bool {
+        self.setup.arrival == ArrivalTime::AnyTime
+    }
+}
+
+/// What oracles watch on a node, as it was before a request.
+struct Watched {
+    locks: SmallVec<[(usize, Option<Holder>); 1]>,
+    resources: SmallVec<[(usize, Option<Blob>); 1]>,
+}
+
+/// True if a request names this key.
+fn names(request: &Request, key: &Blob) -> bool {
+    match request {
+        Request::Redis(command) => command.words().iter().any(|word| word == key),
+    }
+}
+
+impl System {
+    /// The number and the command of the request that a connection's node would serve next.
+    pub fn request_at(&self, at: LinkName) -> Option<(WaitId, &Blob)> {
+        let flight = self.links[self.find_link(at)?].requests.first()?;
+        let Request::Redis(command) = &*flight.request;
+        Some((flight.id, command.name()))
+    }
+
+    /// What a connection's client would be told next.
+    pub fn arrival_at(&self, at: LinkName) -> String {
+        let arriving = self.find_link(at).and_then(|place| self.links[place].arrivals.first());
+        match arriving.map(|arriving| &arriving.what) {
+            Some(Arrival::Answer(id, _)) => format!("#{id}"),
+            Some(Arrival::Message(_)) => "message".to_owned(),
+            Some(Arrival::Broken(_)) => "broken".to_owned(),
+            None => "nothing".to_owned(),
+        }
+    }
+}
