@@ -30,6 +30,8 @@ pub mod explore;
 #[cfg(feature = "check")]
 pub mod property;
 #[cfg(feature = "check")]
+pub mod report;
+#[cfg(feature = "check")]
 pub mod scenario;
 #[cfg(feature = "check")]
 pub mod shrink;
@@ -37,3 +39,6 @@ pub mod shrink;
 pub mod trace;
 #[cfg(feature = "check")]
 pub mod world;
+
+#[cfg(feature = "cli")]
+pub mod cli;

@@ -61,6 +61,8 @@ pub enum Choice {
     Break(LinkName),
     /// A connection goes silent.
     Stall(LinkName),
+    /// A connection becomes slow.
+    Delay(LinkName),
     /// A client stops for a while.
     Pause {
         /// The client.
@@ -109,6 +111,7 @@ impl Choice {
             self,
             Choice::Break(_)
                 | Choice::Stall(_)
+                | Choice::Delay(_)
                 | Choice::Pause { .. }
                 | Choice::CrashClient { .. }
                 | Choice::CrashNode { .. }
@@ -127,7 +130,9 @@ impl Choice {
             | Choice::CrashClient { client }
             | Choice::StepClient { client, .. }
             | Choice::SetClock { process: Process::Client(client), .. } => Some(client),
-            Choice::Serve(at) | Choice::Deliver(at) | Choice::Break(at) | Choice::Stall(at) => Some(at.client),
+            Choice::Serve(at) | Choice::Deliver(at) | Choice::Break(at) | Choice::Stall(at) | Choice::Delay(at) => {
+                Some(at.client)
+            }
             _ => None,
         }
     }
@@ -158,6 +163,7 @@ impl Choice {
             Choice::Advance { to_us } => format!("time: passes to {}", millis(to_us)),
             Choice::Break(at) => format!("{}: break", link(at, "–")),
             Choice::Stall(at) => format!("{}: stall", link(at, "–")),
+            Choice::Delay(at) => format!("{}: delay", link(at, "–")),
             Choice::Pause { client } => format!("client-{client}: pause"),
             Choice::Resume { client } => format!("client-{client}: resume"),
             Choice::CrashClient { client } => format!("client-{client}: crash"),

@@ -93,11 +93,9 @@ impl Exhaustive {
 
     /// The place of a delivery that may go first alone.
     fn candidate(&self, system: &System, enabled: &[Choice]) -> Option<usize> {
-        if !self.reduction.partial_order
-            || [Fault::Pause, Fault::ClientCrash, Fault::Break, Fault::Stall, Fault::NodeCrash, Fault::ClientClockStep]
-                .iter()
-                .any(|fault| system.budgets.left(*fault) > 0)
-        {
+        // A step of a node's clock is the one fault that a delivery to a client cannot race with.
+        let endangered = Fault::ALL.iter().any(|fault| *fault != Fault::ClockStep && system.budgets.left(*fault) > 0);
+        if !self.reduction.partial_order || endangered {
             return None;
         }
         if !time_waits(system) && system.setup().assumptions.delay_us_max.is_some() {

@@ -7,6 +7,9 @@ use crate::world::fault::millis;
 use crate::world::setup::Setup;
 use std::sync::Arc;
 
+/// An execution that does not end within this many steps after its schedule is left where it is.
+const STEPS_TO_END_MAX: usize = 10_000;
+
 /// Makes the choices that are possible and skips the others, then whatever comes first until nothing is left to do or
 /// something is wrong. The world that it ends in.
 pub fn follow(setup: &Arc<Setup>, schedule: &[Choice], recorder: Recorder) -> Explored {
@@ -20,11 +23,19 @@ pub fn follow(setup: &Arc<Setup>, schedule: &[Choice], recorder: Recorder) -> Ex
             world.step(*choice);
         }
     }
-    world.system().enabled(&mut scratch);
-    if scratch.is_empty() {
-        world.judge_end();
-    }
+    finish(&mut world, &mut scratch);
     world
+}
+
+/// Goes on without further faults, always with the first choice, until nothing is left to do.
+fn finish(world: &mut Explored, scratch: &mut Vec<Choice>) {
+    for _ in 0..STEPS_TO_END_MAX {
+        world.system().enabled(scratch);
+        let Some(choice) = scratch.iter().find(|choice| !choice.is_fault()).copied() else {
+            return world.judge_end();
+        };
+        world.step(choice);
+    }
 }
 
 /// Makes exactly the choices with these names.

@@ -48,7 +48,7 @@ fn actor(choice: &Choice) -> (u8, u8, u8) {
         Choice::Deliver(at) => link(1, at),
         Choice::Serve(at) => link(2, at),
         Choice::Advance { .. } => (3, 0, 0),
-        Choice::Break(at) | Choice::Stall(at) => link(4, at),
+        Choice::Break(at) | Choice::Stall(at) | Choice::Delay(at) => link(4, at),
         Choice::Pause { client } | Choice::CrashClient { client } | Choice::StepClient { client, .. } => {
             (5, *client, 0)
         }

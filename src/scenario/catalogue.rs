@@ -241,15 +241,12 @@ fn r3() -> Vec<GuardedScenario> {
     vec![broken, synced, delayed]
 }
 
-/// RedLock without a per-server time-out to speak of, and messages that may take longer than the TTL.
+/// RedLock without a per-server time-out to speak of, and one round trip that may take longer than the TTL.
 fn late_replies(name: &str, row: &'static str, summary: &'static str, source: &'static str) -> GuardedScenario {
     let lock = redlock::Config { node_timeout: ms(1000), ..redlock_config() };
-    let mut scenario =
-        base(about(name, Some(row), summary, source), workload(LockKind::RedLock(lock), 3, Work::Hold(ms(20))))
-            .assume(|assumptions| assumptions.delay_us_max = Some(TTL_US + 5000))
-            .stragglers();
-    scenario.workload.wait = Duration::ZERO;
-    scenario
+    base(about(name, Some(row), summary, source), workload(LockKind::RedLock(lock), 3, Work::Hold(ms(20))))
+        .faults(Fault::Delay, 1)
+        .stragglers()
 }
 
 fn with_late_quorum(scenario: GuardedScenario, late_quorum: LateQuorum) -> GuardedScenario {
@@ -353,12 +350,11 @@ fn mutants() -> Vec<GuardedScenario> {
     let mutant = |name: &str, summary: &'static str, workload: Guarded| {
         base(about(&format!("mutant-{name}"), None, summary, "deliberate mistake"), workload)
     };
-    let slow = |assumptions: &mut Assumptions| assumptions.delay_us_max = Some(TTL_US + 5000);
     let mut even = mutant("quorum-half", "a quorum of N/2 on four servers", redlock());
     even.workload.servers = 4;
     let LockKind::RedLock(config) = &mut even.workload.lock else { unreachable!("a RedLock scenario") };
     config.quorum = Some(2);
-    let mut no_validity = mutant(
+    let no_validity = mutant(
         "no-validity-check",
         "a quorum that came after the TTL counts",
         redlock_with(|config| {
@@ -366,10 +362,9 @@ fn mutants() -> Vec<GuardedScenario> {
             config.node_timeout = ms(1000);
         }),
     )
-    .assume(slow)
+    .faults(Fault::Delay, 1)
     .violating("belief")
     .only(property::Belief);
-    no_validity.workload.wait = Duration::ZERO;
     let owner_check = mutant(
         "owner-check-outside-script",
         "GET, compare, then DEL",
@@ -405,6 +400,7 @@ fn mutants() -> Vec<GuardedScenario> {
         drift.violating("belief"),
         granted_only.faults(Fault::Break, 1).only(property::Leak).violating("leak"),
         mutant("ttl-in-seconds", "the TTL is sent in seconds", redlock())
+            .work(Work::Hold(ms(80)))
             .mutated(Mutation::TtlInSeconds)
             .violating("belief"),
         mutant("token-reused", "every acquisition uses the same token", redis())

@@ -1,1 +1,162 @@
-//! Shrink.
+//! Shrink: makes a counterexample minimal.
+//!
+//! Drops clients, operations, faults and steps until nothing more can go: the result is 1-minimal, which
+//! means that without any single one of its choices the same property does not break in fewer steps.
+
+use crate::explore::choice::{Choice, LinkName, Process};
+use crate::explore::follow::follow;
+use crate::scenario::{Parameters, Scenario};
+use crate::trace::Recorder;
+use crate::world::explored::Explored;
+use crate::world::fault::{Budgets, Fault};
+use crate::world::setup::Setup;
+use crate::world::system::Violation;
+use std::sync::Arc;
+
+/// A counterexample: how the scenario is set up, and the schedule that breaks the property.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counterexample {
+    /// How the scenario is set up.
+    pub parameters: Parameters,
+    /// The seed of the clients' random streams.
+    pub seed: u64,
+    /// The choices.
+    pub schedule: Vec<Choice>,
+    /// What breaks.
+    pub violation: Violation,
+}
+
+/// Makes a counterexample minimal. `watch` is called with the number of choices left.
+pub fn shrink(scenario: &dyn Scenario, found: Counterexample, watch: &mut dyn FnMut(usize)) -> Counterexample {
+    let mut best = found;
+    loop {
+        let before = best.clone();
+        drop_clients(scenario, &mut best);
+        drop_operations(scenario, &mut best);
+        drop_choices(scenario, &mut best, watch);
+        if best == before {
+            break;
+        }
+    }
+    spend_exactly(scenario, &mut best);
+    best
+}
+
+/// Follows the schedule without the choice at `without`; the shorter counterexample, if it is one.
+pub fn without(scenario: &dyn Scenario, found: &Counterexample, without: usize) -> Option<Counterexample> {
+    let mut schedule = found.schedule.clone();
+    schedule.remove(without);
+    attempt(scenario, found, found.parameters.clone(), &schedule).filter(|shorter| shorter.schedule.len() < found.schedule.len())
+}
+
+/// Runs a candidate; the counterexample that it really is, if the same property breaks.
+fn attempt(
+    scenario: &dyn Scenario,
+    found: &Counterexample,
+    parameters: Parameters,
+    schedule: &[Choice],
+) -> Option<Counterexample> {
+    let setup: Arc<Setup> = Arc::new(scenario.setup(&parameters, found.seed));
+    let world: Explored = follow(&setup, schedule, Recorder::off());
+    let violation = world.system().violation.clone()?;
+    if violation.property != found.violation.property {
+        return None;
+    }
+    Some(Counterexample { parameters, seed: found.seed, schedule: world.schedule().to_vec(), violation })
+}
+
+fn drop_clients(scenario: &dyn Scenario, best: &mut Counterexample) {
+    let mut client = 0;
+    while client < best.parameters.clients && best.parameters.clients > 1 {
+        let parameters = Parameters { clients: best.parameters.clients - 1, ..best.parameters.clone() };
+        let schedule: Vec<Choice> = best.schedule.iter().filter_map(|choice| without_client(*choice, client as u8)).collect();
+        match attempt(scenario, best, parameters, &schedule) {
+            Some(smaller) => *best = smaller,
+            None => client += 1,
+        }
+    }
+}
+
+/// The choice in a world without this client, whose successors move up.
+fn without_client(choice: Choice, gone: u8) -> Option<Choice> {
+    if choice.client() == Some(gone) {
+        return None;
+    }
+    let moved = |client: u8| client - u8::from(client > gone);
+    let link = |at: LinkName| LinkName { client: moved(at.client), ..at };
+    Some(match choice {
+        Choice::SetClock { process: Process::Client(client), drift_ppm, offset_us } => {
+            Choice::SetClock { process: Process::Client(moved(client)), drift_ppm, offset_us }
+        }
+        Choice::Start { client } => Choice::Start { client: moved(client) },
+        Choice::Serve(at) => Choice::Serve(link(at)),
+        Choice::Deliver(at) => Choice::Deliver(link(at)),
+        Choice::Break(at) => Choice::Break(link(at)),
+        Choice::Stall(at) => Choice::Stall(link(at)),
+        Choice::Delay(at) => Choice::Delay(link(at)),
+        Choice::Fire { client, id } => Choice::Fire { client: moved(client), id },
+        Choice::Pause { client } => Choice::Pause { client: moved(client) },
+        Choice::Resume { client } => Choice::Resume { client: moved(client) },
+        Choice::CrashClient { client } => Choice::CrashClient { client: moved(client) },
+        Choice::StepClient { client, us } => Choice::StepClient { client: moved(client), us },
+        other => other,
+    })
+}
+
+fn drop_operations(scenario: &dyn Scenario, best: &mut Counterexample) {
+    while best.parameters.operations > 1 {
+        let parameters = Parameters { operations: best.parameters.operations - 1, ..best.parameters.clone() };
+        let Some(smaller) = attempt(scenario, best, parameters, &best.schedule.clone()) else { break };
+        *best = smaller;
+    }
+}
+
+/// Drops runs of choices, long ones first, down to single ones, until none can go.
+fn drop_choices(scenario: &dyn Scenario, best: &mut Counterexample, watch: &mut dyn FnMut(usize)) {
+    let mut length = best.schedule.len().div_ceil(2).max(1);
+    loop {
+        let mut at = 0;
+        let mut dropped = false;
+        while at < best.schedule.len() {
+            let end = (at + length).min(best.schedule.len());
+            let candidate = [&best.schedule[..at], &best.schedule[end..]].concat();
+            let smaller = attempt(scenario, best, best.parameters.clone(), &candidate);
+            match smaller.filter(|smaller| smaller.schedule.len() < best.schedule.len()) {
+                Some(smaller) => {
+                    *best = smaller;
+                    dropped = true;
+                    watch(best.schedule.len());
+                }
+                None => at += length,
+            }
+        }
+        if length > 1 {
+            length = length.div_ceil(2);
+        } else if !dropped {
+            return;
+        }
+    }
+}
+
+/// Leaves only the fault budgets that the schedule spends.
+fn spend_exactly(scenario: &dyn Scenario, best: &mut Counterexample) {
+    let mut budgets = Budgets::NONE;
+    for choice in &best.schedule {
+        let fault = match choice {
+            Choice::Break(_) => Fault::Break,
+            Choice::Stall(_) => Fault::Stall,
+            Choice::Delay(_) => Fault::Delay,
+            Choice::Pause { .. } => Fault::Pause,
+            Choice::CrashClient { .. } => Fault::ClientCrash,
+            Choice::CrashNode { .. } => Fault::NodeCrash,
+            Choice::StepNode { .. } => Fault::ClockStep,
+            Choice::StepClient { .. } => Fault::ClientClockStep,
+            _ => continue,
+        };
+        budgets = budgets.with(fault, budgets.left(fault) + 1);
+    }
+    let parameters = Parameters { budgets, ..best.parameters.clone() };
+    if let Some(smaller) = attempt(scenario, best, parameters, &best.schedule.clone()) {
+        *best = smaller;
+    }
+}

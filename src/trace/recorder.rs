@@ -61,7 +61,7 @@ impl Recorder {
         let (who, what) = name.split_once(": ").unwrap_or((&name, ""));
         match choice {
             Choice::Serve(_) | Choice::Deliver(_) => {}
-            Choice::Break(_) | Choice::Stall(_) => self.push(system, "network", None, &name),
+            Choice::Break(_) | Choice::Stall(_) | Choice::Delay(_) => self.push(system, "network", None, &name),
             _ => {
                 let own_us = choice.client().map(|client| system.client_clock(client.into()).mono_us as i64);
                 self.push(system, who, own_us, what);

@@ -124,11 +124,11 @@ impl System {
 
     /// When the messages of a link were sent, those that someone is bound to receive.
     fn sent<'a>(&self, link: &'a Link) -> impl Iterator<Item = u64> + 'a {
-        // A paused client neither sends nor receives; what is on its side waits for it.
-        let paused = matches!(self.clients[usize::from(link.client)].status, Status::Paused(_));
+        // A paused client neither sends nor receives; what is on its side waits for it. A slow connection takes its time.
+        let exempt = link.slow || matches!(self.clients[usize::from(link.client)].status, Status::Paused(_));
         let requests = link.requests.iter().map(|flight| flight.sent_us);
         let arrivals = link.arrivals.iter().map(|arriving| arriving.sent_us);
-        requests.chain(arrivals).filter(move |_| !paused)
+        requests.chain(arrivals).filter(move |_| !exempt)
     }
 
     /// The next moment at which something changes with time alone.
@@ -189,6 +189,9 @@ impl System {
             }
             if self.budgets.left(Fault::Stall) > 0 && !link.stalled {
                 into.push(Choice::Stall(link.name()));
+            }
+            if self.budgets.left(Fault::Delay) > 0 && !link.slow && !link.stalled {
+                into.push(Choice::Delay(link.name()));
             }
         }
     }

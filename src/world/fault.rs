@@ -11,6 +11,8 @@ pub enum Fault {
     Break,
     /// A connection goes silent; what is in flight is lost, and nobody is told.
     Stall,
+    /// A connection becomes slow: what is in flight on it, and the answer to it, may take longer than Δ.
+    Delay,
     /// A client stops for a while, and the world goes on.
     Pause,
     /// A client's process ends.
@@ -25,9 +27,10 @@ pub enum Fault {
 
 impl Fault {
     /// All kinds, in the order of their budgets.
-    pub const ALL: [Fault; 7] = [
+    pub const ALL: [Fault; 8] = [
         Fault::Break,
         Fault::Stall,
+        Fault::Delay,
         Fault::Pause,
         Fault::ClientCrash,
         Fault::NodeCrash,
@@ -40,6 +43,7 @@ impl Fault {
         match self {
             Fault::Break => "break",
             Fault::Stall => "stall",
+            Fault::Delay => "delay",
             Fault::Pause => "pause",
             Fault::ClientCrash => "client-crash",
             Fault::NodeCrash => "node-crash",

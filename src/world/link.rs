@@ -60,6 +60,8 @@ pub struct Link {
     pub open: SmallVec<[WaitId; 4]>,
     /// It has gone silent: nothing gets through, and nobody is told.
     pub stalled: bool,
+    /// It is slow until nobody waits on it any more: its messages may take longer than Δ.
+    pub slow: bool,
 }
 
 impl Link {
@@ -73,6 +75,7 @@ impl Link {
             arrivals: SmallVec::new(),
             open: SmallVec::new(),
             stalled: false,
+            slow: false,
         }
     }
 
@@ -95,7 +98,7 @@ impl Link {
     pub fn break_at(&mut self, now_us: u64) {
         self.requests.clear();
         self.arrivals.clear();
-        self.stalled = false;
+        (self.stalled, self.slow) = (false, false);
         let open = std::mem::take(&mut self.open);
         if self.lane > 0 || !open.is_empty() {
             self.arrivals.push(Arriving { what: Arrival::Broken(open), sent_us: now_us });
@@ -109,9 +112,15 @@ impl Link {
         self.stalled = true;
     }
 
+    /// The client has its answer, or has given up.
+    pub fn answered(&mut self, id: WaitId) {
+        self.open.retain(|open| *open != id);
+        self.slow &= !self.open.is_empty();
+    }
+
     /// The client does not wait for this any more.
     pub fn forget(&mut self, id: WaitId) {
-        self.open.retain(|open| *open != id);
+        self.answered(id);
         self.arrivals.retain(|arriving| !matches!(&arriving.what, Arrival::Answer(of, _) if *of == id));
     }
 }

@@ -283,7 +283,9 @@ impl System {
     /// True if a client waits for exactly one thing, and that is not a timer, unless time cannot pass.
     pub fn waits_for_one(&self, client: usize) -> bool {
         let links = self.links.iter().filter(|link| usize::from(link.client) == client);
-        let open: usize = links.map(|link| link.open.len() + usize::from(link.lane > 0)).sum();
+        // On a slow connection time may pass; a subscription may bring more.
+        let extra = |link: &Link| usize::from(link.lane > 0) + usize::from(link.slow);
+        let open: usize = links.map(|link| link.open.len() + extra(link)).sum();
         let clock = self.client_clock(client).mono_us;
         let timers = &self.clients[client].timers;
         let waits = self.setup.assumptions.delay_us_max == Some(0);
@@ -334,6 +336,11 @@ impl System {
                 self.budgets.spend(Fault::Stall);
                 let at = self.place_of(at);
                 self.links[at].stall();
+            }
+            Choice::Delay(at) => {
+                self.budgets.spend(Fault::Delay);
+                let at = self.place_of(at);
+                self.links[at].slow = true;
             }
             Choice::Pause { client } => {
                 self.budgets.spend(Fault::Pause);
@@ -534,7 +541,7 @@ impl System {
         let (client, node, lane) = (usize::from(link.client), link.node, link.lane);
         let told = match link.arrivals.remove(0).what {
             Arrival::Answer(id, outcome) => {
-                link.open.retain(|open| *open != id);
+                link.answered(id);
                 Told::Answer(id, outcome)
             }
             Arrival::Message(message) => Told::Message(node, lane, message),

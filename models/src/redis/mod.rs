@@ -15,6 +15,7 @@ mod hashes;
 mod keys;
 mod keyspace;
 mod lists;
+mod natives;
 mod number;
 mod persistence;
 mod pubsub;

@@ -1,89 +1,85 @@
--- What a script finds around it: the redis table, read-only globals, errors with their place.
-local native_random, native_sha1 = ...
-local getinfo, setfenv, xpcall, type, tostring, error, floor = debug.getinfo, setfenv, xpcall, type, tostring, error, math.floor
-local current -- calls the server, while a script runs
+-- What a script finds around it: the redis table, globals that it cannot change, errors with their place.
+--
+-- Functions that can fail are native (see script.rs), as they are in the real server: a Lua function here would show up
+-- in the place of the error, and would hide its caller when a script ends in `return redis.call(…)`.
+local native = ...
+local place, plain, refuse = native.place, native.plain, native.refuse
+local native_pcall, native_xpcall, native_tostring = pcall, xpcall, tostring
+local getmetatable, rawget, select, setmetatable, type = getmetatable, rawget, select, setmetatable, type
 
-local function fail(text) error({ err = text }, 0) end
-
-local function call(...)
-  if select('#', ...) == 0 then fail('ERR Please specify at least one argument for this redis.call() call') end
-  return current(...)
-end
+local function not_modelled(name) refuse("'" .. name .. "' in scripts") end
 
 local redis = {
   LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
+  REPL_NONE = 0, REPL_AOF = 1, REPL_SLAVE = 2, REPL_REPLICA = 2, REPL_ALL = 3,
   REDIS_VERSION = '7.0.15', REDIS_VERSION_NUM = 0x0007000f,
-  pcall = call,
-  log = function() end,
-  sha1hex = function(text) return native_sha1(tostring(text)) end,
+  call = native.call, pcall = native.pcall, log = native.log, sha1hex = native.sha1hex,
+  error_reply = native.error_reply, status_reply = native.status_reply,
   replicate_commands = function() return true end,
 }
+local redis_not_modelled = { set_repl = true, acl_check_cmd = true, setresp = true, breakpoint = true, debug = true }
+setmetatable(redis, { __index = function(_, name) if redis_not_modelled[name] then not_modelled('redis.' .. name) end end })
 
-function redis.call(...)
-  local reply = call(...)
-  if type(reply) == 'table' and reply.err then error(reply, 0) end
-  return reply
+math.random, math.randomseed = native.random, native.randomseed
+
+-- The real server gives the text of an error that is a table; of one without a text it gives the table and the field.
+local function settle(ok, first, ...)
+  if ok then return ok, first, ... end
+  first = plain(first)
+  if type(first) ~= 'table' then return false, first end
+  local text = first.err
+  if type(text) == 'string' or type(text) == 'number' then return false, text end
+  return false, first, text
 end
 
-function redis.error_reply(text)
-  if type(text) ~= 'string' then return { err = 'ERR wrong number or type of arguments' } end
-  return { err = text:gsub('^-', '', 1) }
+local function guarded_pcall(...)
+  if select('#', ...) == 0 then not_modelled('pcall()') end
+  return settle(native_pcall(...))
 end
 
-function redis.status_reply(text)
-  if type(text) ~= 'string' then return { err = 'ERR wrong number or type of arguments' } end
-  return { ok = text }
+local function guarded_xpcall(...)
+  if select('#', ...) < 2 then not_modelled('xpcall() with one argument') end
+  local run, handler = ...
+  return native_xpcall(run, function(problem) return handler(plain(problem)) end)
+end
+
+-- The address of a table or function differs from run to run.
+local function guarded_tostring(...)
+  local value = ...
+  local kind = type(value)
+  local address = kind == 'table' or kind == 'function' or kind == 'thread' or kind == 'userdata'
+  local metatable = address and getmetatable(value)
+  if select('#', ...) == 0 or address and not (metatable and rawget(metatable, '__tostring')) then
+    not_modelled('tostring(' .. kind .. ')')
+  end
+  return native_tostring(value)
 end
 
 local globals = {
-  redis = redis, string = string, table = table, math = math,
-  assert = assert, error = error, getmetatable = getmetatable, ipairs = ipairs, next = next, pairs = pairs,
-  pcall = pcall, rawequal = rawequal, rawget = rawget, rawset = rawset, select = select, setmetatable = setmetatable,
-  tonumber = tonumber, tostring = tostring, type = type, unpack = unpack, xpcall = xpcall, _VERSION = _VERSION,
+  assert = assert, error = error, getmetatable = native.getmetatable, ipairs = ipairs, next = next,
+  pairs = native.pairs, pcall = guarded_pcall, rawequal = rawequal, rawget = native.rawget, rawset = native.rawset,
+  select = select, setmetatable = native.setmetatable, tonumber = tonumber, tostring = guarded_tostring, type = type,
+  unpack = unpack, xpcall = guarded_xpcall, _VERSION = _VERSION,
 }
-globals._G = globals
 
-math.random = function(low, high)
-  local fraction = native_random()
-  if not low then return fraction end
-  if not high then low, high = 1, low end
-  return floor(fraction * (high - low + 1)) + low
+-- A script gets empty tables that stand for the protected ones; `protected` remembers what is behind them.
+local protected = native.protected
+local function protect(original)
+  local stand_in = setmetatable({}, { __index = original, __newindex = native.read_only })
+  protected[stand_in] = original
+  return stand_in
 end
-math.randomseed = nil
-
-local not_modelled = { cjson = true, cmsgpack = true, bit = true, struct = true, loadstring = true, load = true }
-local environment = setmetatable({}, {
-  __index = function(_, name)
-    local value = globals[name]
-    if value == nil then
-      if not_modelled[name] then fail("NOTMODELLED the simulated Redis does not model '" .. name .. "' in scripts") end
-      error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
-    end
-    return value
-  end,
-  __newindex = function() error('Attempt to modify a readonly table', 2) end,
-})
+globals.redis, globals.string, globals.table, globals.math =
+  protect(redis), protect(string), protect(table), protect(math)
+globals._G = protect(setmetatable(globals, { __index = native.missing }))
 
 local function with_place(problem)
-  if type(problem) ~= 'table' then problem = { err = 'ERR ' .. tostring(problem) } end
-  local level = 2
-  local place = getinfo(level, 'Sl')
-  while place do
-    if place.source == '@user_script' then
-      problem.line = place.currentline
-      break
-    end
-    level = level + 1
-    place = getinfo(level, 'Sl')
-  end
+  problem = plain(problem)
+  if type(problem) ~= 'table' then problem = { err = 'ERR ' .. guarded_tostring(problem) } end
+  local what, source, line = place(2)
+  if what == 'C' then what, source, line = place(3) end
+  problem.source, problem.line = source, line
   return problem
 end
 
--- Runs a compiled script; `server` executes one command.
-return function(script, keys, args, server)
-  globals.KEYS, globals.ARGV, current = keys, args, server
-  setfenv(script, environment)
-  local ok, result = xpcall(script, with_place)
-  globals.KEYS, globals.ARGV, current = nil, nil, nil
-  return ok, result
-end
+return globals, with_place

@@ -5,19 +5,22 @@
 //! for each reply, per script and arguments. The interpreter runs only where the tree has no branch yet;
 //! a property test compares both ways.
 
-use super::call::{Call, Reply, error, int};
-use super::commands::{self, Kind, Refused};
+use super::call::{Call, Reply, c_string, error, error_quoting, int, is, one_line};
+use super::commands::{self, Kind, QUOTED_BYTES_MAX, Refused};
+use super::{natives, number};
 use crate::resp::{Command, Value};
 use crate::{Blob, Digest};
-use mlua::{Function, Lua, MultiValue, Value as LuaValue};
+use mlua::{Function, Lua, MultiValue, Table, Value as LuaValue};
 use smallvec::SmallVec;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
 
 /// Trees are thrown away together when there are this many nodes in them.
 const REMEMBERED_STEPS_MAX: usize = 1 << 16;
+/// The real server nests some thousand levels deep.
 const NESTING_MAX: usize = 100;
+/// Where the function that serves the commands of the running script is kept.
+pub(super) const SERVER: &str = "server";
 const SHA_HEX_LEN: usize = 40;
 
 /// The scripts that a server has been given, by their number in this thread's engine.
@@ -53,8 +56,12 @@ struct Script {
 
 struct Engine {
     lua: Lua,
-    run: Function,
-    random: Rc<Cell<u64>>,
+    natives: natives::State,
+    /// The global variables, behind the stand-in that a script sees as `_G`.
+    globals: Table,
+    xpcall: Function,
+    /// Adds its place to an error that ends a script.
+    with_place: Function,
     scripts: Vec<Script>,
     by_body: HashMap<Blob, u32>,
     by_sha: HashMap<Blob, u32>,
@@ -66,50 +73,35 @@ thread_local! {
     static ENGINE: RefCell<Engine> = RefCell::new(Engine::new());
 }
 
-/// The state that `srand48(0)` leaves, from which the real server starts each script's random numbers.
-const RANDOM_START: u64 = 0x330E;
-
-/// One draw of `lrand48`, as a fraction.
-fn next_random(state: &Cell<u64>) -> f64 {
-    const MASK: u64 = (1 << 48) - 1;
-    state.set(state.get().wrapping_mul(0x5_DEEC_E66D).wrapping_add(0xB) & MASK);
-    let draw = state.get() >> 17;
-    (draw % 0x7FFF_FFFF) as f64 / f64::from(0x7FFF_FFFF)
-}
-
-fn sha1_hex(bytes: &[u8]) -> Blob {
+pub(super) fn sha1_hex(bytes: &[u8]) -> Blob {
     sha1_smol::Sha1::from(bytes).digest().to_string().into()
 }
 
 impl Engine {
     fn new() -> Self {
-        let start = || -> mlua::Result<(Lua, Function, Rc<Cell<u64>>)> {
-            // The prelude needs `debug` to name the line of an error; scripts do not get to see it.
-            let libraries = mlua::StdLib::STRING | mlua::StdLib::TABLE | mlua::StdLib::MATH;
-            let lua = Lua::new_with(libraries, mlua::LuaOptions::default())?;
-            let debug = lua.create_table()?;
-            debug.set("getinfo", lua.create_function(place)?)?;
-            lua.globals().set("debug", debug)?;
-            let random = Rc::new(Cell::new(RANDOM_START));
-            let state = Rc::clone(&random);
-            let draw = lua.create_function(move |_, ()| Ok(next_random(&state)))?;
-            let sha1 =
-                lua.create_function(|_, text: mlua::LuaString| Ok(sha1_hex(&text.as_bytes()).to_text().into_owned()))?;
-            let prelude = lua.load(include_str!("prelude.lua")).set_name("=prelude").into_function()?;
-            let run = prelude.call((draw, sha1))?;
-            Ok((lua, run, random))
-        };
-        let (lua, run, random) = start().expect("the script prelude loads");
-        Engine {
+        Self::start().expect("the script prelude loads")
+    }
+
+    fn start() -> mlua::Result<Self> {
+        let libraries = mlua::StdLib::STRING | mlua::StdLib::TABLE | mlua::StdLib::MATH;
+        // This leaves pcall and xpcall as Lua has them: others would add levels to the stack.
+        let lua = Lua::new_with(libraries, mlua::LuaOptions::new().catch_rust_panics(true))?;
+        let xpcall = lua.globals().get("xpcall")?;
+        let natives = natives::State::default();
+        let prelude = lua.load(include_str!("prelude.lua")).set_name("=prelude").into_function()?;
+        let (globals, with_place) = prelude.call(natives.table(&lua)?)?;
+        Ok(Engine {
             lua,
-            run,
-            random,
+            natives,
+            globals,
+            xpcall,
+            with_place,
             scripts: Vec::new(),
             by_body: HashMap::new(),
             by_sha: HashMap::new(),
             steps: Vec::new(),
             roots: HashMap::new(),
-        }
+        })
     }
 
     /// The number of a script, compiled if it is new here.
@@ -117,11 +109,17 @@ impl Engine {
         if let Some(script) = self.by_body.get(body) {
             return Ok(*script);
         }
-        let function = self.lua.load(body.as_bytes()).set_name("@user_script").into_function().map_err(|problem| {
-            let text = problem.to_string();
-            let text = text.strip_prefix("syntax error: ").unwrap_or(&text);
-            let text = text.lines().next().unwrap_or_default();
-            error(format!("ERR Error compiling script (new function): {text}"))
+        if body.starts_with(b"#!") || body.starts_with(b"\x1b") {
+            return Err("NOTMODELLED scripts with a shebang, and compiled ones".into());
+        }
+        let environment = self.globals.raw_get::<Table>("_G").expect("the prelude sets _G");
+        let chunk = self.lua.load(body.as_bytes()).set_name("@user_script").set_environment(environment);
+        let function = chunk.into_function().map_err(|problem| {
+            let text = match problem {
+                mlua::Error::SyntaxError { message, .. } => message,
+                other => other.to_string(),
+            };
+            error_quoting("ERR Error compiling script (new function): ", text.as_bytes(), usize::MAX, "")
         })?;
         let number = u32::try_from(self.scripts.len()).expect("fewer scripts than 2^32");
         let sha = sha1_hex(body);
@@ -169,35 +167,42 @@ impl Engine {
         replies: Vec<Value>,
         server: &mut dyn FnMut(&Command) -> Value,
     ) -> (Vec<(Command, Value)>, Value) {
-        self.random.set(RANDOM_START);
+        self.natives.reset();
         let mut calls: Vec<(Command, Value)> = Vec::new();
         let mut known = replies.into_iter();
         let script = &self.scripts[script as usize];
-        let text = |blob: &Blob| self.lua.create_string(blob.as_bytes());
         let outcome = self.lua.scope(|scope| {
             let serve = scope.create_function_mut(|lua, words: MultiValue| {
                 let Some(command) = command_of(&words) else {
-                    let text = "ERR Lua redis lib command arguments must be strings or integers";
-                    return to_lua(lua, &Value::error(text));
+                    return Ok(LuaValue::Nil);
                 };
                 let reply = known.next().unwrap_or_else(|| server(&command));
                 let answer = to_lua(lua, &reply)?;
+                self.natives.note_refusal(&reply);
                 calls.push((command, reply));
                 Ok(answer)
             })?;
-            let list = |blobs: &[Blob]| {
-                let items = blobs.iter().map(text).collect::<mlua::Result<Vec<_>>>()?;
-                self.lua.create_sequence_from(items)
-            };
-            let call = (&script.function, list(&args[..keys])?, list(&args[keys..])?, serve);
-            self.run.call::<(bool, LuaValue)>(call)
+            self.lua.set_named_registry_value(SERVER, serve)?;
+            self.globals.raw_set("KEYS", self.list(&args[..keys])?)?;
+            self.globals.raw_set("ARGV", self.list(&args[keys..])?)?;
+            self.xpcall.call::<(bool, LuaValue)>((&script.function, &self.with_place))
         });
         let result = match outcome {
             Ok((true, value)) => from_lua(&value, 0),
-            Ok((false, problem)) => failure(&problem, &script.sha),
-            Err(problem) => Value::Error(error(format!("ERR {problem}"))),
+            Ok((false, problem)) => Ok(failure(&self.lua, &problem, &script.sha)),
+            Err(problem) => Err(error(format!("NOTMODELLED a script that fails so: {problem}"))),
+        };
+        // What is not modelled is never passed over, even if the script caught the error.
+        let result = match self.natives.refusal(&self.lua) {
+            Some(text) => Value::Error(text),
+            None => result.unwrap_or_else(Value::Error),
         };
         (calls, result)
+    }
+
+    fn list(&self, blobs: &[Blob]) -> mlua::Result<Table> {
+        let items = blobs.iter().map(|blob| self.lua.create_string(blob.as_bytes()));
+        self.lua.create_sequence_from(items.collect::<mlua::Result<Vec<_>>>()?)
     }
 
     /// Adds the calls of one run to the tree.
@@ -237,25 +242,12 @@ impl Engine {
     }
 }
 
-/// What the prelude asks of `debug.getinfo`: the source and line at a level of the caller's stack.
-fn place(lua: &Lua, (level, _what): (usize, mlua::LuaString)) -> mlua::Result<LuaValue> {
-    let found = lua.inspect_stack(level, |frame| {
-        let source = frame.source().source.map(|source| source.into_owned());
-        (source, frame.current_line())
-    });
-    let Some((source, line)) = found else { return Ok(LuaValue::Nil) };
-    let table = lua.create_table()?;
-    table.set("source", source)?;
-    table.set("currentline", line)?;
-    Ok(LuaValue::Table(table))
-}
-
-/// The command that a script's arguments spell.
-fn command_of(words: &MultiValue) -> Option<Command> {
+/// The command that a script's arguments spell, if they are strings and numbers.
+pub(super) fn command_of(words: &MultiValue) -> Option<Command> {
     let word = |value: &LuaValue| match value {
         LuaValue::String(text) => Some(Blob::copy_from(&text.as_bytes())),
-        LuaValue::Integer(number) => Some(Blob::from_int(*number)),
-        LuaValue::Number(number) => Some(super::number::format(*number)),
+        LuaValue::Integer(number) => Some(number::format(*number as f64)),
+        LuaValue::Number(number) => Some(number::format(*number)),
         _ => None,
     };
     Some(Command::from_words(words.iter().map(word).collect::<Option<Vec<Blob>>>()?))
@@ -263,17 +255,16 @@ fn command_of(words: &MultiValue) -> Option<Command> {
 
 /// A reply as a script sees it.
 fn to_lua(lua: &Lua, value: &Value) -> mlua::Result<LuaValue> {
-    let single = |field: &str, text: &Blob| {
-        let table = lua.create_table()?;
-        table.set(field, lua.create_string(text.as_bytes())?)?;
-        Ok(LuaValue::Table(table))
-    };
     match value {
         Value::Nil => Ok(LuaValue::Boolean(false)),
         Value::Int(number) => Ok(LuaValue::Number(*number as f64)),
         Value::Bulk(text) => Ok(LuaValue::String(lua.create_string(text.as_bytes())?)),
-        Value::Status(text) => single("ok", text),
-        Value::Error(text) => single("err", text),
+        Value::Status(text) => {
+            let table = lua.create_table()?;
+            table.raw_set("ok", lua.create_string(text.as_bytes())?)?;
+            Ok(LuaValue::Table(table))
+        }
+        Value::Error(text) => Ok(LuaValue::Table(natives::error_table(lua, text, true)?)),
         Value::Array(items) => {
             let items = items.iter().map(|item| to_lua(lua, item)).collect::<mlua::Result<Vec<_>>>()?;
             Ok(LuaValue::Table(lua.create_sequence_from(items)?))
@@ -282,50 +273,72 @@ fn to_lua(lua: &Lua, value: &Value) -> mlua::Result<LuaValue> {
 }
 
 /// What a script returned, as a reply: numbers lose their fraction, false is nil, a table ends at its first nil.
-fn from_lua(value: &LuaValue, depth: usize) -> Value {
+fn from_lua(value: &LuaValue, depth: usize) -> Result<Value, Blob> {
     match value {
-        LuaValue::String(text) => Value::Bulk(Blob::copy_from(&text.as_bytes())),
-        LuaValue::Integer(number) => Value::Int(*number),
-        LuaValue::Number(number) => Value::Int(*number as i64),
-        LuaValue::Boolean(true) => Value::Int(1),
-        LuaValue::Table(table) => {
-            let field = |name: &str| match table.raw_get::<LuaValue>(name) {
-                Ok(LuaValue::String(text)) => Some(Blob::copy_from(&text.as_bytes())),
-                _ => None,
-            };
-            if let Some(text) = field("err") {
-                return Value::Error(text);
-            }
-            if let Some(text) = field("ok") {
-                return Value::Status(text);
-            }
-            if depth >= NESTING_MAX {
-                return Value::error("ERR reached lua stack limit");
-            }
-            let mut items = Vec::new();
-            while let Ok(item) = table.raw_get::<LuaValue>(items.len() + 1) {
-                if item.is_nil() {
-                    break;
-                }
-                items.push(from_lua(&item, depth + 1));
-            }
-            Value::Array(items)
-        }
-        _ => Value::Nil,
+        LuaValue::String(text) => Ok(Value::Bulk(Blob::copy_from(&text.as_bytes()))),
+        LuaValue::Integer(number) => Ok(Value::Int(*number)),
+        LuaValue::Number(number) => Ok(Value::Int(to_integer(*number))),
+        LuaValue::Boolean(true) => Ok(Value::Int(1)),
+        LuaValue::Table(_) if depth >= NESTING_MAX => Err("NOTMODELLED a script's reply nested this deeply".into()),
+        LuaValue::Table(table) => from_table(table, depth),
+        _ => Ok(Value::Nil),
     }
 }
 
-/// The error reply of a script that failed.
-fn failure(problem: &LuaValue, sha: &Blob) -> Value {
-    let LuaValue::Table(table) = problem else { return Value::error("ERR the script failed without an error") };
-    let text = match table.raw_get::<LuaValue>("err") {
-        Ok(LuaValue::String(text)) => text.to_string_lossy(),
-        _ => "ERR unknown error".to_owned(),
-    };
-    match table.raw_get::<Option<i64>>("line") {
-        Ok(Some(line)) => Value::Error(error(format!("{text} script: {sha}, on @user_script:{line}."))),
-        _ => Value::Error(error(format!("{text} script: {sha}"))),
+/// C's cast, which makes the smallest integer of whatever does not fit.
+pub(super) fn to_integer(number: f64) -> i64 {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if (-LIMIT..LIMIT).contains(&number) { number as i64 } else { i64::MIN }
+}
+
+fn from_table(table: &Table, depth: usize) -> Result<Value, Blob> {
+    let field = |name: &str| table.raw_get::<LuaValue>(name).unwrap_or(LuaValue::Nil);
+    if let LuaValue::String(text) = field("err") {
+        return Ok(Value::Error(one_line(c_string(&text.as_bytes(), usize::MAX))));
     }
+    if let LuaValue::String(text) = field("ok") {
+        return Ok(Value::Status(spaces_for_line_ends(c_string(&text.as_bytes(), usize::MAX))));
+    }
+    match field("double") {
+        LuaValue::Integer(number) => return Ok(Value::Bulk(number::format(number as f64))),
+        LuaValue::Number(number) => return Ok(Value::Bulk(number::format(number))),
+        _ => {}
+    }
+    if let LuaValue::String(text) = field("big_number") {
+        return Ok(Value::Bulk(spaces_for_line_ends(&text.as_bytes())));
+    }
+    if [field("verbatim_string"), field("map"), field("set")].iter().any(LuaValue::is_table) {
+        return Err("NOTMODELLED a script's reply with the field 'verbatim_string', 'map' or 'set'".into());
+    }
+    let mut items = Vec::new();
+    while let Ok(item) = table.raw_get::<LuaValue>(items.len() + 1) {
+        if item.is_nil() {
+            break;
+        }
+        items.push(from_lua(&item, depth + 1)?);
+    }
+    Ok(Value::Array(items))
+}
+
+fn spaces_for_line_ends(text: &[u8]) -> Blob {
+    text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }).collect::<Vec<u8>>().into()
+}
+
+/// The error reply of a script that failed.
+fn failure(lua: &Lua, problem: &LuaValue, sha: &Blob) -> Value {
+    let field = |name: &str| match problem {
+        LuaValue::Table(table) => lua.coerce_string(table.raw_get::<LuaValue>(name).ok()?).ok()?,
+        _ => None,
+    };
+    let Some(text) = field("err") else {
+        return Value::error("NOTMODELLED a script's error without a text, of which redis-server 7.0.15 dies");
+    };
+    let mut reply = c_string(&text.as_bytes(), usize::MAX).to_vec();
+    if let (Some(source), Some(line)) = (field("source"), field("line")) {
+        let place = format!(" script: {sha}, on {}:{}.", source.to_string_lossy(), line.to_string_lossy());
+        reply.extend_from_slice(place.as_bytes());
+    }
+    Value::Error(one_line(&reply))
 }
 
 /// Runs one command of a script.
@@ -340,22 +353,27 @@ fn serve(call: &mut Call, command: &Command) -> Value {
     }
 }
 
-fn evaluate(call: &mut Call, script: u32, args: &[Blob]) -> Reply {
-    let keys = usize::try_from(int(&args[0])?).map_err(|_| error("ERR Number of keys can't be negative"))?;
-    if keys > args.len() - 1 {
+/// Reads the number of keys among the arguments of a script.
+fn key_count(args: &[Blob]) -> Result<usize, Blob> {
+    let keys = int(&args[0])?;
+    if keys > args.len() as i64 - 1 {
         return Err("ERR Number of keys can't be greater than number of args".into());
     }
+    usize::try_from(keys).map_err(|_| "ERR Number of keys can't be negative".into())
+}
+
+fn evaluate(call: &mut Call, script: u32, keys: usize, args: &[Blob]) -> Value {
     let nested = std::mem::replace(&mut call.nested, true);
-    let value =
-        ENGINE.with_borrow_mut(|engine| engine.run(script, keys, &args[1..], &mut |command| serve(call, command)));
+    let value = ENGINE.with_borrow_mut(|engine| engine.run(script, keys, args, &mut |command| serve(call, command)));
     call.nested = nested;
-    Ok(value)
+    value
 }
 
 pub(super) fn eval(call: &mut Call, args: &[Blob]) -> Reply {
+    let keys = key_count(&args[1..])?;
     let script = ENGINE.with_borrow_mut(|engine| engine.compile(&args[0]))?;
     call.node.scripts.add(script);
-    evaluate(call, script, &args[1..])
+    Ok(evaluate(call, script, keys, &args[2..]))
 }
 
 /// The number of a script that this server has been given.
@@ -369,10 +387,13 @@ fn find(call: &Call, sha: &Blob) -> Option<u32> {
 }
 
 pub(super) fn evalsha(call: &mut Call, args: &[Blob]) -> Reply {
-    match find(call, &args[0]) {
-        Some(script) => evaluate(call, script, &args[1..]),
-        None => Err("NOSCRIPT No matching script. Please use EVAL.".into()),
+    const NO_SCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";
+    if args[0].len() != SHA_HEX_LEN {
+        return Err(NO_SCRIPT.into());
     }
+    let keys = key_count(&args[1..])?;
+    let script = find(call, &args[0]).ok_or(NO_SCRIPT)?;
+    Ok(evaluate(call, script, keys, &args[2..]))
 }
 
 pub(super) fn script(call: &mut Call, args: &[Blob]) -> Reply {
@@ -382,16 +403,22 @@ pub(super) fn script(call: &mut Call, args: &[Blob]) -> Reply {
             call.node.scripts.add(script);
             Ok(Value::Bulk(ENGINE.with_borrow(|engine| engine.scripts[script as usize].sha.clone())))
         }
-        (b"EXISTS", shas) if !shas.is_empty() => {
+        (b"EXISTS", shas) => {
             Ok(Value::Array(shas.iter().map(|sha| Value::Int(find(call, sha).is_some().into())).collect()))
         }
-        (b"FLUSH", options) if options.len() <= 1 => {
+        (b"FLUSH", options) => {
+            if !matches!(options, [] | [_]) || options.iter().any(|option| !is(option, "SYNC") && !is(option, "ASYNC")) {
+                return Err("ERR SCRIPT FLUSH only support SYNC|ASYNC option".into());
+            }
             call.node.scripts = ScriptCache::default();
             Ok(Value::OK)
         }
-        _ => Err(error(format!(
-            "ERR unknown subcommand or wrong number of arguments for '{}'. Try SCRIPT HELP.",
-            args[0].to_text()
-        ))),
+        (b"KILL", []) => Err("NOTBUSY No scripts in execution right now.".into()),
+        _ => Err(error_quoting(
+            "ERR unknown subcommand or wrong number of arguments for '",
+            &args[0],
+            QUOTED_BYTES_MAX,
+            "'. Try SCRIPT HELP.",
+        )),
     }
 }

@@ -1,0 +1,357 @@
+//! The arguments, with the help that teaches them.
+
+use crate::world::fault::Fault;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Deterministic simulator and model checker for distributed lock protocols.
+///
+/// Start with `doublehold list`, then `doublehold check redlock-clock-step`.
+///
+/// Exit codes: 0 holds, 1 violated, 2 usage, 3 unknown, 4 nondeterminism, 5 environment.
+#[derive(Parser)]
+#[command(name = "doublehold", version, max_term_width = 110)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Show the scenarios: what each is about, where it comes from, what it is there to show.
+    List(ListOptions),
+    /// Explore every history of a scenario within limits, and shrink what breaks it.
+    Check(CheckOptions),
+    /// Sample long runs of a scenario with many clients, seed after seed, on all cores.
+    Sim(SimOptions),
+    /// Follow a trace step by step and print its time line.
+    Replay(ReplayOptions),
+    /// Make the counterexample in a trace minimal.
+    Shrink(ShrinkOptions),
+    /// Examine the whole catalogue and write the committed reports.
+    Report(ReportOptions),
+    /// Measure how fast the explorer and the simulated world are.
+    Bench(BenchOptions),
+    /// Run the same lock code on real servers, in several processes, and judge its history.
+    Real(RealOptions),
+    #[cfg(feature = "real-redis")]
+    #[command(hide = true)]
+    RealWorker(WorkerOptions),
+}
+
+#[derive(Args)]
+pub(super) struct ListOptions {
+    /// For machines: one JSON array.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum StrategyName {
+    /// Every history, depth first, with fingerprints and reduction.
+    Exhaustive,
+    /// Random schedules.
+    Random,
+    /// Random priorities that change at a few moments.
+    Pct,
+}
+
+/// What a user changes about a scenario.
+#[derive(Args)]
+pub(super) struct ScenarioOptions {
+    /// The number of clients.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub clients: Option<u8>,
+    /// How often each client acquires the lock.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub operations: Option<u32>,
+    /// Fault budgets, such as `pause=1,clock-step=0`: break, stall, delay, pause, client-crash,
+    /// node-crash, clock-step, client-clock-step.
+    #[arg(long, value_parser = faults, value_name = "KIND=N,…")]
+    pub faults: Option<FaultList>,
+    /// Δ: the longest that a message takes; `inf` for ever.
+    #[arg(long, value_parser = limit, value_name = "TIME")]
+    pub delay: Option<TimeLimit>,
+    /// π: the longest pause of a client; `inf` for ever.
+    #[arg(long, value_parser = limit, value_name = "TIME")]
+    pub pause: Option<TimeLimit>,
+    /// ρ: how far a clock's rate may be off, in parts per million.
+    #[arg(long, value_name = "PPM", value_parser = clap::value_parser!(u32).range(..500_000))]
+    pub drift: Option<u32>,
+    /// ε: how far a wall clock may be off at the start.
+    #[arg(long, value_parser = time, value_name = "TIME")]
+    pub offset: Option<Duration>,
+    /// How often time may pass the end of a lease.
+    #[arg(long, value_name = "N")]
+    pub expiries: Option<u8>,
+}
+
+#[derive(Args)]
+pub(super) struct CheckOptions {
+    /// Scenarios, by name or with `*`: `redlock-clock-step`, `mutant-*`.
+    #[arg(required = true)]
+    pub scenarios: Vec<String>,
+    /// What drives the search.
+    #[arg(long, value_enum, default_value = "exhaustive")]
+    pub strategy: StrategyName,
+    #[command(flatten)]
+    pub scenario: ScenarioOptions,
+    /// The seed of sampled schedules and of the clients' random numbers.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// End after this long; the verdict is then unknown.
+    #[arg(long, value_parser = time, value_name = "TIME")]
+    pub time: Option<Duration>,
+    /// End after this many executions. Sampling ends after 100000 without it.
+    #[arg(long, value_name = "N")]
+    pub executions: Option<u64>,
+    /// End after this many distinct states. Only for the exhaustive strategy.
+    #[arg(long, value_name = "N")]
+    pub states: Option<u64>,
+    /// The memory of the search, such as `512MiB`.
+    #[arg(long, value_parser = size, default_value = "4GiB")]
+    pub memory: u64,
+    /// The steps of one execution.
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    pub steps: usize,
+    /// The order of bugs that `pct` looks for.
+    #[arg(long, default_value_t = 3, value_name = "D")]
+    pub depth: usize,
+    /// Without partial-order reduction and symmetry: slower, for comparison.
+    #[arg(long)]
+    pub no_reduction: bool,
+    /// Exit with 0 if each scenario shows what it is there to show, with 1 otherwise.
+    #[arg(long)]
+    pub expected: bool,
+    /// Where the minimal trace goes. With several scenarios: a folder.
+    #[arg(long, value_name = "PATH")]
+    pub trace: Option<PathBuf>,
+    /// For machines: one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct SimOptions {
+    /// Scenarios, by name or with `*`.
+    #[arg(required = true)]
+    pub scenarios: Vec<String>,
+    /// The seeds, such as `7` or `0..1000`.
+    #[arg(long, value_parser = seeds, default_value = "0..1000")]
+    pub seeds: SeedRange,
+    /// The number of clients.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub clients: Option<u8>,
+    /// How often each client acquires the lock.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub operations: Option<u32>,
+    /// The mean time between two faults of one kind.
+    #[arg(long, value_parser = time, value_name = "TIME")]
+    pub fault_every: Option<Duration>,
+    /// A fault at a fixed time, such as `2s redis-0 clock-step` or `500ms client-1 pause`; may be given often.
+    #[arg(long = "fault-at", value_name = "FAULT")]
+    pub fault_at: Vec<String>,
+    /// When faults stop and the healthy phase begins.
+    #[arg(long, value_parser = time, value_name = "TIME")]
+    pub healthy_after: Option<Duration>,
+    /// End after this long and report what was seen.
+    #[arg(long, value_parser = time, value_name = "TIME")]
+    pub budget: Option<Duration>,
+    /// Go on after a failure.
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Run each seed twice and compare every line.
+    #[arg(long)]
+    pub twice: bool,
+    /// Worker threads; all cores without it.
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Exit with 0 if each scenario shows what it is there to show, with 1 otherwise.
+    #[arg(long)]
+    pub expected: bool,
+    /// Where the trace of the first failure goes. With several scenarios: a folder.
+    #[arg(long, value_name = "PATH")]
+    pub trace: Option<PathBuf>,
+    /// Write a JUnit report for CI.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// For machines: one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct ReplayOptions {
+    /// The trace.
+    pub trace: PathBuf,
+    /// Only say whether it replays.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Args)]
+pub(super) struct ShrinkOptions {
+    /// The trace.
+    pub trace: PathBuf,
+    /// Where the minimal trace goes; `NAME.min.json` beside it without this.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct ReportOptions {
+    /// The folder.
+    #[arg(long, default_value = "reports", value_name = "FOLDER")]
+    pub output: PathBuf,
+    /// Only compare with what is there.
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[derive(Args)]
+pub(super) struct BenchOptions {
+    /// Also five clients, which takes minutes.
+    #[arg(long)]
+    pub long: bool,
+    /// Write the table to this file.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum RealLock {
+    /// RedLock on all servers.
+    Redlock,
+    /// The single-instance lock on the first server.
+    Redis,
+    /// The single-instance lock with fencing tokens that the resource checks.
+    RedisFenced,
+}
+
+#[derive(Args)]
+pub(super) struct RealOptions {
+    /// The lock.
+    #[arg(value_enum)]
+    pub lock: RealLock,
+    /// Start redis-server processes on loopback, and end them.
+    #[arg(long, conflicts_with = "redis")]
+    pub spawn: bool,
+    /// How many servers to start for the lock.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=9), requires = "spawn")]
+    pub servers: u8,
+    /// Servers that run already, such as `redis://127.0.0.1:6379`. The first also keeps the guarded counter.
+    #[arg(long, value_name = "URL", num_args = 1..)]
+    pub redis: Vec<String>,
+    /// Operating-system processes.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub processes: u8,
+    /// Clients in each process.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub clients: u8,
+    /// How long the clients contend.
+    #[arg(long, value_parser = time, default_value = "5s", value_name = "TIME")]
+    pub time: Duration,
+    /// The TTL of leases.
+    #[arg(long, value_parser = time, default_value = "2s", value_name = "TIME")]
+    pub ttl: Duration,
+    /// Kill a server under load, and start it again after the TTL.
+    #[arg(long, requires = "spawn")]
+    pub kill: bool,
+    /// Where the history goes.
+    #[arg(long, value_name = "FILE", default_value = "doublehold-history.json")]
+    pub history: PathBuf,
+    /// For machines: one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(feature = "real-redis")]
+#[derive(Args)]
+pub(super) struct WorkerOptions {
+    /// The job, as JSON.
+    pub job: String,
+}
+
+/// Fault budgets that the user gave.
+#[derive(Clone)]
+pub(super) struct FaultList(pub Vec<(Fault, u8)>);
+
+/// A limit of time, or none.
+#[derive(Clone, Copy)]
+pub(super) struct TimeLimit(pub Option<Duration>);
+
+/// Seeds from the first to below the second.
+#[derive(Clone, Copy)]
+pub(super) struct SeedRange {
+    pub first: u64,
+    pub end: u64,
+}
+
+fn faults(text: &str) -> Result<FaultList, String> {
+    let one = |part: &str| {
+        let (kind, count) = part.split_once('=').ok_or_else(|| format!("'{part}' is not KIND=N"))?;
+        let fault = fault_named(kind)?;
+        let count = count.parse().map_err(|_| format!("'{count}' is not a number of faults from 0 to 255"))?;
+        Ok((fault, count))
+    };
+    text.split(',').map(one).collect::<Result<_, String>>().map(FaultList)
+}
+
+pub(super) fn fault_named(kind: &str) -> Result<Fault, String> {
+    Fault::ALL.into_iter().find(|fault| fault.name() == kind).ok_or_else(|| {
+        let kinds: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+        format!("there is no fault '{kind}'; there are {}", kinds.join(", "))
+    })
+}
+
+/// A duration: `90s`, `5m`, `10ms`, `250us`, `1h`.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit_us = match unit {
+        "us" => 1,
+        "ms" => 1000,
+        "s" => 1_000_000,
+        "m" => 60_000_000,
+        "h" => 3_600_000_000,
+        _ => return Err(format!("'{text}' is not a time such as 10ms, 90s, 5m or 1h")),
+    };
+    let number: u64 = number.parse().map_err(|_| format!("'{text}' does not begin with a number"))?;
+    number.checked_mul(unit_us).map(Duration::from_micros).ok_or_else(|| format!("'{text}' is too long"))
+}
+
+fn limit(text: &str) -> Result<TimeLimit, String> {
+    if text == "inf" { Ok(TimeLimit(None)) } else { time(text).map(|limit| TimeLimit(Some(limit))) }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return Err(format!("'{text}' is not a size such as 512MiB or 4GiB")),
+    };
+    let number: u64 = number.parse().map_err(|_| format!("'{text}' does not begin with a number"))?;
+    number.checked_shl(shift).filter(|bytes| bytes >> shift == number).ok_or_else(|| format!("'{text}' is too large"))
+}
+
+fn seeds(text: &str) -> Result<SeedRange, String> {
+    let number = |part: &str| part.parse::<u64>().map_err(|_| format!("'{text}' is not a range of seeds such as 0..1000"));
+    match text.split_once("..") {
+        None => {
+            let first = number(text)?;
+            Ok(SeedRange { first, end: first.checked_add(1).ok_or("the seed is too large")? })
+        }
+        Some((first, end)) => {
+            let (first, end) = (number(first)?, number(end)?);
+            if first >= end {
+                return Err(format!("the range of seeds {text} is empty"));
+            }
+            Ok(SeedRange { first, end })
+        }
+    }
+}

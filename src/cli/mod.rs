@@ -1,0 +1,82 @@
+//! The command line: the only part that prints.
+
+mod args;
+mod bench;
+mod check;
+mod error;
+mod list;
+mod output;
+#[cfg(feature = "real-redis")]
+mod real;
+mod replay;
+mod report;
+mod shrink;
+mod sim;
+
+use crate::scenario::Registry;
+use args::{Arguments, Command};
+use clap::Parser;
+use error::CliError;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Runs the command with doublehold's own scenarios.
+pub fn main() -> ExitCode {
+    main_with(Registry::standard())
+}
+
+/// Runs the command with these scenarios: bring your own lock by adding it to a [`Registry`].
+pub fn main_with(registry: Registry) -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(problem) => {
+            let usage = problem.use_stderr();
+            // Nobody is left to tell if even this cannot be printed.
+            let _ = problem.print();
+            return ExitCode::from(if usage { 2 } else { 0 });
+        }
+    };
+    match run(arguments, &registry) {
+        Ok(code) => ExitCode::from(code),
+        Err(problem) => {
+            eprintln!("doublehold: {problem}");
+            ExitCode::from(problem.exit_code())
+        }
+    }
+}
+
+fn run(arguments: Arguments, registry: &Registry) -> Result<u8, CliError> {
+    let stop = watch_for_interrupts();
+    match arguments.command {
+        Command::List(options) => list::run(&options, registry),
+        Command::Check(options) => check::run(&options, registry, &stop),
+        Command::Sim(options) => sim::run(&options, registry, &stop),
+        Command::Replay(options) => replay::run(&options, registry),
+        Command::Shrink(options) => shrink::run(&options, registry),
+        Command::Report(options) => report::run(&options, registry, &stop),
+        Command::Bench(options) => bench::run(&options, registry, &stop),
+        #[cfg(feature = "real-redis")]
+        Command::Real(options) => real::run(&options, &stop),
+        #[cfg(feature = "real-redis")]
+        Command::RealWorker(options) => real::work(&options),
+        #[cfg(not(feature = "real-redis"))]
+        Command::Real(_) => Err(CliError::NotBuilt("real", "real-redis")),
+    }
+}
+
+/// The first interrupt asks the work to end and write what it has; the second ends it at once.
+fn watch_for_interrupts() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    let handler = move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        eprintln!("doublehold: ending and writing what was found; once more to end at once");
+    };
+    if let Err(problem) = ctrlc::set_handler(handler) {
+        eprintln!("doublehold: interrupts will end the work at once: {problem}");
+    }
+    stop
+}

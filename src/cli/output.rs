@@ -1,0 +1,135 @@
+//! What commands share: choosing scenarios, parameters, progress, files.
+
+use super::args::ScenarioOptions;
+use super::error::CliError;
+use crate::scenario::{Parameters, Registry, Scenario};
+use crate::trace::Trace;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Plain progress lines come at most this often where there is no terminal.
+const PLAIN_LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// The scenarios that the patterns name.
+pub(super) fn select<'a>(registry: &'a Registry, patterns: &[String]) -> Result<Vec<&'a Arc<dyn Scenario>>, CliError> {
+    let mut selected: Vec<&Arc<dyn Scenario>> = Vec::new();
+    for pattern in patterns {
+        let found = registry.select(pattern);
+        if found.is_empty() {
+            let nearest = registry.nearest(pattern);
+            return Err(CliError::UnknownScenario { name: pattern.clone(), nearest });
+        }
+        let new = found.into_iter().filter(|found| !selected.iter().any(|known| Arc::ptr_eq(known, found)));
+        let new: Vec<_> = new.collect();
+        selected.extend(new);
+    }
+    Ok(selected)
+}
+
+/// The scenario's parameters with the user's changes.
+pub(super) fn parameters(scenario: &dyn Scenario, options: &ScenarioOptions) -> Result<Parameters, CliError> {
+    let mut parameters = scenario.defaults();
+    let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    if let Some(clients) = options.clients {
+        parameters.clients = clients.into();
+    }
+    if let Some(operations) = options.operations {
+        parameters.operations = operations as usize;
+    }
+    for (fault, count) in options.faults.iter().flat_map(|list| &list.0) {
+        parameters.budgets = parameters.budgets.with(*fault, *count);
+    }
+    let assumptions = &mut parameters.assumptions;
+    if let Some(limit) = options.delay {
+        assumptions.delay_us_max = limit.0.map(us);
+    }
+    if let Some(limit) = options.pause {
+        assumptions.pause_us_max = limit.0.map(us);
+    }
+    if let Some(drift) = options.drift {
+        assumptions.drift_ppm_max = drift;
+    }
+    if let Some(offset) = options.offset {
+        assumptions.offset_us_max = us(offset);
+    }
+    if options.expiries.is_some() {
+        assumptions.expiries_max = options.expiries;
+    }
+    use crate::world::fault::Fault;
+    let steps = parameters.budgets.left(Fault::ClockStep) + parameters.budgets.left(Fault::ClientClockStep);
+    if steps > 0 && parameters.assumptions.clock_steps_us.iter().next().is_none() {
+        // The scenario has no opinion: forward and back by a second, longer than any lease here.
+        parameters.assumptions.clock_steps_us.0 = [1_000_000, -1_000_000];
+    }
+    Ok(parameters)
+}
+
+/// A bar or a spinner on a terminal, plain lines elsewhere, nothing where machines read.
+pub(super) struct Meter {
+    bar: ProgressBar,
+    plain: bool,
+    last: Instant,
+}
+
+impl Meter {
+    /// `total`: the length of the bar, if it is known.
+    pub(super) fn new(total: Option<u64>, quiet: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = match total {
+            Some(total) => ProgressBar::new(total).with_style(
+                ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {msg} eta {eta}").expect("a valid template"),
+            ),
+            None => ProgressBar::new_spinner(),
+        };
+        if quiet || !terminal {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        Meter { bar, plain: !quiet && !terminal, last: Instant::now() }
+    }
+
+    /// Shows where the work is.
+    pub(super) fn show(&mut self, position: u64, message: impl FnOnce() -> String) {
+        self.bar.set_position(position);
+        if self.plain && self.last.elapsed() >= PLAIN_LINE_EVERY {
+            self.last = Instant::now();
+            eprintln!("… {}", message());
+        } else if !self.plain && !self.bar.is_hidden() {
+            self.bar.set_message(message());
+        }
+    }
+
+    /// Takes the bar off the screen.
+    pub(super) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Where a scenario's trace goes.
+pub(super) fn trace_path(wanted: Option<&PathBuf>, several: bool, scenario: &str) -> PathBuf {
+    match wanted {
+        Some(folder) if several => folder.join(format!("{scenario}.json")),
+        Some(file) => file.clone(),
+        None => PathBuf::from(format!("doublehold-{scenario}.json")),
+    }
+}
+
+/// Writes a trace and says how to replay it.
+pub(super) fn save(trace: &Trace, path: &Path, quiet: bool) -> Result<(), CliError> {
+    trace.write(path)?;
+    if !quiet {
+        println!("replay it with: doublehold replay {}", path.display());
+    }
+    Ok(())
+}
+
+/// Writes a file, making its folder.
+pub(super) fn write_file(path: &Path, text: &str) -> Result<(), CliError> {
+    let failed = |source| CliError::Write { path: path.display().to_string(), source };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    std::fs::write(path, text).map_err(failed)
+}

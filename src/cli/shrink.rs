@@ -1,0 +1,27 @@
+//! `doublehold shrink`.
+
+use super::args::ShrinkOptions;
+use super::error::CliError;
+use super::output::{Meter, save};
+use crate::report::{counterexample_of, trace_of};
+use crate::scenario::Registry;
+use crate::shrink::shrink;
+use crate::trace::{Trace, TraceError, timeline};
+
+pub(super) fn run(options: &ShrinkOptions, registry: &Registry) -> Result<u8, CliError> {
+    let trace = Trace::read(&options.trace)?;
+    let Some(found) = counterexample_of(registry, &trace)? else {
+        return Err(CliError::Usage(format!("{} breaks nothing: there is nothing to shrink", options.trace.display())));
+    };
+    let scenario =
+        registry.find(&trace.scenario).ok_or_else(|| TraceError::UnknownScenario(trace.scenario.clone()))?;
+    let before = found.schedule.len();
+    let mut meter = Meter::new(None, false);
+    let small = shrink(scenario.as_ref(), found, &mut |left| meter.show(left as u64, || format!("{left} steps left")));
+    meter.clear();
+    let trace = trace_of(scenario.as_ref(), &small);
+    println!("{before} steps → {}\n\n{}", small.schedule.len(), timeline(&trace));
+    let output = options.output.clone().unwrap_or_else(|| options.trace.with_extension("min.json"));
+    save(&trace, &output, false)?;
+    Ok(1)
+}

@@ -1,0 +1,101 @@
+//! Report: from a search to a trace, a verdict's text, and the committed results in `reports/`.
+
+pub mod catalogue;
+
+use crate::explore::follow::{follow, follow_names};
+use crate::explore::{Progress, Verdict};
+use crate::scenario::{Parameters, Registry, Scenario};
+use crate::shrink::Counterexample;
+use crate::trace::{Recorder, SCHEMA, Trace, TraceError, VERSION};
+use crate::world::explored::Explored;
+use crate::world::setup::Setup;
+use std::sync::Arc;
+
+/// The trace of a counterexample of the explored world.
+pub fn trace_of(scenario: &dyn Scenario, found: &Counterexample) -> Trace {
+    let setup = Arc::new(scenario.setup(&found.parameters, found.seed));
+    let world = follow(&setup, &found.schedule, Recorder::on());
+    trace_from(&scenario.about().name, "explored", &found.parameters, found.seed, &world)
+}
+
+fn trace_from(scenario: &str, host: &str, parameters: &Parameters, seed: u64, world: &Explored) -> Trace {
+    let recorder = world.recorder();
+    Trace {
+        schema: SCHEMA.to_owned(),
+        version: VERSION,
+        scenario: scenario.to_owned(),
+        world: host.to_owned(),
+        parameters: parameters.clone(),
+        seed,
+        violation: world.system().violation.clone(),
+        schedule: recorder.decisions.clone(),
+        events: recorder.events.clone(),
+        history: recorder.history.clone(),
+    }
+}
+
+/// Runs the schedule of a trace again and compares every line with what the trace says.
+pub fn replay(registry: &Registry, trace: &Trace) -> Result<(), TraceError> {
+    let scenario =
+        registry.find(&trace.scenario).ok_or_else(|| TraceError::UnknownScenario(trace.scenario.clone()))?;
+    let setup: Arc<Setup> = Arc::new(scenario.setup(&trace.parameters, trace.seed));
+    let world = follow_names(&setup, &trace.schedule, Recorder::on())?;
+    let again = trace_from(&trace.scenario, &trace.world, &trace.parameters, trace.seed, &world);
+    compare("events", &lines(&trace.events), &lines(&again.events))?;
+    compare("histories", &lines(&trace.history), &lines(&again.history))?;
+    compare("verdicts", &lines(std::slice::from_ref(&trace.violation)), &lines(std::slice::from_ref(&again.violation)))
+}
+
+fn lines<T: serde::Serialize>(items: &[T]) -> Vec<String> {
+    items.iter().map(|item| serde_json::to_string(item).expect("events are plain data")).collect()
+}
+
+fn compare(what: &'static str, expected: &[String], got: &[String]) -> Result<(), TraceError> {
+    let nothing = "nothing".to_owned();
+    for line in 0..expected.len().max(got.len()) {
+        let (left, right) = (expected.get(line).unwrap_or(&nothing), got.get(line).unwrap_or(&nothing));
+        if left != right {
+            let (expected, got) = (left.clone(), right.clone());
+            return Err(TraceError::Different { what, line: line + 1, expected, got });
+        }
+    }
+    Ok(())
+}
+
+/// The counterexample that a trace holds, to shrink it further.
+pub fn counterexample_of(registry: &Registry, trace: &Trace) -> Result<Option<Counterexample>, TraceError> {
+    let scenario =
+        registry.find(&trace.scenario).ok_or_else(|| TraceError::UnknownScenario(trace.scenario.clone()))?;
+    let setup = Arc::new(scenario.setup(&trace.parameters, trace.seed));
+    let world = follow_names(&setup, &trace.schedule, Recorder::off())?;
+    Ok(world.system().violation.clone().map(|violation| Counterexample {
+        parameters: trace.parameters.clone(),
+        seed: trace.seed,
+        schedule: world.schedule().to_vec(),
+        violation,
+    }))
+}
+
+/// What a verdict covers, in one line.
+pub fn coverage(parameters: &Parameters, progress: &Progress) -> String {
+    let Parameters { clients, operations, budgets, assumptions } = parameters;
+    let states = progress.states.map(|states| format!("{states} states, ")).unwrap_or_default();
+    format!(
+        "{clients} clients × {operations} operations; faults {budgets}; {assumptions}; {states}{} executions, depth {}",
+        progress.executions, progress.depth
+    )
+}
+
+/// The odds that two different states had one fingerprint, so that something was not seen.
+pub fn collision_odds(states: u64) -> f64 {
+    (states as f64).powi(2) / 2f64.powi(65)
+}
+
+/// A verdict as a sentence.
+pub fn sentence(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Holds => "holds".to_owned(),
+        Verdict::Violated(violation) => format!("VIOLATED {}: {}", violation.property, violation.what),
+        Verdict::Unknown { cause } => format!("unknown: {cause}"),
+    }
+}
