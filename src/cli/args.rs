@@ -340,7 +340,8 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 fn seeds(text: &str) -> Result<SeedRange, String> {
-    let number = |part: &str| part.parse::<u64>().map_err(|_| format!("'{text}' is not a range of seeds such as 0..1000"));
+    let number =
+        |part: &str| part.parse::<u64>().map_err(|_| format!("'{text}' is not a range of seeds such as 0..1000"));
     match text.split_once("..") {
         None => {
             let first = number(text)?;

@@ -17,7 +17,9 @@ const SAMPLES: u64 = 300_000;
 
 pub(super) fn run(options: &BenchOptions, registry: &Registry, stop: &AtomicBool) -> Result<u8, CliError> {
     let scenario = registry.find("ttl-lock").expect("the benchmark's scenario is built in");
-    let mut table = String::from("| ttl-lock (clients, expiries) | reduction | states | executions | seconds |\n|---|---|---|---|---|\n");
+    let mut table = String::from(
+        "| ttl-lock (clients, expiries) | reduction | states | executions | seconds |\n|---|---|---|---|---|\n",
+    );
     let mut sizes = vec![(3, 0), (4, 0), (3, 1), (4, 1)];
     if options.long {
         sizes.extend([(5, 0), (5, 1)]);
@@ -36,7 +38,14 @@ pub(super) fn run(options: &BenchOptions, registry: &Registry, stop: &AtomicBool
     Ok(0)
 }
 
-fn exhaust(scenario: &dyn Scenario, clients: usize, expiries: u8, reduction: Reduction, stop: &AtomicBool, table: &mut String) {
+fn exhaust(
+    scenario: &dyn Scenario,
+    clients: usize,
+    expiries: u8,
+    reduction: Reduction,
+    stop: &AtomicBool,
+    table: &mut String,
+) {
     let mut parameters = scenario.defaults();
     parameters.clients = clients;
     parameters.assumptions.expiries_max = Some(expiries);
@@ -47,7 +56,11 @@ fn exhaust(scenario: &dyn Scenario, clients: usize, expiries: u8, reduction: Red
     let name = if reduction == Reduction::ALL { "all" } else { "none" };
     let states = report.progress.states.unwrap_or_default();
     let note = if report.verdict == Verdict::Holds { "" } else { " (not exhausted)" };
-    let _ = writeln!(table, "| {clients},{expiries} | {name} | {states}{note} | {} | {seconds:.3} |", report.progress.executions);
+    let _ = writeln!(
+        table,
+        "| {clients},{expiries} | {name} | {states}{note} | {} | {seconds:.3} |",
+        report.progress.executions
+    );
 }
 
 fn sample(scenario: &dyn Scenario, stop: &AtomicBool, table: &mut String) {

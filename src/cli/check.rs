@@ -20,7 +20,9 @@ const SAMPLES_DEFAULT: u64 = 100_000;
 
 pub(super) fn run(options: &CheckOptions, registry: &Registry, stop: &AtomicBool) -> Result<u8, CliError> {
     if options.states.is_some() && options.strategy != StrategyName::Exhaustive {
-        return Err(CliError::Usage("--states goes with --strategy exhaustive: sampling does not tell states apart".into()));
+        return Err(CliError::Usage(
+            "--states goes with --strategy exhaustive: sampling does not tell states apart".into(),
+        ));
     }
     if options.no_reduction && options.strategy != StrategyName::Exhaustive {
         return Err(CliError::Usage("--no-reduction goes with --strategy exhaustive".into()));

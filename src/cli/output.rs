@@ -80,7 +80,8 @@ impl Meter {
         let terminal = std::io::stderr().is_terminal();
         let bar = match total {
             Some(total) => ProgressBar::new(total).with_style(
-                ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {msg} eta {eta}").expect("a valid template"),
+                ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {msg} eta {eta}")
+                    .expect("a valid template"),
             ),
             None => ProgressBar::new_spinner(),
         };

@@ -13,8 +13,7 @@ pub(super) fn run(options: &ShrinkOptions, registry: &Registry) -> Result<u8, Cl
     let Some(found) = counterexample_of(registry, &trace)? else {
         return Err(CliError::Usage(format!("{} breaks nothing: there is nothing to shrink", options.trace.display())));
     };
-    let scenario =
-        registry.find(&trace.scenario).ok_or_else(|| TraceError::UnknownScenario(trace.scenario.clone()))?;
+    let scenario = registry.find(&trace.scenario).ok_or_else(|| TraceError::UnknownScenario(trace.scenario.clone()))?;
     let before = found.schedule.len();
     let mut meter = Meter::new(None, false);
     let small = shrink(scenario.as_ref(), found, &mut |left| meter.show(left as u64, || format!("{left} steps left")));

@@ -1,8 +1,339 @@
 //! `doublehold sim`.
-use super::args::SimOptions;
+
+use super::args::{SimOptions, fault_named, time};
 use super::error::CliError;
-use crate::scenario::Registry;
-use std::sync::atomic::AtomicBool;
-pub(super) fn run(_options: &SimOptions, _registry: &Registry, _stop: &AtomicBool) -> Result<u8, CliError> {
-    Err(CliError::NotBuilt("sim", "sim"))
+use super::output::{Meter, save, select, trace_path, write_file};
+use crate::report::trace_from;
+use crate::scenario::{Expectation, Parameters, Registry, SIMULATED, Scenario, Simulation, setup_for};
+use crate::trace::{Recorder, Trace};
+use crate::world::simulated::{NotSimulated, Planned, Run, Target, run as run_seed};
+use crate::world::system::Violation;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// What a range of seeds gave.
+struct Summary {
+    scenario: Arc<dyn Scenario>,
+    parameters: Parameters,
+    seeds: u64,
+    steps: u64,
+    virtual_us: u64,
+    /// The failures, the smallest seed first.
+    failures: Vec<(u64, Violation)>,
+    seconds: f64,
+    /// All seeds that were asked for were run.
+    complete: bool,
+    /// Seeds that did not give the same twice.
+    unsteady: Vec<u64>,
+}
+
+/// One seed's result, as a worker reports it.
+struct Done {
+    seed: u64,
+    violation: Option<Violation>,
+    steps: u64,
+    virtual_us: u64,
+    steady: bool,
+}
+
+pub(super) fn run(options: &SimOptions, registry: &Registry, stop: &AtomicBool) -> Result<u8, CliError> {
+    let scenarios = select(registry, &options.scenarios)?;
+    let several = scenarios.len() > 1;
+    let mut summaries = Vec::new();
+    for scenario in scenarios {
+        let job = Job::new(scenario, options)?;
+        let summary = job.run(options, stop)?;
+        print(&summary, options);
+        if let Some((seed, violation)) = summary.failures.first() {
+            let trace = job.trace(*seed, violation)?;
+            let path = trace_path(options.trace.as_ref(), several, &trace.scenario);
+            if !several || options.trace.is_some() {
+                save(&trace, &path, options.json)?;
+            }
+        }
+        summaries.push(summary);
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    if let Some(path) = &options.junit {
+        write_file(path, &junit(&summaries))?;
+    }
+    if let Some(summary) = summaries.iter().find(|summary| !summary.unsteady.is_empty()) {
+        let (name, seed) = (summary.scenario.about().name, summary.unsteady[0]);
+        return Err(CliError::Nondeterminism(format!("{name}, seed {seed}: the second run was another one")));
+    }
+    Ok(exit_code(&summaries, options))
+}
+
+fn as_expected(summary: &Summary) -> bool {
+    match (summary.scenario.about().expects, summary.failures.first()) {
+        (Expectation::Holds, None) => true,
+        (Expectation::Violated(property), Some((_, violation))) => violation.property == property,
+        _ => false,
+    }
+}
+
+fn exit_code(summaries: &[Summary], options: &SimOptions) -> u8 {
+    if options.expected {
+        let met = summaries.iter().filter(|summary| as_expected(summary)).count();
+        if !options.json {
+            println!("{met} of {} scenarios show what they are there to show", summaries.len());
+        }
+        return u8::from(met < summaries.len());
+    }
+    if summaries.iter().any(|summary| !summary.failures.is_empty()) {
+        return 1;
+    }
+    // Seeds are samples. That all of those asked for were run and passed is what the user asked; anything less is unknown.
+    if summaries.iter().all(|summary| summary.complete) { 0 } else { 3 }
+}
+
+/// A scenario, ready to be run with many seeds.
+struct Job {
+    scenario: Arc<dyn Scenario>,
+    simulation: Simulation,
+    parameters: Parameters,
+    planned: Vec<Planned>,
+}
+
+impl Job {
+    fn new(scenario: &Arc<dyn Scenario>, options: &SimOptions) -> Result<Self, CliError> {
+        let mut simulation = scenario.simulation();
+        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        if let Some(clients) = options.clients {
+            simulation.clients = clients.into();
+        }
+        if let Some(operations) = options.operations {
+            simulation.operations = operations as usize;
+        }
+        if let Some(every) = options.fault_every {
+            simulation.fault_every_us = us(every);
+        }
+        if let Some(after) = options.healthy_after {
+            simulation.healthy_after_us = us(after);
+        }
+        // The healthy phase is at least as long as the default one.
+        let healthy = Simulation::default().horizon_us - Simulation::default().healthy_after_us;
+        simulation.horizon_us = simulation.horizon_us.max(simulation.healthy_after_us.saturating_add(healthy));
+        let mut parameters = simulation.parameters(&scenario.defaults());
+        let setup = setup_for(scenario.as_ref(), &parameters, 0, SIMULATED);
+        let names: Vec<String> = setup.nodes.iter().map(|node| node.name.clone()).collect();
+        let planned = options.fault_at.iter().map(|text| plan(text, &names, simulation.clients));
+        let planned = planned.collect::<Result<Vec<_>, String>>().map_err(CliError::Usage)?;
+        for plan in &planned {
+            parameters.budgets = parameters.budgets.with(plan.fault, u8::MAX);
+            if parameters.assumptions.clock_steps_us.iter().next().is_none() {
+                parameters.assumptions.clock_steps_us.0 = [1_000_000, -1_000_000];
+            }
+        }
+        Ok(Job { scenario: Arc::clone(scenario), simulation, parameters, planned })
+    }
+
+    fn seed(&self, seed: u64, recorder: Recorder) -> Result<Run, NotSimulated> {
+        let setup = Arc::new(setup_for(self.scenario.as_ref(), &self.parameters, seed, SIMULATED));
+        run_seed(&setup, &self.simulation, &self.planned, recorder)
+    }
+
+    /// Runs all seeds on all cores.
+    fn run(&self, options: &SimOptions, stop: &AtomicBool) -> Result<Summary, CliError> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (first, end) = (options.seeds.first, options.seeds.end);
+        let jobs = options.jobs.unwrap_or(cores).clamp(1, usize::try_from(end - first).unwrap_or(usize::MAX));
+        let next = AtomicU64::new(first);
+        let bound = AtomicU64::new(end);
+        let started = Instant::now();
+        let mut summary = self.empty();
+        let worker = |report: Sender<Result<Done, NotSimulated>>| {
+            while !stop.load(Ordering::Relaxed) && options.budget.is_none_or(|budget| started.elapsed() < budget) {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= bound.load(Ordering::Relaxed) {
+                    break;
+                }
+                let done = self.one(seed, options.twice);
+                let failed = matches!(&done, Ok(Done { violation: Some(_), .. }) | Err(_));
+                if failed && !options.keep_going {
+                    // Smaller seeds are still finished, so that the first failure is the same however many cores there are.
+                    bound.fetch_min(seed, Ordering::Relaxed);
+                }
+                if report.send(done).is_err() {
+                    break;
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let (sender, receiver) = channel();
+            for _ in 0..jobs {
+                let sender = sender.clone();
+                scope.spawn(|| worker(sender));
+            }
+            drop(sender);
+            self.collect(&receiver, &mut summary, options, end - first)
+        })?;
+        summary.seconds = started.elapsed().as_secs_f64();
+        summary.failures.sort_by_key(|(seed, _)| *seed);
+        summary.complete = summary.seeds >= end - first;
+        Ok(summary)
+    }
+
+    fn empty(&self) -> Summary {
+        Summary {
+            scenario: Arc::clone(&self.scenario),
+            parameters: self.parameters.clone(),
+            seeds: 0,
+            steps: 0,
+            virtual_us: 0,
+            failures: Vec::new(),
+            seconds: 0.0,
+            complete: false,
+            unsteady: Vec::new(),
+        }
+    }
+
+    fn one(&self, seed: u64, twice: bool) -> Result<Done, NotSimulated> {
+        let recorder = || if twice { Recorder::on() } else { Recorder::off() };
+        let run = self.seed(seed, recorder())?;
+        let steady = if twice {
+            let again = self.seed(seed, recorder())?;
+            again.recorder.decisions == run.recorder.decisions
+                && again.recorder.events == run.recorder.events
+                && again.violation == run.violation
+        } else {
+            true
+        };
+        Ok(Done { seed, violation: run.violation, steps: run.steps, virtual_us: run.virtual_us, steady })
+    }
+
+    fn collect(
+        &self,
+        receiver: &Receiver<Result<Done, NotSimulated>>,
+        summary: &mut Summary,
+        options: &SimOptions,
+        total: u64,
+    ) -> Result<(), CliError> {
+        let mut meter = Meter::new(Some(total), options.json);
+        let name = self.scenario.about().name;
+        for done in receiver {
+            let done = done.map_err(|problem| CliError::Environment(problem.to_string()))?;
+            summary.seeds += 1;
+            summary.steps += done.steps;
+            summary.virtual_us += done.virtual_us;
+            summary.unsteady.extend((!done.steady).then_some(done.seed));
+            summary.failures.extend(done.violation.map(|violation| (done.seed, violation)));
+            let failures = summary.failures.len();
+            meter.show(summary.seeds, || format!("{name}: {} of {total} seeds, {failures} failures", summary.seeds));
+        }
+        meter.clear();
+        Ok(())
+    }
+
+    /// Runs a failing seed again and writes everything down.
+    fn trace(&self, seed: u64, violation: &Violation) -> Result<Trace, CliError> {
+        let run = self.seed(seed, Recorder::on()).map_err(|problem| CliError::Environment(problem.to_string()))?;
+        let name = self.scenario.about().name;
+        if run.violation.as_ref() != Some(violation) {
+            return Err(CliError::Nondeterminism(format!("{name}, seed {seed}: the second run was another one")));
+        }
+        Ok(trace_from(&name, SIMULATED, &self.parameters, seed, &run.recorder, run.violation))
+    }
+}
+
+/// Reads `2s redis-0 clock-step`.
+fn plan(text: &str, nodes: &[String], clients: usize) -> Result<Planned, String> {
+    let [at, target, fault] = text.split_whitespace().collect::<Vec<_>>()[..] else {
+        return Err(format!("'{text}' is not TIME TARGET FAULT, such as '2s redis-0 clock-step'"));
+    };
+    let at_us = u64::try_from(time(at)?.as_micros()).map_err(|_| format!("'{at}' is too long"))?;
+    let fault = fault_named(fault)?;
+    let node = nodes.iter().position(|name| name == target).map(Target::Node);
+    let client = target.strip_prefix("client-").and_then(|number| number.parse().ok());
+    let client = client.filter(|client| *client < clients).map(Target::Client);
+    let target = node.or(client).ok_or_else(|| {
+        format!("there is no '{target}'; there are client-0 to client-{} and {}", clients - 1, nodes.join(", "))
+    })?;
+    Ok(Planned { at_us, fault, target })
+}
+
+fn print(summary: &Summary, options: &SimOptions) {
+    let name = summary.scenario.about().name;
+    let virtual_s = summary.virtual_us as f64 / 1e6;
+    if options.json {
+        let failures: Vec<_> = summary
+            .failures
+            .iter()
+            .map(|(seed, violation)| serde_json::json!({ "seed": seed, "property": violation.property, "what": violation.what }))
+            .collect();
+        let line = serde_json::json!({
+            "scenario": name, "seeds": summary.seeds, "complete": summary.complete, "failures": failures,
+            "as_expected": as_expected(summary), "parameters": summary.parameters, "steps": summary.steps,
+            "virtual_seconds": virtual_s, "seconds": summary.seconds,
+        });
+        println!("{line}");
+        return;
+    }
+    match summary.failures.first() {
+        Some((seed, violation)) => {
+            println!("{name}: VIOLATED {} at seed {seed}: {}", violation.property, violation.what)
+        }
+        None if summary.complete => println!("{name}: no failure"),
+        None => println!("{name}: no failure in the seeds that were run; not all were"),
+    }
+    let Parameters { clients, operations, budgets, .. } = &summary.parameters;
+    let kinds: Vec<&str> = budgets.iter().map(|(fault, _)| fault.name()).collect();
+    let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
+    println!(
+        "  {} seeds, {} failing; {clients} clients × {operations} operations, faults {kinds}; {virtual_s:.0} s of virtual time, {} steps in {:.2} s",
+        summary.seeds,
+        summary.failures.len(),
+        summary.steps,
+        summary.seconds
+    );
+    if let Some((seed, _)) = summary.failures.first() {
+        println!("  run it again with: doublehold sim {name} --seeds {seed}{}", changes(options));
+    }
+}
+
+/// The options that change what a seed does.
+fn changes(options: &SimOptions) -> String {
+    let mut text = String::new();
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            let _ = write!(text, " --{name} {value}");
+        }
+    };
+    let us = |time: Option<Duration>| time.map(|time| format!("{}us", time.as_micros()));
+    add("clients", options.clients.map(|clients| clients.to_string()));
+    add("operations", options.operations.map(|operations| operations.to_string()));
+    add("fault-every", us(options.fault_every));
+    add("healthy-after", us(options.healthy_after));
+    for fault in &options.fault_at {
+        add("fault-at", Some(format!("'{fault}'")));
+    }
+    text
+}
+
+/// One test case a scenario.
+fn junit(summaries: &[Summary]) -> String {
+    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    let failures = summaries.iter().filter(|summary| !summary.failures.is_empty()).count();
+    let mut text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"doublehold sim\" tests=\"{}\" failures=\"{failures}\">\n",
+        summaries.len()
+    );
+    for summary in summaries {
+        let name = escape(&summary.scenario.about().name);
+        let _ = write!(text, "  <testcase name=\"{name}\" time=\"{:.3}\"", summary.seconds);
+        match summary.failures.first() {
+            None => text.push_str("/>\n"),
+            Some((seed, violation)) => {
+                let what = escape(&format!("{} at seed {seed}: {}", violation.property, violation.what));
+                let _ = write!(text, ">\n    <failure message=\"{what}\"/>\n  </testcase>\n");
+            }
+        }
+    }
+    text.push_str("</testsuite>\n");
+    text
 }

@@ -31,6 +31,9 @@ pub use foreign_release::ForeignRelease;
 pub use grant::Grant;
 pub use leak::Leak;
 
+/// The name of what the simulated world demands at its horizon: that every client has ended.
+pub const CONVERGENCE: &str = "convergence";
+
 /// Something that must hold in every state.
 pub trait Property: Send + Sync + fmt::Debug {
     /// Its name in verdicts and on the command line.

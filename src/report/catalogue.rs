@@ -3,7 +3,7 @@
 use super::{sentence, trace_of};
 use crate::explore::exhaustive::{Exhaustive, Reduction};
 use crate::explore::{Limits, Report, Verdict, check};
-use crate::scenario::{About, Expectation, Parameters, Registry, Scenario};
+use crate::scenario::{About, EXPLORED, Expectation, Parameters, Registry, Scenario};
 use crate::shrink::{Counterexample, shrink};
 use crate::trace::{Trace, timeline};
 use std::fmt::Write;
@@ -50,6 +50,7 @@ pub fn minimal(scenario: &dyn Scenario, parameters: &Parameters, seed: u64, repo
     let (Verdict::Violated(violation), Some(schedule)) = (&report.verdict, &report.counterexample) else { return None };
     let found = Counterexample {
         parameters: parameters.clone(),
+        world: EXPLORED,
         seed,
         schedule: schedule.clone(),
         violation: violation.clone(),

@@ -4,30 +4,38 @@ pub mod catalogue;
 
 use crate::explore::follow::{follow, follow_names};
 use crate::explore::{Progress, Verdict};
-use crate::scenario::{Parameters, Registry, Scenario};
+use crate::property::CONVERGENCE;
+use crate::scenario::{EXPLORED, Parameters, Registry, SIMULATED, Scenario, setup_for};
 use crate::shrink::Counterexample;
 use crate::trace::{Recorder, SCHEMA, Trace, TraceError, VERSION};
-use crate::world::explored::Explored;
-use crate::world::setup::Setup;
+use crate::world::system::Violation;
 use std::sync::Arc;
 
 /// The trace of a counterexample of the explored world.
 pub fn trace_of(scenario: &dyn Scenario, found: &Counterexample) -> Trace {
-    let setup = Arc::new(scenario.setup(&found.parameters, found.seed));
+    let setup = Arc::new(setup_for(scenario, &found.parameters, found.seed, found.world));
     let world = follow(&setup, &found.schedule, Recorder::on());
-    trace_from(&scenario.about().name, "explored", &found.parameters, found.seed, &world)
+    let violation = world.system().violation.clone();
+    trace_from(&scenario.about().name, found.world, &found.parameters, found.seed, world.recorder(), violation)
 }
 
-fn trace_from(scenario: &str, host: &str, parameters: &Parameters, seed: u64, world: &Explored) -> Trace {
-    let recorder = world.recorder();
+/// The trace of what a recorder wrote down.
+pub fn trace_from(
+    scenario: &str,
+    world: &str,
+    parameters: &Parameters,
+    seed: u64,
+    recorder: &Recorder,
+    violation: Option<Violation>,
+) -> Trace {
     Trace {
         schema: SCHEMA.to_owned(),
         version: VERSION,
         scenario: scenario.to_owned(),
-        world: host.to_owned(),
+        world: world.to_owned(),
         parameters: parameters.clone(),
         seed,
-        violation: world.system().violation.clone(),
+        violation,
         schedule: recorder.decisions.clone(),
         events: recorder.events.clone(),
         history: recorder.history.clone(),
@@ -36,11 +44,15 @@ fn trace_from(scenario: &str, host: &str, parameters: &Parameters, seed: u64, wo
 
 /// Runs the schedule of a trace again and compares every line with what the trace says.
 pub fn replay(registry: &Registry, trace: &Trace) -> Result<(), TraceError> {
-    let scenario =
-        registry.find(&trace.scenario).ok_or_else(|| TraceError::UnknownScenario(trace.scenario.clone()))?;
-    let setup: Arc<Setup> = Arc::new(scenario.setup(&trace.parameters, trace.seed));
-    let world = follow_names(&setup, &trace.schedule, Recorder::on())?;
-    let again = trace_from(&trace.scenario, &trace.world, &trace.parameters, trace.seed, &world);
+    let scenario = registry.find(&trace.scenario).ok_or_else(|| TraceError::UnknownScenario(trace.scenario.clone()))?;
+    let setup = Arc::new(setup_for(scenario.as_ref(), &trace.parameters, trace.seed, &trace.world));
+    let mut world = follow_names(&setup, &trace.schedule, Recorder::on())?;
+    if trace.violation.as_ref().is_some_and(|violation| violation.property == CONVERGENCE) {
+        // Only the simulated world says when it has waited long enough.
+        world.give_up(trace.violation.clone());
+    }
+    let violation = world.system().violation.clone();
+    let again = trace_from(&trace.scenario, &trace.world, &trace.parameters, trace.seed, world.recorder(), violation);
     compare("events", &lines(&trace.events), &lines(&again.events))?;
     compare("histories", &lines(&trace.history), &lines(&again.history))?;
     compare("verdicts", &lines(std::slice::from_ref(&trace.violation)), &lines(std::slice::from_ref(&again.violation)))
@@ -64,12 +76,13 @@ fn compare(what: &'static str, expected: &[String], got: &[String]) -> Result<()
 
 /// The counterexample that a trace holds, to shrink it further.
 pub fn counterexample_of(registry: &Registry, trace: &Trace) -> Result<Option<Counterexample>, TraceError> {
-    let scenario =
-        registry.find(&trace.scenario).ok_or_else(|| TraceError::UnknownScenario(trace.scenario.clone()))?;
-    let setup = Arc::new(scenario.setup(&trace.parameters, trace.seed));
+    let scenario = registry.find(&trace.scenario).ok_or_else(|| TraceError::UnknownScenario(trace.scenario.clone()))?;
+    let host = if trace.world == SIMULATED { SIMULATED } else { EXPLORED };
+    let setup = Arc::new(setup_for(scenario.as_ref(), &trace.parameters, trace.seed, host));
     let world = follow_names(&setup, &trace.schedule, Recorder::off())?;
     Ok(world.system().violation.clone().map(|violation| Counterexample {
         parameters: trace.parameters.clone(),
+        world: host,
         seed: trace.seed,
         schedule: world.schedule().to_vec(),
         violation,
@@ -78,7 +91,7 @@ pub fn counterexample_of(registry: &Registry, trace: &Trace) -> Result<Option<Co
 
 /// What a verdict covers, in one line.
 pub fn coverage(parameters: &Parameters, progress: &Progress) -> String {
-    let Parameters { clients, operations, budgets, assumptions } = parameters;
+    let Parameters { clients, operations, budgets, assumptions, .. } = parameters;
     let states = progress.states.map(|states| format!("{states} states, ")).unwrap_or_default();
     format!(
         "{clients} clients × {operations} operations; faults {budgets}; {assumptions}; {states}{} executions, depth {}",

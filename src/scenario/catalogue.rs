@@ -47,7 +47,7 @@ fn about(name: &str, row: Option<&'static str>, summary: &'static str, source: &
 }
 
 fn workload(lock: LockKind, servers: usize, work: Work) -> Guarded {
-    Guarded { lock, servers, work, operations: 1, wait: ms(200), tries: 1, mutation: None }
+    Guarded { lock, servers, work, operations: 1, think: Duration::ZERO, wait: ms(200), tries: 1, mutation: None }
 }
 
 /// Two clients, one operation each, no faults, messages that take no time.
@@ -59,6 +59,7 @@ fn base(about: About, workload: Guarded) -> GuardedScenario {
         parameters: Parameters {
             clients: 2,
             operations: 1,
+            think_us_max: 0,
             budgets: Budgets::NONE,
             assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
         },
@@ -106,11 +107,6 @@ impl GuardedScenario {
 
     fn keeps(mut self, persistence: Persistence) -> Self {
         self.persistence = persistence;
-        self
-    }
-
-    fn stragglers(mut self) -> Self {
-        self.simulation.straggler_one_in = 10;
         self
     }
 
@@ -246,7 +242,6 @@ fn late_replies(name: &str, row: &'static str, summary: &'static str, source: &'
     let lock = redlock::Config { node_timeout: ms(1000), ..redlock_config() };
     base(about(name, Some(row), summary, source), workload(LockKind::RedLock(lock), 3, Work::Hold(ms(20))))
         .faults(Fault::Delay, 1)
-        .stragglers()
 }
 
 fn with_late_quorum(scenario: GuardedScenario, late_quorum: LateQuorum) -> GuardedScenario {

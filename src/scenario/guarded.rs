@@ -56,6 +56,8 @@ pub struct Guarded {
     pub work: Work,
     /// How often.
     pub operations: usize,
+    /// How long to think at the most before each operation.
+    pub think: Duration,
     /// How long to wait for the lock; zero: try once.
     pub wait: Duration,
     /// How often to try, where it does not wait.
@@ -94,6 +96,9 @@ impl Guarded {
 
     async fn repeat<P: Ports, L: Lock>(&self, ports: &P, lock: &L) {
         for _ in 0..self.operations {
+            if !self.think.is_zero() {
+                ports.sleep(ports.random_between(Duration::ZERO, self.think)).await;
+            }
             if let Some(guard) = self.acquire(ports, lock).await {
                 let guard = self.work(ports, guard).await;
                 release(ports, guard).await;
@@ -226,7 +231,8 @@ impl Scenario for GuardedScenario {
     }
 
     fn setup(&self, parameters: &Parameters, seed: u64) -> Setup {
-        let workload = Guarded { operations: parameters.operations, ..self.workload.clone() };
+        let think = Duration::from_micros(parameters.think_us_max);
+        let workload = Guarded { operations: parameters.operations, think, ..self.workload.clone() };
         let nodes = self.nodes();
         let resources = if nodes.len() > self.workload.servers {
             vec![ResourceSpec { name: Blob::from(STOCK), node: self.workload.servers }]

@@ -12,12 +12,17 @@ pub mod registry;
 use crate::port::Ports;
 use crate::world::fault::{Assumptions, Budgets};
 use crate::world::seat::{SeatPorts, Task};
-use crate::world::setup::{Program, Setup};
+use crate::world::setup::{ArrivalTime, Program, Setup};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::sync::Arc;
 
 pub use registry::Registry;
+
+/// The name of the explored world in traces.
+pub const EXPLORED: &str = "explored";
+/// The name of the simulated world in traces.
+pub const SIMULATED: &str = "simulated";
 
 /// The code that clients run: written once, for every world.
 pub trait Workload: Clone + Send + Sync + 'static {
@@ -41,10 +46,17 @@ pub struct Parameters {
     pub clients: usize,
     /// How often each client acquires the lock.
     pub operations: usize,
+    /// How long a client thinks at the most before each operation, in microseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub think_us_max: u64,
     /// How many faults of each kind there may be.
     pub budgets: Budgets,
     /// What is taken for granted about time.
     pub assumptions: Assumptions,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What a scenario is there to show.
@@ -92,6 +104,30 @@ pub trait Scenario: Send + Sync {
     }
 }
 
+impl Simulation {
+    /// The scenario's parameters for a simulated run: the fault kinds are the scenario's, their number is not limited.
+    pub fn parameters(&self, defaults: &Parameters) -> Parameters {
+        let unlimited = defaults.budgets.iter().fold(Budgets::NONE, |budgets, (fault, _)| budgets.with(fault, u8::MAX));
+        Parameters {
+            clients: self.clients,
+            operations: self.operations,
+            think_us_max: self.think_us_max,
+            budgets: unlimited,
+            assumptions: Assumptions { delay_us_max: None, pause_us_max: None, ..defaults.assumptions },
+        }
+    }
+}
+
+/// A scenario's setup for a world: simulated clients are not alike, and come at any time.
+pub fn setup_for(scenario: &dyn Scenario, parameters: &Parameters, seed: u64, world: &str) -> Setup {
+    let mut setup = scenario.setup(parameters, seed);
+    if world == SIMULATED {
+        setup.symmetric = false;
+        setup.arrival = ArrivalTime::AnyTime;
+    }
+    setup
+}
+
 /// How a scenario runs in the simulated world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Simulation {
@@ -101,10 +137,16 @@ pub struct Simulation {
     pub operations: usize,
     /// The least time that a message takes, in microseconds.
     pub latency_us_min: u64,
-    /// The usual time on top, exponentially distributed, in microseconds. Never beyond Δ.
+    /// The usual time on top, exponentially distributed, in microseconds; at the most ten times as long.
     pub latency_us_mean: u64,
-    /// One message in this many takes anything up to Δ; 0: none.
-    pub straggler_one_in: u64,
+    /// A message on a slow connection takes up to this much longer, in microseconds.
+    pub slow_us_max: u64,
+    /// How long a client thinks at the most before each operation, in microseconds.
+    pub think_us_max: u64,
+    /// A client's pause lasts up to this long, in microseconds.
+    pub pause_us_max: u64,
+    /// A crashed server stays down for up to this long beyond the least, in microseconds.
+    pub down_us_max: u64,
     /// The mean time between two faults of one kind, in microseconds.
     pub fault_every_us: u64,
     /// Faults stop at this moment, and a healthy phase begins, in microseconds.
@@ -120,7 +162,10 @@ impl Default for Simulation {
             operations: 20,
             latency_us_min: 200,
             latency_us_mean: 800,
-            straggler_one_in: 0,
+            slow_us_max: 400_000,
+            think_us_max: 20_000,
+            pause_us_max: 300_000,
+            down_us_max: 200_000,
             fault_every_us: 500_000,
             healthy_after_us: 60_000_000,
             horizon_us: 600_000_000,

@@ -5,7 +5,7 @@
 
 use crate::explore::choice::{Choice, LinkName, Process};
 use crate::explore::follow::follow;
-use crate::scenario::{Parameters, Scenario};
+use crate::scenario::{Parameters, Scenario, setup_for};
 use crate::trace::Recorder;
 use crate::world::explored::Explored;
 use crate::world::fault::{Budgets, Fault};
@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub struct Counterexample {
     /// How the scenario is set up.
     pub parameters: Parameters,
+    /// The world that it was found in.
+    pub world: &'static str,
     /// The seed of the clients' random streams.
     pub seed: u64,
     /// The choices.
@@ -46,7 +48,8 @@ pub fn shrink(scenario: &dyn Scenario, found: Counterexample, watch: &mut dyn Fn
 pub fn without(scenario: &dyn Scenario, found: &Counterexample, without: usize) -> Option<Counterexample> {
     let mut schedule = found.schedule.clone();
     schedule.remove(without);
-    attempt(scenario, found, found.parameters.clone(), &schedule).filter(|shorter| shorter.schedule.len() < found.schedule.len())
+    attempt(scenario, found, found.parameters.clone(), &schedule)
+        .filter(|shorter| shorter.schedule.len() < found.schedule.len())
 }
 
 /// Runs a candidate; the counterexample that it really is, if the same property breaks.
@@ -56,20 +59,27 @@ fn attempt(
     parameters: Parameters,
     schedule: &[Choice],
 ) -> Option<Counterexample> {
-    let setup: Arc<Setup> = Arc::new(scenario.setup(&parameters, found.seed));
+    let setup: Arc<Setup> = Arc::new(setup_for(scenario, &parameters, found.seed, found.world));
     let world: Explored = follow(&setup, schedule, Recorder::off());
     let violation = world.system().violation.clone()?;
     if violation.property != found.violation.property {
         return None;
     }
-    Some(Counterexample { parameters, seed: found.seed, schedule: world.schedule().to_vec(), violation })
+    Some(Counterexample {
+        parameters,
+        world: found.world,
+        seed: found.seed,
+        schedule: world.schedule().to_vec(),
+        violation,
+    })
 }
 
 fn drop_clients(scenario: &dyn Scenario, best: &mut Counterexample) {
     let mut client = 0;
     while client < best.parameters.clients && best.parameters.clients > 1 {
         let parameters = Parameters { clients: best.parameters.clients - 1, ..best.parameters.clone() };
-        let schedule: Vec<Choice> = best.schedule.iter().filter_map(|choice| without_client(*choice, client as u8)).collect();
+        let schedule: Vec<Choice> =
+            best.schedule.iter().filter_map(|choice| without_client(*choice, client as u8)).collect();
         match attempt(scenario, best, parameters, &schedule) {
             Some(smaller) => *best = smaller,
             None => client += 1,

@@ -125,6 +125,13 @@ impl Explored {
         self.system.judge_end();
     }
 
+    /// Says what is wrong with an execution that nobody wants to follow any further.
+    pub fn give_up(&mut self, violation: Option<crate::world::system::Violation>) {
+        if self.system.violation.is_none() {
+            self.system.violation = violation;
+        }
+    }
+
     /// The state, to come back to.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot { system: self.system.clone(), depth: self.schedule.len() }

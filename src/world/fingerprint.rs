@@ -114,7 +114,12 @@ impl System {
         // When a message was sent matters only where it must arrive in time.
         let timed = self.setup().assumptions.delay_us_max.is_some_and(|delay| delay > 0);
         let sent = |sent_us: u64| if timed { sent_us } else { 0 };
-        digest.int(u64::from(link.node) << 16 | u64::from(link.lane) << 8 | u64::from(link.slow) << 1 | u64::from(link.stalled));
+        digest.int(
+            u64::from(link.node) << 16
+                | u64::from(link.lane) << 8
+                | u64::from(link.slow) << 1
+                | u64::from(link.stalled),
+        );
         // The client's code knows its requests by their order, not by their numbers.
         let place = |id: &WaitId| link.open.iter().position(|open| open == id).map_or(u64::MAX, |place| place as u64);
         for flight in &link.requests {

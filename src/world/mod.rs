@@ -21,3 +21,5 @@ mod enabled;
 mod fingerprint;
 
 pub mod explored;
+#[cfg(feature = "sim")]
+pub mod simulated;

@@ -163,6 +163,26 @@ pub struct System {
     pub footprint: Footprint,
     /// Keep what clients are told, so that their code can be run again.
     keep_inputs: bool,
+    /// What was put on its way since somebody last looked, where somebody looks.
+    agenda: Option<Vec<Agenda>>,
+}
+
+/// Something that was put on its way and will have to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agenda {
+    /// A request was sent on this connection.
+    Serve(LinkName),
+    /// Something was sent to the client on this connection.
+    Deliver(LinkName),
+    /// A client's timer will be due at this moment of true time.
+    Fire {
+        /// The client.
+        client: u8,
+        /// The timer.
+        id: WaitId,
+        /// When.
+        at_us: u64,
+    },
 }
 
 impl System {
@@ -197,6 +217,57 @@ impl System {
             violation: None,
             footprint: Footprint::default(),
             keep_inputs,
+            agenda: None,
+        }
+    }
+
+    /// Keeps an agenda from now on, for [`take_agenda`](System::take_agenda).
+    pub fn keep_agenda(&mut self) {
+        self.agenda = Some(Vec::new());
+    }
+
+    /// What was put on its way since the last call.
+    pub fn take_agenda(&mut self, into: &mut Vec<Agenda>) {
+        into.append(self.agenda.as_mut().expect("an agenda is kept"));
+    }
+
+    fn note(&mut self, agenda: Agenda) {
+        if let Some(kept) = &mut self.agenda {
+            kept.push(agenda);
+        }
+    }
+
+    /// Everything that waits for a client is on its way again: it was paused.
+    fn note_waiting(&mut self, client: usize) {
+        for at in 0..self.links.len() {
+            let link = &self.links[at];
+            if usize::from(link.client) == client {
+                let (name, requests, arrivals) = (link.name(), link.requests.len(), link.arrivals.len());
+                (0..requests).for_each(|_| self.note(Agenda::Serve(name)));
+                (0..arrivals).for_each(|_| self.note(Agenda::Deliver(name)));
+            }
+        }
+        for (id, at_mono_us) in self.clients[client].timers.clone() {
+            let at_us = self.clients[client].clock.true_at_monotonic(at_mono_us).max(self.now_us);
+            self.note(Agenda::Fire { client: client as u8, id, at_us });
+        }
+    }
+
+    /// True if a message or a timer can still come: it was not lost, and its client is not paused.
+    pub fn can_come(&self, choice: Choice) -> bool {
+        match choice {
+            Choice::Serve(at) | Choice::Deliver(at) => self.find_link(at).is_some_and(|place| {
+                let link = &self.links[place];
+                let paused = matches!(self.clients[usize::from(at.client)].status, Status::Paused(_));
+                let empty =
+                    if let Choice::Serve(_) = choice { link.requests.is_empty() } else { link.arrivals.is_empty() };
+                !paused && !empty
+            }),
+            Choice::Fire { client, id } => {
+                let client = &self.clients[usize::from(client)];
+                client.status == Status::Running && client.timers.iter().any(|(timer, _)| *timer == id)
+            }
+            _ => false,
         }
     }
 
@@ -259,10 +330,9 @@ impl System {
 
     /// The client whose token this is.
     pub fn owner_of(&self, token: &Blob) -> Option<usize> {
-        // Where a token is used twice, it is the one's who has not released.
-        let mut holds = self.holds.iter().filter(|hold| hold.token == *token);
-        let hold = holds.clone().find(|hold| !hold.ended).or_else(|| holds.next());
-        if let Some(hold) = hold {
+        // Where a token is used twice, it is the one's who has not released, or the latest.
+        let holds = self.holds.iter().filter(|hold| hold.token == *token);
+        if let Some(hold) = holds.max_by_key(|hold| (!hold.ended, hold.order)) {
             return Some(hold.client);
         }
         let text = std::str::from_utf8(token).ok()?;
@@ -290,6 +360,16 @@ impl System {
         let timers = &self.clients[client].timers;
         let waits = self.setup.assumptions.delay_us_max == Some(0);
         open == 1 && if waits { timers.iter().all(|(_, at)| *at > clock) } else { timers.is_empty() }
+    }
+
+    /// True if a client's process stands still.
+    pub fn is_paused(&self, client: usize) -> bool {
+        matches!(self.clients[client].status, Status::Paused(_))
+    }
+
+    /// True if a connection is slow.
+    pub fn is_slow(&self, at: LinkName) -> bool {
+        self.find_link(at).is_some_and(|place| self.links[place].slow)
     }
 
     /// Since when a client acquires, by its own clock, and how long it is ready to wait.
@@ -373,6 +453,8 @@ impl System {
                 Outgoing::Timer { id, at_mono_us } => {
                     self.footprint.timed = true;
                     self.clients[client].timers.push((id, at_mono_us));
+                    let at_us = self.clients[client].clock.true_at_monotonic(at_mono_us).max(self.now_us);
+                    self.note(Agenda::Fire { client: client as u8, id, at_us });
                 }
                 Outgoing::Forget(id) => self.forget(client, id),
                 Outgoing::Close { node, lane } => self.close(client, node, lane),
@@ -469,8 +551,12 @@ impl System {
         if down {
             let what = Arrival::Answer(id, Outcome::Fail(Refusal::Refused));
             link.arrivals.push(Arriving { what, sent_us });
+            let name = link.name();
+            self.note(Agenda::Deliver(name));
         } else if !link.stalled {
             link.requests.push(InFlight { id, request: Rc::new(request), sent_us, hold });
+            let name = link.name();
+            self.note(Agenda::Serve(name));
         }
     }
 
@@ -534,6 +620,7 @@ impl System {
             (None, Response::Redis(message)) => Arrival::Message(message),
         };
         link.arrivals.push(Arriving { what, sent_us });
+        self.note(Agenda::Deliver(name));
     }
 
     fn deliver(&mut self, at: usize) -> Option<Run> {
@@ -554,6 +641,8 @@ impl System {
     fn break_link(&mut self, at: usize) {
         let now_us = self.now_us;
         self.links[at].break_at(now_us);
+        let name = self.links[at].name();
+        self.note(Agenda::Deliver(name));
         let (node, conn) = (usize::from(self.links[at].node), self.links[at].conn());
         Rc::make_mut(&mut self.nodes[node].node).disconnect(conn);
     }
@@ -614,6 +703,7 @@ impl System {
             link.requests.iter_mut().for_each(|flight| flight.sent_us = now_us);
             link.arrivals.iter_mut().for_each(|arriving| arriving.sent_us = now_us);
         }
+        self.note_waiting(client);
     }
 
     fn crash_client(&mut self, client: usize) {
@@ -630,9 +720,12 @@ impl System {
         self.budgets.spend(Fault::NodeCrash);
         self.nodes[node].down_since = Some(self.now_us);
         Rc::make_mut(&mut self.nodes[node].node).crash();
-        let now_us = self.now_us;
-        for link in self.links.iter_mut().filter(|link| usize::from(link.node) == node) {
-            link.break_at(now_us);
+        for at in 0..self.links.len() {
+            if usize::from(self.links[at].node) == node {
+                self.links[at].break_at(self.now_us);
+                let name = self.links[at].name();
+                self.note(Agenda::Deliver(name));
+            }
         }
     }
 

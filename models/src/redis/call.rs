@@ -161,12 +161,15 @@ pub(super) fn c_string(word: &[u8], max: usize) -> &[u8] {
     word.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-/// Line ends at both ends go, those within become spaces: what would break the protocol.
+/// Line ends at the end go, those within become spaces: they would break the protocol.
 pub(super) fn one_line(text: &[u8]) -> Blob {
-    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    let Some(from) = text.iter().position(|byte| !is_end(byte)) else { return Blob::EMPTY };
-    let to = text.iter().rposition(|byte| !is_end(byte)).unwrap_or(from);
-    text[from..=to].iter().map(|byte| if is_end(byte) { b' ' } else { *byte }).collect::<Vec<u8>>().into()
+    let last = text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'));
+    spaces_for_line_ends(&text[..last.map_or(0, |last| last + 1)])
+}
+
+/// The text on one line.
+pub(super) fn spaces_for_line_ends(text: &[u8]) -> Blob {
+    text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }).collect::<Vec<u8>>().into()
 }
 
 /// True if `word` is `option`, in any case.

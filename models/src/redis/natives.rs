@@ -9,8 +9,8 @@ use mlua::{Error, Function, Lua, LuaString, MultiValue, Result, Table, Value as 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// The state that `srand48(0)` leaves, from which the real server starts each script's random numbers.
-const RANDOM_START: u64 = 0x330E;
+/// The low bits of the state that `srand48` leaves.
+const RANDOM_LOW: u64 = 0x330E;
 const NOT_MODELLED: &str = "NOTMODELLED";
 const READ_ONLY: &str = "Attempt to modify a readonly table";
 const WRONG_ARGUMENTS: &str = "ERR wrong number or type of arguments";
@@ -118,7 +118,9 @@ pub(super) fn error_table(lua: &Lua, text: &[u8], from_command: bool) -> Result<
 /// What the native functions share.
 #[derive(Clone, Default)]
 pub(super) struct State {
-    random: Rc<Cell<u64>>,
+    /// The state of the random numbers once the script has seeded them. Without a seed the real server goes on where
+    /// the script before has stopped.
+    random: Rc<Cell<Option<u64>>>,
     /// The first thing that the script asked for and that is not modelled.
     refused: Rc<RefCell<Option<Blob>>>,
     /// The originals of the tables that scripts may not change, by their stand-ins.
@@ -128,7 +130,7 @@ pub(super) struct State {
 impl State {
     /// Before a script starts.
     pub(super) fn reset(&self) {
-        self.random.set(RANDOM_START);
+        self.random.set(None);
         *self.refused.borrow_mut() = None;
     }
 
@@ -176,11 +178,14 @@ impl State {
     }
 
     /// One draw of `lrand48`, as a fraction.
-    fn next_random(&self) -> f64 {
+    fn next_random(&self) -> Result<f64> {
         const MASK: u64 = (1 << 48) - 1;
-        self.random.set(self.random.get().wrapping_mul(0x5_DEEC_E66D).wrapping_add(0xB) & MASK);
-        let draw = self.random.get() >> 17;
-        (draw % 0x7FFF_FFFF) as f64 / f64::from(0x7FFF_FFFF)
+        let Some(state) = self.random.get() else {
+            return Err(self.refuse("math.random() in scripts that have not called math.randomseed()"));
+        };
+        let state = state.wrapping_mul(0x5_DEEC_E66D).wrapping_add(0xB) & MASK;
+        self.random.set(Some(state));
+        Ok(((state >> 17) % 0x7FFF_FFFF) as f64 / f64::from(0x7FFF_FFFF))
     }
 
     /// All of them, by name, for the prelude.
@@ -204,7 +209,7 @@ impl State {
     fn add_random(&self, lua: &Lua, table: &Table) -> Result<()> {
         let state = self.clone();
         let random = move |lua: &Lua, args: MultiValue| {
-            let fraction = state.next_random();
+            let fraction = state.next_random()?;
             let (low, high) = match args.len() {
                 0 => return Ok(fraction),
                 1 => (1, int_argument(lua, &args, 1)?),
@@ -221,7 +226,7 @@ impl State {
         let state = self.clone();
         let seed = move |lua: &Lua, args: MultiValue| {
             let seed = int_argument(lua, &args, 1)? as u32;
-            state.random.set(u64::from(seed) << 16 | RANDOM_START);
+            state.random.set(Some(u64::from(seed) << 16 | RANDOM_LOW));
             Ok(())
         };
         table.raw_set("randomseed", lua.create_function(seed)?)
@@ -245,7 +250,18 @@ impl State {
         table.raw_set("read_only", lua.create_function(read_only)?)?;
 
         let state = self.clone();
-        let next: Function = lua.globals().get("next")?;
+        let native_next: Function = lua.globals().get("next")?;
+        let next = native_next.clone();
+        let guarded_next = move |lua: &Lua, args: MultiValue| {
+            let table = table_argument(lua, &args, 1)?;
+            if state.is_protected(table)? {
+                return Err(state.refuse("next() of a protected table"));
+            }
+            native_next.call::<MultiValue>(args).map_err(|_| state.refuse("next() of a key that is not there"))
+        };
+        table.raw_set("next", lua.create_function(guarded_next)?)?;
+
+        let state = self.clone();
         let pairs = move |lua: &Lua, args: MultiValue| {
             let table = table_argument(lua, &args, 1)?;
             match state.is_protected(table)? {
@@ -410,9 +426,7 @@ fn place(lua: &Lua, level: usize) -> Result<(Option<&'static str>, Option<String
 fn plain(lua: &Lua, problem: LuaValue) -> Result<LuaValue> {
     let LuaValue::Error(problem) = problem else { return Ok(problem) };
     match problem.chain().find_map(|problem| problem.downcast_ref::<Raised>()) {
-        Some(Raised::Table { text, from_command }) => {
-            Ok(LuaValue::Table(error_table(lua, text, *from_command)?))
-        }
+        Some(Raised::Table { text, from_command }) => Ok(LuaValue::Table(error_table(lua, text, *from_command)?)),
         Some(Raised::Text(text)) => Ok(LuaValue::String(lua.create_string(text)?)),
         None => Ok(LuaValue::String(lua.create_string(problem.to_string())?)),
     }

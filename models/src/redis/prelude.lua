@@ -56,7 +56,7 @@ local function guarded_tostring(...)
 end
 
 local globals = {
-  assert = assert, error = error, getmetatable = native.getmetatable, ipairs = ipairs, next = next,
+  assert = assert, error = error, getmetatable = native.getmetatable, ipairs = ipairs, next = native.next,
   pairs = native.pairs, pcall = guarded_pcall, rawequal = rawequal, rawget = native.rawget, rawset = native.rawset,
   select = select, setmetatable = native.setmetatable, tonumber = tonumber, tostring = guarded_tostring, type = type,
   unpack = unpack, xpcall = guarded_xpcall, _VERSION = _VERSION,

@@ -5,7 +5,7 @@
 //! for each reply, per script and arguments. The interpreter runs only where the tree has no branch yet;
 //! a property test compares both ways.
 
-use super::call::{Call, Reply, c_string, error, error_quoting, int, is, one_line};
+use super::call::{Call, Reply, c_string, error, error_quoting, int, is, one_line, spaces_for_line_ends};
 use super::commands::{self, Kind, QUOTED_BYTES_MAX, Refused};
 use super::{natives, number};
 use crate::resp::{Command, Value};
@@ -320,10 +320,6 @@ fn from_table(table: &Table, depth: usize) -> Result<Value, Blob> {
     Ok(Value::Array(items))
 }
 
-fn spaces_for_line_ends(text: &[u8]) -> Blob {
-    text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }).collect::<Vec<u8>>().into()
-}
-
 /// The error reply of a script that failed.
 fn failure(lua: &Lua, problem: &LuaValue, sha: &Blob) -> Value {
     let field = |name: &str| match problem {
@@ -407,7 +403,8 @@ pub(super) fn script(call: &mut Call, args: &[Blob]) -> Reply {
             Ok(Value::Array(shas.iter().map(|sha| Value::Int(find(call, sha).is_some().into())).collect()))
         }
         (b"FLUSH", options) => {
-            if !matches!(options, [] | [_]) || options.iter().any(|option| !is(option, "SYNC") && !is(option, "ASYNC")) {
+            if !matches!(options, [] | [_]) || options.iter().any(|option| !is(option, "SYNC") && !is(option, "ASYNC"))
+            {
                 return Err("ERR SCRIPT FLUSH only support SYNC|ASYNC option".into());
             }
             call.node.scripts = ScriptCache::default();

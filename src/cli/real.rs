@@ -1,0 +1,1 @@
+//! `doublehold real`.

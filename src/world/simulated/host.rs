@@ -1,0 +1,260 @@
+//! Host: runs clients as madsim tasks, each on a madsim node of its own.
+
+use super::Run;
+use super::agenda::{Agenda, Due};
+use super::nemesis::{Planned, pick, plan, recovery};
+use super::streams::Streams;
+use crate::explore::choice::Choice;
+use crate::property::CONVERGENCE;
+use crate::scenario::Simulation;
+use crate::trace::Recorder;
+use crate::world::fault::{Fault, millis};
+use crate::world::seat::{Outgoing, Seat, SeatPorts, Task};
+use crate::world::setup::Setup;
+use crate::world::system::{Ran, Run as ClientRun, System, Violation};
+use madsim::runtime::{Handle, NodeHandle, Runtime};
+use madsim::time;
+use smallvec::SmallVec;
+use std::future::{Future, poll_fn};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+/// Clients begin within this time of each other.
+const STAGGER_US: u64 = 5_000;
+
+pub(super) fn run(setup: &Arc<Setup>, simulation: &Simulation, planned: &[Planned], recorder: Recorder) -> Run {
+    let runtime = Runtime::with_seed_and_config(setup.seed, madsim::Config::default());
+    let mut host = Host::new(setup, *simulation, recorder);
+    runtime.block_on(host.drive(planned));
+    let mut system = host.system;
+    if system.violation.is_none() {
+        system.judge_end();
+    }
+    Run { violation: system.violation.take(), steps: host.steps, virtual_us: system.now_us, recorder: host.recorder }
+}
+
+/// A client's process.
+struct Process {
+    seat: Arc<Seat>,
+    turn: Arc<Turn>,
+    node: NodeHandle,
+}
+
+/// Whose turn it is: the client's, after it was told something, or the driver's.
+#[derive(Default)]
+struct Turn {
+    client_is_on: AtomicBool,
+    ended: AtomicBool,
+    client: Mutex<Option<Waker>>,
+    driver: Mutex<Option<Waker>>,
+}
+
+impl Turn {
+    fn wake(slot: &Mutex<Option<Waker>>) {
+        let waker = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn wait_on(slot: &Mutex<Option<Waker>>, waker: &Waker) {
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+    }
+
+    /// The driver's side: lets the client run until it waits again.
+    async fn give(&self) {
+        self.client_is_on.store(true, Ordering::Relaxed);
+        Turn::wake(&self.client);
+        poll_fn(|cx| {
+            if !self.client_is_on.load(Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            Turn::wait_on(&self.driver, cx.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// The client's side: polls its tasks each time it is its turn.
+fn process(seat: Arc<Seat>, turn: Arc<Turn>, first: Task) -> impl Future<Output = ()> + Send {
+    let mut tasks: SmallVec<[Option<Task>; 2]> = SmallVec::from_iter([Some(first)]);
+    let own = Waker::from(Arc::clone(&seat));
+    poll_fn(move |cx| {
+        Turn::wait_on(&turn.client, cx.waker());
+        if !turn.client_is_on.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        let ended = seat.poll(&own, &mut tasks);
+        turn.ended.store(ended, Ordering::Relaxed);
+        turn.client_is_on.store(false, Ordering::Relaxed);
+        Turn::wake(&turn.driver);
+        if ended { Poll::Ready(()) } else { Poll::Pending }
+    })
+}
+
+struct Host {
+    system: System,
+    setup: Arc<Setup>,
+    simulation: Simulation,
+    agenda: Agenda,
+    streams: Streams,
+    processes: Vec<Option<Process>>,
+    recorder: Recorder,
+    outbox: Vec<Outgoing>,
+    enabled: Vec<Choice>,
+    healthy: bool,
+    steps: u64,
+}
+
+impl Host {
+    fn new(setup: &Arc<Setup>, simulation: Simulation, recorder: Recorder) -> Self {
+        let mut system = System::new(setup, false);
+        system.keep_agenda();
+        Host {
+            system,
+            simulation,
+            agenda: Agenda::default(),
+            streams: Streams::new(setup.seed),
+            processes: Vec::new(),
+            recorder,
+            outbox: Vec::new(),
+            enabled: Vec::new(),
+            healthy: false,
+            steps: 0,
+            setup: Arc::clone(setup),
+        }
+    }
+
+    async fn drive(&mut self, planned: &[Planned]) {
+        self.processes = (0..self.setup.clients).map(|client| Some(self.process(client))).collect();
+        self.set_clocks();
+        for client in 0..self.setup.clients {
+            let at_us = self.streams.network.below(STAGGER_US);
+            self.agenda.put(at_us, Due::Choice(Choice::Start { client: client as u8 }));
+        }
+        plan(&mut self.agenda, &self.system, &self.simulation, planned, &mut self.streams.faults);
+        let start = time::Instant::now();
+        while let Some((at_us, due)) = self.agenda.next() {
+            if self.system.violation.is_some() || self.system.is_quiescent() {
+                break;
+            }
+            if at_us > self.simulation.horizon_us {
+                self.give_up();
+                break;
+            }
+            time::sleep_until(start + Duration::from_micros(at_us)).await;
+            self.happen(at_us, due, planned).await;
+        }
+        // A madsim runtime that is dropped with live nodes leaks them.
+        self.processes.drain(..).flatten().for_each(end);
+    }
+
+    fn process(&self, client: usize) -> Process {
+        let seat = self.setup.seat(client);
+        let turn = Arc::new(Turn::default());
+        let node = Handle::current().create_node().build();
+        let task = self.setup.program.start(client, SeatPorts::new(&seat));
+        node.spawn(process(Arc::clone(&seat), Arc::clone(&turn), task));
+        Process { seat, turn, node }
+    }
+
+    /// How far each clock is off: one of the extremes, each as likely.
+    fn set_clocks(&mut self) {
+        let processes = self.setup.clients + self.setup.nodes.len();
+        for _ in 0..processes {
+            self.system.enabled(&mut self.enabled);
+            if !matches!(self.enabled.first(), Some(Choice::SetClock { .. })) {
+                return;
+            }
+            let at = self.streams.clocks.below(self.enabled.len() as u64) as usize;
+            let choice = self.enabled[at];
+            let run = self.system.apply(choice, &mut self.recorder);
+            debug_assert!(run.is_none(), "setting a clock runs no client");
+        }
+    }
+
+    async fn happen(&mut self, at_us: u64, due: Due, planned: &[Planned]) {
+        let choice = match due {
+            Due::Healthy => {
+                self.healthy = true;
+                return;
+            }
+            Due::Choice(choice) => {
+                let recovers =
+                    matches!(choice, Choice::Resume { .. } | Choice::RestartNode { .. } | Choice::Start { .. });
+                if recovers || self.system.can_come(choice) { Some(choice) } else { None }
+            }
+            Due::Fault(kind) => {
+                let next_us = at_us + 1 + self.streams.faults.exponential(self.simulation.fault_every_us);
+                if !self.healthy {
+                    self.agenda.put(next_us, Due::Fault(kind));
+                }
+                let faults = &mut self.streams.faults;
+                let mut pick = |enabled: &mut Vec<Choice>| pick(&self.system, Fault::ALL[kind], None, faults, enabled);
+                if self.healthy { None } else { pick(&mut self.enabled) }
+            }
+            Due::Planned(number) => {
+                let Planned { fault, target, .. } = &planned[number];
+                pick(&self.system, *fault, Some(*target), &mut self.streams.faults, &mut self.enabled)
+            }
+        };
+        if let Some(choice) = choice {
+            self.make(at_us, choice).await;
+        }
+    }
+
+    /// Lets time pass, and then makes the choice.
+    async fn make(&mut self, at_us: u64, choice: Choice) {
+        if at_us > self.system.now_us {
+            let passed = self.system.apply(Choice::Advance { to_us: at_us }, &mut self.recorder);
+            debug_assert!(passed.is_none(), "time alone runs no client");
+        }
+        if let Choice::Resume { client } = choice
+            && !self.system.is_paused(client.into())
+        {
+            return;
+        }
+        if choice.is_fault()
+            && let Some((at_us, heal)) = recovery(&self.system, choice, &self.simulation, &mut self.streams.faults)
+        {
+            self.agenda.put(at_us, Due::Choice(heal));
+        }
+        self.steps += 1;
+        if let Some(run) = self.system.apply(choice, &mut self.recorder) {
+            self.run(run).await;
+        }
+        if let Choice::CrashClient { client } = choice
+            && let Some(process) = self.processes[usize::from(client)].take()
+        {
+            end(process);
+        }
+        self.agenda.take_from(&mut self.system, &mut self.streams.network, &self.simulation);
+    }
+
+    async fn run(&mut self, run: ClientRun) {
+        let client = run.client;
+        let Some(process) = &self.processes[client] else { return };
+        process.seat.tell(run.input.now, run.input.told);
+        process.turn.give().await;
+        process.seat.take_outbox(&mut self.outbox);
+        let finished = process.turn.ended.load(Ordering::Relaxed);
+        // Nobody asks for fingerprints here.
+        let ran = Ran { client, outbox: &mut self.outbox, seen: (0, 0), read_clock: false, finished };
+        self.system.absorb(ran, &mut self.recorder);
+    }
+
+    fn give_up(&mut self) {
+        let waiting: Vec<String> = self.system.waiting_clients().map(|client| format!("client-{client}")).collect();
+        let what = format!("{} had not ended at {}", waiting.join(", "), millis(self.simulation.horizon_us));
+        self.system.violation = Some(Violation { property: CONVERGENCE.to_owned(), what });
+    }
+}
+
+/// Ends a client's process: nothing that its code does on the way out counts.
+fn end(process: Process) {
+    process.seat.kill();
+    Handle::current().kill(process.node.id());
+}
