@@ -1,8 +1,12 @@
 //! History: what the clients did and learnt, in the order of true time.
 
+mod holds;
+
 use crate::port::{Blob, Instant};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+pub use holds::{Hold, HoldOrder, Holds};
 
 /// Something that a client did or learnt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

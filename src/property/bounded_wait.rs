@@ -1,9 +1,8 @@
 //! Bounded wait: an acquire comes back by the deadline that it was given.
 
-use super::{Moment, Property};
+use super::{Moment, Property, View};
 use crate::history::Event;
 use crate::world::fault::millis;
-use crate::world::system::System;
 
 /// An acquire that takes longer, by the client's own clock, than its deadline and one attempt.
 #[derive(Debug)]
@@ -21,11 +20,11 @@ impl Property for BoundedWait {
         "an acquire ends by its deadline, give or take one attempt"
     }
 
-    fn check(&self, system: &System, moment: &Moment) -> Option<String> {
+    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
         let Moment::Recorded { client, event } = moment else { return None };
         let (Event::Acquired { lock, .. } | Event::NotAcquired { lock, .. }) = event else { return None };
-        let (since_us, wait_us_max) = system.acquiring(*client)?;
-        let waited_us = system.client_clock(*client).mono_us - since_us;
+        let (since_us, wait_us_max) = view.holds().acquiring(*client)?;
+        let waited_us = view.client_mono_us(*client) - since_us;
         (waited_us > wait_us_max + self.slack_us).then(|| {
             let (waited, allowed) = (millis(waited_us), millis(wait_us_max + self.slack_us));
             format!("client-{client} waited {waited} for {lock}, allowed {allowed}")

@@ -1,7 +1,6 @@
 //! Deadlock: no client waits for something that can never happen.
 
-use super::{Moment, Property};
-use crate::world::system::System;
+use super::{Moment, Property, View};
 
 /// Nothing is in flight and no timer runs, but a client has not ended.
 #[derive(Debug)]
@@ -16,9 +15,9 @@ impl Property for Deadlock {
         "every client that has not crashed comes to its end"
     }
 
-    fn check(&self, system: &System, moment: &Moment) -> Option<String> {
+    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
         let Moment::Stuck = moment else { return None };
-        let waiting: Vec<String> = system.waiting_clients().map(|client| format!("client-{client}")).collect();
+        let waiting: Vec<String> = view.waiting_clients().iter().map(|client| format!("client-{client}")).collect();
         Some(format!("{} waits for ever", waiting.join(", ")))
     }
 }

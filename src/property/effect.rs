@@ -1,7 +1,6 @@
 //! Effect: no write of a client that no longer holds reaches the guarded resource.
 
-use super::{Moment, Property};
-use crate::world::system::System;
+use super::{Moment, Property, View};
 
 /// The resource takes a write under one hold after it has served a later hold. Holds are ordered by
 /// their fencing tokens, or by when they were acquired if they have none.
@@ -17,7 +16,7 @@ impl Property for Effect {
         "the guarded resource takes no write from a hold older than one it has served"
     }
 
-    fn check(&self, _system: &System, moment: &Moment) -> Option<String> {
+    fn check(&self, _view: &dyn View, moment: &Moment) -> Option<String> {
         let Moment::ResourceWritten { client, hold, latest, change: (from, to) } = moment else { return None };
         (hold < latest).then(|| {
             format!("client-{client} overwrites {from} with {to} after a later holder has been at the resource")

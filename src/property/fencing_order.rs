@@ -1,8 +1,7 @@
 //! Fencing order: each hold's fencing token is larger than those of all holds before it.
 
-use super::{Moment, Property};
+use super::{Moment, Property, View};
 use crate::history::Event;
-use crate::world::system::System;
 
 /// A client acquires with a fencing token that is not larger than one given before.
 #[derive(Debug)]
@@ -17,11 +16,11 @@ impl Property for FencingOrder {
         "fencing tokens never repeat, and never fall while the lock changes hands"
     }
 
-    fn check(&self, system: &System, moment: &Moment) -> Option<String> {
+    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
         let Moment::Recorded { client, event: Event::Acquired { lock, fence: Some(fence), .. } } = moment else {
             return None;
         };
-        let earlier = system.holds().find(|hold| {
+        let earlier = view.holds().iter().find(|hold| {
             let comparable = hold.lock == *lock && hold.client != *client;
             // Of two holds whose acquisitions overlapped, either may be reported first.
             comparable && hold.fence.is_some_and(|other| other == *fence || (other > *fence && hold.ended))

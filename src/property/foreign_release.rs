@@ -1,7 +1,6 @@
 //! Foreign release: no client removes a lock that another client holds.
 
-use super::{Moment, Property};
-use crate::world::system::System;
+use super::{Moment, Property, View};
 
 /// A client's request takes another client's live token off a server.
 #[derive(Debug)]
@@ -16,14 +15,13 @@ impl Property for ForeignRelease {
         "no client releases a lock that another client holds"
     }
 
-    fn check(&self, system: &System, moment: &Moment) -> Option<String> {
+    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
         let Moment::LockServed { client, node, lock, before: Some(before), after } = moment else { return None };
-        let owner = system.owner_of(&before.token)?;
+        let owner = view.owner_of(&before.token)?;
         let gone = after.as_ref().is_none_or(|after| after.token != before.token);
         (gone && owner != *client).then(|| {
-            let spec = &system.setup().locks[*lock];
-            let node = &system.setup().nodes[*node].name;
-            format!("client-{client} takes {} of {} off {node}", before.token, spec.name)
+            let (name, node) = (&view.locks()[*lock].0, view.node_name(*node));
+            format!("client-{client} takes {} of {name} off {node}", before.token)
         })
     }
 }

@@ -1,7 +1,6 @@
 //! Grant: never two owners by the servers' own state.
 
-use super::{Moment, Property};
-use crate::world::system::System;
+use super::{Moment, Property, View};
 
 /// Two tokens that each have the quorum which the lock asks for.
 #[derive(Debug)]
@@ -16,11 +15,11 @@ impl Property for Grant {
         "by the servers' own state a lock has at most one owner"
     }
 
-    fn check(&self, system: &System, moment: &Moment) -> Option<String> {
+    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
         let Moment::LockServed { lock, after: Some(_), .. } = moment else { return None };
-        let owners = system.owners(*lock);
+        let owners = view.owners(*lock);
         let [first, second, ..] = owners.as_slice() else { return None };
-        let name = &system.setup().locks[*lock].name;
+        let name = &view.locks()[*lock].0;
         Some(format!("the servers grant {name} to {first} and to {second} at once"))
     }
 }

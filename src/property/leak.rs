@@ -1,7 +1,6 @@
 //! Leak: a client that has ended leaves no lock behind.
 
-use super::{Moment, Property};
-use crate::world::system::System;
+use super::{Moment, Property, View};
 
 /// After quiescence a server still holds the token of a client that ended in order, or holds the token of a
 /// crashed one without a TTL.
@@ -17,26 +16,23 @@ impl Property for Leak {
         "after quiescence no lock is left behind, but for that of a crashed client until its TTL"
     }
 
-    fn check(&self, system: &System, moment: &Moment) -> Option<String> {
+    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
         let Moment::Quiescent = moment else { return None };
-        for (number, spec) in system.setup().locks.iter().enumerate() {
-            for node in &spec.nodes {
-                let Some(holder) = system.holder_on(number, *node) else { continue };
-                let crashed = system.owner_of(&holder.token).is_some_and(|owner| system.has_crashed(owner));
-                let node = &system.setup().nodes[*node].name;
+        for (number, (name, nodes)) in view.locks().into_iter().enumerate() {
+            for node in nodes {
+                let Some(holder) = view.holder_on(number, node) else { continue };
+                let crashed = view.owner_of(&holder.token).is_some_and(|owner| view.has_crashed(owner));
+                let node = view.node_name(node);
                 match (crashed, holder.expires) {
                     (true, true) => {}
                     (true, false) => {
-                        return Some(format!(
-                            "{} is held on {node} for ever by {}, which crashed",
-                            spec.name, holder.token
-                        ));
+                        return Some(format!("{} is held on {node} for ever by {}, which crashed", name, holder.token));
                     }
                     (false, true) => {
-                        return Some(format!("{} is left on {node} until its TTL by {}", spec.name, holder.token));
+                        return Some(format!("{} is left on {node} until its TTL by {}", name, holder.token));
                     }
                     (false, false) => {
-                        return Some(format!("{} is left on {node} for ever by {}", spec.name, holder.token));
+                        return Some(format!("{} is left on {node} for ever by {}", name, holder.token));
                     }
                 }
             }

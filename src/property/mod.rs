@@ -15,10 +15,9 @@ mod foreign_release;
 mod grant;
 mod leak;
 
-use crate::history::Event;
-use crate::world::link::HoldOrder;
+use crate::history::{Event, Hold, HoldOrder, Holds};
+use crate::port::{Blob, Instant};
 use crate::world::setup::Holder;
-use crate::world::system::System;
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,8 +41,58 @@ pub trait Property: Send + Sync + fmt::Debug {
     /// What it demands, in one sentence.
     fn demands(&self) -> &'static str;
 
-    /// What is wrong, if anything, now that `moment` has come. The holds of `system` are those before it.
-    fn check(&self, system: &System, moment: &Moment) -> Option<String>;
+    /// What is wrong, if anything, now that `moment` has come. The holds of `view` are those before it.
+    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String>;
+}
+
+/// What an oracle can see: the state of a simulated system, or a history from the real world.
+pub trait View {
+    /// Who holds what, by the clients' own events.
+    fn holds(&self) -> &Holds;
+
+    /// What a client's monotonic clock shows now, in microseconds.
+    fn client_mono_us(&self, client: usize) -> u64;
+
+    /// True if the client's process goes on.
+    fn is_alive(&self, client: usize) -> bool;
+
+    /// True if the client's process ended before its code did.
+    fn has_crashed(&self, client: usize) -> bool;
+
+    /// The clients that have not come to their end.
+    fn waiting_clients(&self) -> Vec<usize>;
+
+    /// The locks' names and the places of the nodes that keep them.
+    fn locks(&self) -> Vec<(Blob, Vec<usize>)>;
+
+    /// A node's name.
+    fn node_name(&self, node: usize) -> String;
+
+    /// Who holds a lock on one node, by the node's own state; nobody on a node that is down.
+    fn holder_on(&self, lock: usize, node: usize) -> Option<Holder>;
+
+    /// The tokens that have a lock's quorum.
+    fn owners(&self, lock: usize) -> Vec<Blob>;
+}
+
+impl dyn View + '_ {
+    /// The clients that believe they hold this lock.
+    pub fn believers(&self, lock: &Blob) -> impl Iterator<Item = usize> {
+        let believes = move |hold: &&Hold| {
+            let now = Instant(self.client_mono_us(hold.client));
+            let valid = hold.valid_until.is_none_or(|until| now < until);
+            hold.lock == *lock && !hold.ended && valid && self.is_alive(hold.client)
+        };
+        self.holds().iter().filter(believes).map(|hold| hold.client)
+    }
+
+    /// The client whose token this is.
+    pub fn owner_of(&self, token: &Blob) -> Option<usize> {
+        self.holds().owner_of(token).or_else(|| {
+            let text = std::str::from_utf8(token).ok()?;
+            text.strip_prefix("client-")?.split_once('/')?.0.parse().ok()
+        })
+    }
 }
 
 /// Something that happened.

@@ -2,6 +2,7 @@
 
 use crate::explore::choice::Choice;
 use crate::history::{Entry, Event};
+use crate::property::View;
 use crate::world::system::System;
 use doublehold_models::{Output, Request};
 use serde::{Deserialize, Serialize};
@@ -116,10 +117,14 @@ impl Recorder {
     }
 
     fn push(&mut self, system: &System, who: &str, own_us: Option<i64>, what: &str) {
-        let mut holders: Vec<usize> =
-            system.setup().locks.iter().flat_map(|lock| system.believers(&lock.name)).collect();
+        let mut holders: Vec<usize> = lock_believers(system);
         holders.sort_unstable();
         let (who, what) = (who.to_owned(), what.to_owned());
         self.events.push(TraceEvent { at_us: system.now_us, who, own_us, what, holders });
     }
+}
+
+fn lock_believers(system: &System) -> Vec<usize> {
+    let view: &dyn View = system;
+    system.setup().locks.iter().flat_map(|lock| view.believers(&lock.name)).collect()
 }

@@ -8,9 +8,10 @@
 //! Where clients are identical, they are numbered by what is theirs (their canonical order), so that states that
 //! differ only in who is who are one. A state in which some client has seen another's name keeps its own numbers.
 
-use super::link::{Arrival, HoldOrder, Link};
+use super::link::{Arrival, Link};
 use super::seat::WaitId;
 use super::system::{Status, System};
+use crate::history::HoldOrder;
 use crate::port::Outcome;
 use doublehold_models::Digest;
 use smallvec::SmallVec;
@@ -78,7 +79,7 @@ impl System {
         digest.int(state.clock.offset_us as u64);
         digest.int(state.seen);
         state.timers.iter().for_each(|(_, at)| digest.int(*at));
-        if let Some((since, wait)) = state.acquiring {
+        if let Some((since, wait)) = self.holds.acquiring(client) {
             digest.int(since);
             digest.int(wait);
         }

@@ -2,13 +2,11 @@
 
 use super::seat::WaitId;
 use crate::explore::choice::LinkName;
+use crate::history::HoldOrder;
 use crate::port::{Outcome, Value};
 use doublehold_models::{ConnId, Request, Response};
 use smallvec::SmallVec;
 use std::rc::Rc;
-
-/// The place of a hold in the order of holds; see [`super::system::Hold`].
-pub type HoldOrder = u64;
 
 /// A request on its way to a node.
 #[derive(Clone)]

@@ -6,13 +6,13 @@
 
 use super::clock::{Clock, Reading};
 use super::fault::{Budgets, Fault};
-use super::link::{Arrival, Arriving, HoldOrder, InFlight, Link};
+use super::link::{Arrival, Arriving, InFlight, Link};
 use super::seat::{Outgoing, Told, WaitId};
 use super::setup::{ArrivalTime, Holder, Setup};
 use crate::explore::choice::{Choice, LinkName, Process};
-use crate::history::Event;
-use crate::port::{Blob, Instant, Outcome, Refusal};
-use crate::property::Moment;
+use crate::history::{Event, HoldOrder, Holds};
+use crate::port::{Blob, Outcome, Refusal};
+use crate::property::{Moment, View};
 use crate::trace::Recorder;
 use doublehold_models::{Node, Output, Request, Response};
 use smallvec::SmallVec;
@@ -60,8 +60,6 @@ pub struct ClientState {
     pub seen: u64,
     /// Other clients whose names its code has seen, a bit each.
     pub mentioned: u32,
-    /// Since when (its own clock) it acquires, and how long it is ready to wait.
-    pub acquiring: Option<(u64, u64)>,
 }
 
 /// A server.
@@ -73,25 +71,6 @@ pub struct NodeState {
     pub clock: Clock,
     /// When it went down, true time; `None` while it is up.
     pub down_since: Option<u64>,
-}
-
-/// A client's latest hold on a lock.
-#[derive(Clone, Debug)]
-pub struct Hold {
-    /// The client.
-    pub client: usize,
-    /// The lock.
-    pub lock: Blob,
-    /// What marks it on the servers.
-    pub token: Blob,
-    /// The fencing token.
-    pub fence: Option<u64>,
-    /// Its place among all holds: the fencing token if there is one, else the place in true time.
-    pub order: HoldOrder,
-    /// The end of its validity by the client's own monotonic clock.
-    pub valid_until: Option<Instant>,
-    /// The client released it or was told that it is lost.
-    pub ended: bool,
 }
 
 /// A client's code has something to do.
@@ -151,10 +130,9 @@ pub struct System {
     pub budgets: Budgets,
     /// How often time may still pass the end of a lease.
     pub expiries_left: Option<u8>,
-    pub(super) holds: SmallVec<[Hold; 3]>,
+    pub(super) holds: Holds,
     /// The latest hold that each resource has served.
     pub(super) latest: SmallVec<[HoldOrder; 2]>,
-    holds_so_far: u64,
     /// How many processes' clocks have been set, clients first.
     pub clocks_set: u8,
     /// The first violation.
@@ -195,7 +173,6 @@ impl System {
             timers: SmallVec::new(),
             seen: 0,
             mentioned: 0,
-            acquiring: None,
         };
         let nodes = setup.nodes.iter().map(|spec| NodeState {
             node: Rc::new(Node::new(&spec.config)),
@@ -210,9 +187,8 @@ impl System {
             links: SmallVec::new(),
             budgets: setup.budgets,
             expiries_left: setup.assumptions.expiries_max,
-            holds: SmallVec::new(),
+            holds: Holds::default(),
             latest: std::iter::repeat_n(0, setup.resources.len()).collect(),
-            holds_so_far: 0,
             clocks_set: 0,
             violation: None,
             footprint: Footprint::default(),
@@ -288,22 +264,6 @@ impl System {
         self.nodes[node].clock.read(self.now_us)
     }
 
-    /// Each client's latest hold on each lock.
-    pub fn holds(&self) -> impl Iterator<Item = &Hold> {
-        self.holds.iter()
-    }
-
-    /// The clients that believe they hold this lock.
-    pub fn believers(&self, lock: &Blob) -> impl Iterator<Item = usize> {
-        self.holds.iter().filter(move |hold| hold.lock == *lock && self.believes(hold)).map(|hold| hold.client)
-    }
-
-    fn believes(&self, hold: &Hold) -> bool {
-        let alive = matches!(self.clients[hold.client].status, Status::Running | Status::Paused(_));
-        let valid = hold.valid_until.is_none_or(|until| self.client_clock(hold.client).instant() < until);
-        alive && valid && !hold.ended
-    }
-
     /// Who holds a lock on one node, by the node's own state; nobody on a node that is down.
     pub fn holder_on(&self, lock: usize, node: usize) -> Option<Holder> {
         let state = &self.nodes[node];
@@ -326,22 +286,6 @@ impl System {
             }
         }
         owners
-    }
-
-    /// The client whose token this is.
-    pub fn owner_of(&self, token: &Blob) -> Option<usize> {
-        // Where a token is used twice, it is the one's who has not released, or the latest.
-        let holds = self.holds.iter().filter(|hold| hold.token == *token);
-        if let Some(hold) = holds.max_by_key(|hold| (!hold.ended, hold.order)) {
-            return Some(hold.client);
-        }
-        let text = std::str::from_utf8(token).ok()?;
-        text.strip_prefix("client-")?.split_once('/')?.0.parse().ok()
-    }
-
-    /// True if the client's process ended before its code did.
-    pub fn has_crashed(&self, client: usize) -> bool {
-        self.clients.get(client).is_some_and(|client| client.status == Status::Crashed)
     }
 
     /// The clients that are neither finished nor crashed.
@@ -370,11 +314,6 @@ impl System {
     /// True if a connection is slow.
     pub fn is_slow(&self, at: LinkName) -> bool {
         self.find_link(at).is_some_and(|place| self.links[place].slow)
-    }
-
-    /// Since when a client acquires, by its own clock, and how long it is ready to wait.
-    pub fn acquiring(&self, client: usize) -> Option<(u64, u64)> {
-        self.clients[client].acquiring
     }
 
     /// True once every client has ended and no request is in flight.
@@ -543,7 +482,7 @@ impl System {
     }
 
     fn send(&mut self, client: usize, id: WaitId, node: u16, lane: u8, request: Request) {
-        let (sent_us, hold) = (self.now_us, self.current_hold(client));
+        let (sent_us, hold) = (self.now_us, self.holds.current(client));
         let down = self.nodes[usize::from(node)].down_since.is_some();
         let at = self.link(client as u16, node, lane);
         let link = &mut self.links[at];
@@ -558,11 +497,6 @@ impl System {
             let name = link.name();
             self.note(Agenda::Serve(name));
         }
-    }
-
-    /// The hold under which a client acts: the latest that it has not begun to release.
-    fn current_hold(&self, client: usize) -> Option<HoldOrder> {
-        self.holds.iter().filter(|hold| hold.client == client && !hold.ended).map(|hold| hold.order).max()
     }
 
     fn forget(&mut self, client: usize, id: WaitId) {
@@ -712,7 +646,8 @@ impl System {
         state.status = Status::Crashed;
         state.timers.clear();
         state.inputs = Rc::default();
-        (state.seen, state.mentioned, state.acquiring) = (0, 0, None);
+        (state.seen, state.mentioned) = (0, 0);
+        self.holds.crashed(client);
         self.disconnect(client);
     }
 
@@ -742,28 +677,7 @@ impl System {
         self.check(&Moment::Recorded { client, event: &event });
         recorder.event(self, client, &event);
         let mono_us = self.client_clock(client).mono_us;
-        match event {
-            Event::Acquiring { wait_us_max, .. } => self.clients[client].acquiring = Some((mono_us, wait_us_max)),
-            Event::Acquired { lock, token, fence, valid_until } => {
-                self.clients[client].acquiring = None;
-                self.holds_so_far += 1;
-                let order = fence.unwrap_or(self.holds_so_far);
-                self.holds.retain(|hold| hold.client != client || hold.lock != lock);
-                self.holds.push(Hold { client, lock, token, fence, order, valid_until, ended: false });
-            }
-            Event::NotAcquired { .. } => self.clients[client].acquiring = None,
-            Event::Extended { lock, valid_until } => {
-                self.change_hold(client, &lock, |hold| hold.valid_until = valid_until);
-            }
-            Event::Lost { lock } | Event::Releasing { lock } => {
-                self.change_hold(client, &lock, |hold| hold.ended = true)
-            }
-            Event::Released { .. } | Event::Read { .. } | Event::Wrote { .. } => {}
-        }
-    }
-
-    fn change_hold(&mut self, client: usize, lock: &Blob, change: impl Fn(&mut Hold)) {
-        self.holds.iter_mut().filter(|hold| hold.client == client && hold.lock == *lock).for_each(change);
+        self.holds.take(client, mono_us, &event);
     }
 
     /// What a request may change that oracles watch: holders and resource values on this node.
@@ -842,5 +756,43 @@ impl System {
             Some(Arrival::Broken(_)) => "broken".to_owned(),
             None => "nothing".to_owned(),
         }
+    }
+}
+
+impl View for System {
+    fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
+    fn client_mono_us(&self, client: usize) -> u64 {
+        self.client_clock(client).mono_us
+    }
+
+    fn is_alive(&self, client: usize) -> bool {
+        !matches!(self.clients[client].status, Status::Finished | Status::Crashed)
+    }
+
+    fn has_crashed(&self, client: usize) -> bool {
+        self.clients.get(client).is_some_and(|client| client.status == Status::Crashed)
+    }
+
+    fn waiting_clients(&self) -> Vec<usize> {
+        System::waiting_clients(self).collect()
+    }
+
+    fn locks(&self) -> Vec<(Blob, Vec<usize>)> {
+        self.setup.locks.iter().map(|spec| (spec.name.clone(), spec.nodes.clone())).collect()
+    }
+
+    fn node_name(&self, node: usize) -> String {
+        self.setup.nodes[node].name.clone()
+    }
+
+    fn holder_on(&self, lock: usize, node: usize) -> Option<Holder> {
+        System::holder_on(self, lock, node)
+    }
+
+    fn owners(&self, lock: usize) -> Vec<Blob> {
+        System::owners(self, lock).into_vec()
     }
 }

@@ -72,6 +72,16 @@ impl<'a> Call<'a> {
         self.node.db.raw_mut(key)
     }
 
+    /// Removes the expired keys among those that `wanted` names.
+    pub(super) fn collect(&mut self, wanted: impl Fn(&Blob) -> bool) {
+        let expired = self.node.db.expired_keys(self.now_ms).filter(|key| wanted(key)).cloned();
+        let expired: Vec<Blob> = expired.collect();
+        for key in &expired {
+            self.node.db.remove(key);
+        }
+        self.collected.extend(expired);
+    }
+
     pub(super) fn exists(&mut self, key: &Blob) -> bool {
         self.entry(key).is_some()
     }

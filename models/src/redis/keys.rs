@@ -61,11 +61,11 @@ pub(super) fn scan(call: &mut Call, args: &[Blob]) -> Reply {
             _ => return Err(SYNTAX),
         }
     }
+    let named = |key: &Blob| pattern.is_none_or(|pattern| pattern.as_bytes() == b"*" || glob(pattern, key));
+    call.collect(named);
     let now_ms = call.now_ms;
-    let found = call.db().live_keys(now_ms).filter(|(key, entry)| {
-        pattern.is_none_or(|pattern| pattern.as_bytes() == b"*" || glob(pattern, key))
-            && kind.is_none_or(|kind| is(kind, entry.data.type_name()))
-    });
+    let found = call.db().live_keys(now_ms);
+    let found = found.filter(|(key, entry)| named(key) && kind.is_none_or(|kind| is(kind, entry.data.type_name())));
     let found = found.map(|(key, _)| Value::Bulk(key.clone())).collect();
     Ok(Value::Array(vec![Value::Bulk("0".into()), Value::Array(found)]))
 }
@@ -126,6 +126,8 @@ pub(super) fn dbsize(call: &mut Call, _args: &[Blob]) -> Reply {
 pub(super) fn randomkey(call: &mut Call, _args: &[Blob]) -> Reply {
     let now_ms = call.now_ms;
     let first = call.db().live_keys(now_ms).next().map(|(key, _)| key.clone());
+    // Keys that the choice falls on and that have expired are removed.
+    call.collect(|key| first.as_ref().is_none_or(|first| key < first));
     Ok(super::call::bulk_or_nil(first))
 }
 
@@ -133,8 +135,8 @@ pub(super) fn flush(call: &mut Call, args: &[Blob]) -> Reply {
     if !matches!(args, [] | [_]) || args.iter().any(|option| !is(option, "SYNC") && !is(option, "ASYNC")) {
         return Err(SYNTAX);
     }
+    call.collect(|_| true);
     let now_ms = call.now_ms;
-    call.collected = call.db().remove_expired(now_ms);
     let keys: Vec<Blob> = call.db().live_keys(now_ms).map(|(key, _)| key.clone()).collect();
     keys.iter().for_each(|key| call.touch(key));
     call.db().clear();

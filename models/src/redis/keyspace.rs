@@ -36,6 +36,8 @@ impl Ord for Score {
 impl ZSet {
     /// Sets a member's score and returns the one it had.
     pub(super) fn insert(&mut self, member: &Blob, score: f64) -> Option<f64> {
+        // The real server keeps whole numbers as integers in small sets, which have no -0.
+        let score = score + 0.0;
         let old = self.scores.insert(member.clone(), score);
         if let Some(old) = old {
             self.order.remove(&(Score(old), member.clone()));
@@ -181,11 +183,14 @@ impl Keyspace {
         self.entries.values().any(|entry| entry.is_expired(now_ms))
     }
 
+    /// The keys that have expired but are still stored.
+    pub(super) fn expired_keys(&self, now_ms: i64) -> impl Iterator<Item = &Blob> {
+        self.entries.iter().filter(move |(_, entry)| entry.is_expired(now_ms)).map(|(key, _)| key)
+    }
+
     /// Removes every expired key and returns their names.
     pub(super) fn remove_expired(&mut self, now_ms: i64) -> Vec<Blob> {
-        let dead = |entry: &Entry| entry.is_expired(now_ms);
-        let expired: Vec<Blob> =
-            self.entries.iter().filter(|(_, entry)| dead(entry)).map(|(key, _)| key.clone()).collect();
+        let expired: Vec<Blob> = self.expired_keys(now_ms).cloned().collect();
         expired.iter().for_each(|key| {
             self.entries.remove(key);
         });

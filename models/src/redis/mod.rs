@@ -3,10 +3,20 @@
 //! Single node, built so that replication fits in: every write passes one place ([`Node::handle`]),
 //! expiry is the primary's decision, and the data set is one value that a replica can be given.
 //!
-//! Where it differs from the real server, and says so: commands outside the table answer an error
-//! that begins with `NOTMODELLED`; there is one database (`SELECT 0` only) and RESP2 only; `HGETALL`
-//! and its kind answer in insertion order, as the real server does for small hashes, and sets answer
-//! in byte order, where the real server promises none.
+//! Where it differs from the real server, and says so with an error that begins with `NOTMODELLED`: commands and
+//! subcommands outside the table; databases other than 0; SCAN with a cursor other than 0, since one page holds
+//! everything; hexadecimal scores; `ZRANGE … BYLEX`; WAIT for replicas without a timeout; subscribing inside MULTI.
+//! In scripts: `cjson`, `cmsgpack`, `bit`, `struct`, coroutines, `load`, `loadstring`, `collectgarbage`,
+//! `redis.set_repl`, `redis.setresp`, `redis.acl_check_cmd`, a shebang, precompiled code; math.random before
+//! math.randomseed, as the real server's numbers go on from one script to the next; tostring of what has an address;
+//! looking behind the protected tables (`pairs(redis)`, `getmetatable('')`); the reply fields `map`, `set` and
+//! `verbatim_string`, and replies nested a hundred deep; an error without a text, of which redis-server 7.0.15 dies;
+//! compile errors that quote what is not UTF-8.
+//! A script cannot catch such an error.
+//!
+//! Where it differs and cannot say so: RESP2 only; `HGETALL` and its kind answer in insertion order, as the real
+//! server does for small hashes, and sets answer in byte order, where the real server promises none; a score of -0 is
+//! stored as 0, as in small sorted sets; WAIT answers at once, where the real server takes the whole timeout.
 
 mod call;
 mod commands;

@@ -13,6 +13,7 @@ use std::rc::Rc;
 const RANDOM_LOW: u64 = 0x330E;
 const NOT_MODELLED: &str = "NOTMODELLED";
 const READ_ONLY: &str = "Attempt to modify a readonly table";
+const MISSING_GLOBAL: &[u8] = b"Script attempted to access nonexistent global variable";
 const WRONG_ARGUMENTS: &str = "ERR wrong number or type of arguments";
 /// Globals of the real server that scripts do not find here.
 const GLOBALS_NOT_MODELLED: &[&str] = &[
@@ -32,7 +33,7 @@ const GLOBALS_NOT_MODELLED: &[&str] = &[
 #[derive(Debug)]
 enum Raised {
     /// As Lua itself raises it: a string.
-    Text(String),
+    Text(Vec<u8>),
     /// As redis.call raises it: a table with the field `err`.
     Table { text: Blob, from_command: bool },
 }
@@ -40,7 +41,7 @@ enum Raised {
 impl std::fmt::Display for Raised {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Raised::Text(text) => f.write_str(text),
+            Raised::Text(text) => f.write_str(&String::from_utf8_lossy(text)),
             Raised::Table { text, .. } => text.fmt(f),
         }
     }
@@ -49,8 +50,8 @@ impl std::fmt::Display for Raised {
 impl std::error::Error for Raised {}
 
 /// An error that Lua raises from a native function, with the line that called it.
-fn fail(lua: &Lua, text: &str) -> Error {
-    Error::external(Raised::Text(format!("{}{text}", caller(lua))))
+fn fail(lua: &Lua, text: impl AsRef<[u8]>) -> Error {
+    Error::external(Raised::Text([caller(lua).as_bytes(), text.as_ref()].concat()))
 }
 
 /// An error that Redis raises.
@@ -70,7 +71,7 @@ fn caller(lua: &Lua) -> String {
 fn bad_argument(lua: &Lua, number: usize, problem: &str) -> Error {
     let name = lua.inspect_stack(0, |frame| frame.names().name.map(|name| name.into_owned())).flatten();
     let name = name.unwrap_or_else(|| "?".to_owned());
-    fail(lua, &format!("bad argument #{number} to '{name}' ({problem})"))
+    fail(lua, format!("bad argument #{number} to '{name}' ({problem})"))
 }
 
 fn type_error(lua: &Lua, args: &MultiValue, number: usize, expected: &str) -> Error {
@@ -239,11 +240,12 @@ impl State {
             let Some(name) = lua.coerce_string(name)? else {
                 return Err(fail(lua, "Second argument to luaProtectedTableError must be a string or number"));
             };
-            let name = name.to_string_lossy();
-            match GLOBALS_NOT_MODELLED.iter().any(|known| *known == name) {
-                true => Err(state.refuse(&format!("'{name}' in scripts"))),
-                false => Err(fail(lua, &format!("Script attempted to access nonexistent global variable '{name}'"))),
+            let name = name.as_bytes();
+            if let Some(known) = GLOBALS_NOT_MODELLED.iter().find(|known| known.as_bytes() == &*name) {
+                return Err(state.refuse(&format!("'{known}' in scripts")));
             }
+            let text = [MISSING_GLOBAL, b" '", c_string(&name, usize::MAX), b"'"].concat();
+            Err(fail(lua, text))
         };
         table.raw_set("missing", lua.create_function(missing)?)?;
         let read_only = |lua: &Lua, _: MultiValue| -> Result<()> { Err(fail(lua, READ_ONLY)) };
@@ -289,7 +291,7 @@ impl State {
                 return Err(bad_argument(lua, args.len() + 1, "value expected"));
             };
             if state.is_protected(&table)? {
-                return Err(Error::external(Raised::Text(READ_ONLY.to_owned())));
+                return Err(Error::external(Raised::Text(READ_ONLY.into())));
             }
             if key.is_nil() || matches!(key, LuaValue::Number(number) if number.is_nan()) {
                 return Err(state.refuse("rawset() of an impossible key"));
@@ -303,7 +305,7 @@ impl State {
 
     fn add_metatables(&self, lua: &Lua, table: &Table) -> Result<()> {
         let state = self.clone();
-        let get = move |lua: &Lua, args: MultiValue| match args.get(0) {
+        let get = move |lua: &Lua, args: MultiValue| match args.front() {
             None => Err(bad_argument(lua, 1, "value expected")),
             Some(LuaValue::String(_)) => Err(state.refuse("getmetatable() of a string")),
             Some(LuaValue::Table(table)) if state.is_protected(table)? => {
@@ -328,7 +330,7 @@ impl State {
                 return Err(fail(lua, "cannot change a protected metatable"));
             }
             if state.is_protected(&table)? {
-                return Err(Error::external(Raised::Text(READ_ONLY.to_owned())));
+                return Err(Error::external(Raised::Text(READ_ONLY.into())));
             }
             table.set_metatable(new)?;
             Ok(table)
@@ -383,7 +385,7 @@ fn add_redis(lua: &Lua, table: &Table) -> Result<()> {
 }
 
 fn only_string(args: &MultiValue) -> Option<&LuaString> {
-    args.get(0).filter(|_| args.len() == 1)?.as_string()
+    args.front().filter(|_| args.len() == 1)?.as_string()
 }
 
 /// redis.log: checks its arguments and keeps nothing.

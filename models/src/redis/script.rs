@@ -119,6 +119,9 @@ impl Engine {
                 mlua::Error::SyntaxError { message, .. } => message,
                 other => other.to_string(),
             };
+            if text.contains(char::REPLACEMENT_CHARACTER) {
+                return "NOTMODELLED a compile error that quotes what is not UTF-8".into();
+            }
             error_quoting("ERR Error compiling script (new function): ", text.as_bytes(), usize::MAX, "")
         })?;
         let number = u32::try_from(self.scripts.len()).expect("fewer scripts than 2^32");
@@ -417,5 +420,94 @@ pub(super) fn script(call: &mut Call, args: &[Blob]) -> Reply {
             QUOTED_BYTES_MAX,
             "'. Try SCRIPT HELP.",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Node};
+    use super::*;
+    use crate::{ConnId, Digest, NodeClock, Response};
+
+    const CLOCK: NodeClock = NodeClock { wall_us: 1_000_000_000, mono_us: 0 };
+    const SCRIPTS: &[&str] = &[
+        "return redis.call('incr', KEYS[1])",
+        "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end",
+        "local old = redis.call('get', KEYS[1]) redis.call('set', KEYS[1], ARGV[1]) return old",
+        "return {redis.pcall('incr', KEYS[1]), redis.pcall('lpush', KEYS[2], ARGV[1]), redis.pcall('nosuch')}",
+        "for i = 1, 3 do redis.call('rpush', KEYS[2], i) end return redis.call('lrange', KEYS[2], 0, -1)",
+        "local ok, problem = pcall(redis.call, 'incr', KEYS[2]) return {ok, problem, redis.call('exists', KEYS[2])}",
+        "redis.call('append', KEYS[1], 'x') if #redis.call('get', KEYS[1]) > 4 then error('too long') end return 'ok'",
+        "math.randomseed(ARGV[1]) return redis.call('set', KEYS[1], math.random(5))",
+        "return missing",
+    ];
+
+    /// The commands of one run: scripts, with plain writes in between.
+    fn commands(seed: u64) -> Vec<Command> {
+        let mut state = seed;
+        let mut below = |limit: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % limit
+        };
+        let one = |_| {
+            let (first, second) = (format!("k{}", below(2)), format!("k{}", below(2)));
+            let arg = below(3) as i64;
+            match below(5) {
+                0 => Command::new("SET").arg(first).arg(arg),
+                1 => Command::new("DEL").arg(first),
+                _ => {
+                    let script = SCRIPTS[below(SCRIPTS.len() as u64) as usize];
+                    Command::new("EVAL").arg(script).arg(2i64).arg(first).arg(second).arg(arg)
+                }
+            }
+        };
+        (0..60).map(one).collect()
+    }
+
+    /// All replies, and the fingerprint of the state that is left.
+    fn run(commands: &[Command], before_each: fn(&mut Engine)) -> (Vec<Response>, u64) {
+        let mut node = Node::new(Config::default());
+        let mut out = Vec::new();
+        for command in commands {
+            ENGINE.with_borrow_mut(before_each);
+            node.handle(CLOCK, ConnId { client: 0, lane: 0 }, command, &mut out);
+        }
+        let mut digest = Digest::default();
+        node.digest(CLOCK, &mut digest);
+        (out.into_iter().map(|output| output.response).collect(), digest.finish())
+    }
+
+    #[test]
+    fn scripts_do_the_same_remembered_and_interpreted() {
+        for seed in 0..40 {
+            let commands = commands(seed);
+            let interpreted = run(&commands, |engine| {
+                engine.steps.clear();
+                engine.roots.clear();
+            });
+            let once = run(&commands, |_| ());
+            let steps = ENGINE.with_borrow(|engine| engine.steps.len());
+            let remembered = run(&commands, |_| ());
+            assert_eq!(ENGINE.with_borrow(|engine| engine.steps.len()), steps, "the second run follows the tree");
+            assert_eq!(once, interpreted, "seed {seed}");
+            assert_eq!(remembered, interpreted, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_modelled_is_not_passed_over() {
+        fn check(script: &'static str) {
+            let replies = run(&[Command::new("EVAL").arg(script).arg(0i64)], |_| ()).0;
+            let Response::Redis(reply) = &replies[0];
+            assert!(matches!(reply, Value::Error(text) if text.starts_with(b"NOTMODELLED")), "{script}: {reply}");
+        }
+        check("return cjson.encode({})");
+        check("return {pcall(function() return cjson end)}");
+        check("return pcall(redis.call, 'bitop') and 1 or 0");
+        check("return math.random(5)");
+        check("return tostring({})");
+        check("table.insert(redis, 1)");
+        check("for name in pairs(_G) do return name end");
+        check("error({})");
     }
 }

@@ -105,6 +105,10 @@ pub(super) fn queue(call: &mut Call, spec: &Spec, command: &Command) -> Option<V
     if matches!(spec.name, "EXEC" | "DISCARD" | "MULTI" | "WATCH") {
         return None;
     }
+    if spec.name == "SAVE" {
+        call.node.transactions.entry(call.conn).failed = true;
+        return Some(Value::error("ERR Command not allowed inside a transaction"));
+    }
     if spec.name.ends_with("SUBSCRIBE") {
         call.node.transactions.entry(call.conn).failed = true;
         return Some(Value::error("NOTMODELLED subscribing inside MULTI"));

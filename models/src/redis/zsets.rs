@@ -104,7 +104,7 @@ pub(super) fn zadd(call: &mut Call, args: &[Blob]) -> Reply {
 pub(super) fn zincrby(call: &mut Call, args: &[Blob]) -> Reply {
     let amount = score(&args[1])?;
     let zset = call.zset_mut(&args[0])?;
-    let sum = zset.scores.get(&args[2]).copied().unwrap_or(0.0) + amount;
+    let sum = zset.scores.get(&args[2]).map_or(amount, |old| old + amount);
     if sum.is_nan() {
         return Err(NAN_SCORE);
     }
