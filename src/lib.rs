@@ -37,7 +37,7 @@ pub mod scenario;
 pub mod shrink;
 #[cfg(feature = "check")]
 pub mod trace;
-#[cfg(feature = "check")]
+#[cfg(any(feature = "check", feature = "real-redis"))]
 pub mod world;
 
 #[cfg(feature = "cli")]

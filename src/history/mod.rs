@@ -1,6 +1,8 @@
 //! History: what the clients did and learnt, in the order of true time.
 
 mod holds;
+#[cfg(feature = "check")]
+pub mod judge;
 
 use crate::port::{Blob, Instant};
 use serde::{Deserialize, Serialize};

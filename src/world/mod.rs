@@ -10,16 +10,25 @@
 //! | `simulated` | runs clients on madsim, with sampled latencies and faults |
 //! | `real` | runs clients on tokio, against real servers |
 
+#[cfg(feature = "check")]
 pub mod clock;
-pub mod fault;
-pub mod link;
-pub mod seat;
-pub mod setup;
-pub mod system;
-
+#[cfg(feature = "check")]
 mod enabled;
-mod fingerprint;
-
+#[cfg(feature = "check")]
 pub mod explored;
+#[cfg(feature = "check")]
+pub mod fault;
+#[cfg(feature = "check")]
+mod fingerprint;
+#[cfg(feature = "check")]
+pub mod link;
+#[cfg(feature = "real-redis")]
+pub mod real;
+#[cfg(feature = "check")]
+pub mod seat;
+#[cfg(feature = "check")]
+pub mod setup;
 #[cfg(feature = "sim")]
 pub mod simulated;
+#[cfg(feature = "check")]
+pub mod system;

@@ -121,7 +121,8 @@ pub(super) fn pttl(call: &mut Call, args: &[Blob]) -> Reply {
 }
 
 pub(super) fn expiretime(call: &mut Call, args: &[Blob]) -> Reply {
-    query(call, &args[0], |deadline| deadline.wrapping_add(500) / 1000)
+    // Without a sign, as the real server turns out to reckon: the largest deadlines do not overflow.
+    query(call, &args[0], |deadline| (deadline.cast_unsigned().wrapping_add(500) / 1000).cast_signed())
 }
 
 pub(super) fn pexpiretime(call: &mut Call, args: &[Blob]) -> Reply {

@@ -196,6 +196,8 @@ impl State {
         table.raw_set("protected", &protected)?;
         *self.protected.borrow_mut() = Some(protected);
         table.raw_set("place", lua.create_function(place)?)?;
+        let state = self.clone();
+        let plain = move |lua: &Lua, problem: LuaValue| plain(&state, lua, problem);
         table.raw_set("plain", lua.create_function(plain)?)?;
         let state = self.clone();
         let refuse = move |_: &Lua, what: String| -> Result<()> { Err(state.refuse(&what)) };
@@ -425,11 +427,11 @@ fn place(lua: &Lua, level: usize) -> Result<(Option<&'static str>, Option<String
 }
 
 /// The error as a script of the real server sees it: a table or a string.
-fn plain(lua: &Lua, problem: LuaValue) -> Result<LuaValue> {
+fn plain(state: &State, lua: &Lua, problem: LuaValue) -> Result<LuaValue> {
     let LuaValue::Error(problem) = problem else { return Ok(problem) };
     match problem.chain().find_map(|problem| problem.downcast_ref::<Raised>()) {
         Some(Raised::Table { text, from_command }) => Ok(LuaValue::Table(error_table(lua, text, *from_command)?)),
         Some(Raised::Text(text)) => Ok(LuaValue::String(lua.create_string(text)?)),
-        None => Ok(LuaValue::String(lua.create_string(problem.to_string())?)),
+        None => Err(state.refuse(&format!("a failure of the interpreter: {problem}"))),
     }
 }

@@ -49,11 +49,6 @@ enum Step {
     Done(Value),
 }
 
-struct Script {
-    sha: Blob,
-    function: Function,
-}
-
 struct Engine {
     lua: Lua,
     natives: natives::State,
@@ -62,7 +57,10 @@ struct Engine {
     xpcall: Function,
     /// Adds its place to an error that ends a script.
     with_place: Function,
-    scripts: Vec<Script>,
+    /// The hashes of the compiled scripts, by their number.
+    shas: Vec<Blob>,
+    /// The compiled scripts, by their number plus one. In Lua, as there are only so many handles to what is there.
+    functions: Table,
     by_body: HashMap<Blob, u32>,
     by_sha: HashMap<Blob, u32>,
     steps: Vec<Step>,
@@ -90,13 +88,15 @@ impl Engine {
         let natives = natives::State::default();
         let prelude = lua.load(include_str!("prelude.lua")).set_name("=prelude").into_function()?;
         let (globals, with_place) = prelude.call(natives.table(&lua)?)?;
+        let functions = lua.create_table()?;
         Ok(Engine {
             lua,
             natives,
             globals,
             xpcall,
             with_place,
-            scripts: Vec::new(),
+            shas: Vec::new(),
+            functions,
             by_body: HashMap::new(),
             by_sha: HashMap::new(),
             steps: Vec::new(),
@@ -114,21 +114,18 @@ impl Engine {
         }
         let environment = self.globals.raw_get::<Table>("_G").expect("the prelude sets _G");
         let chunk = self.lua.load(body.as_bytes()).set_name("@user_script").set_environment(environment);
-        let function = chunk.into_function().map_err(|problem| {
-            let text = match problem {
-                mlua::Error::SyntaxError { message, .. } => message,
-                other => other.to_string(),
-            };
-            if text.contains(char::REPLACEMENT_CHARACTER) {
-                return "NOTMODELLED a compile error that quotes what is not UTF-8".into();
+        let function = chunk.into_function().map_err(|problem| match problem {
+            mlua::Error::SyntaxError { message, .. } if !message.contains(char::REPLACEMENT_CHARACTER) => {
+                error_quoting("ERR Error compiling script (new function): ", message.as_bytes(), usize::MAX, "")
             }
-            error_quoting("ERR Error compiling script (new function): ", text.as_bytes(), usize::MAX, "")
+            other => error(format!("NOTMODELLED a script that does not compile so: {other}")),
         })?;
-        let number = u32::try_from(self.scripts.len()).expect("fewer scripts than 2^32");
+        let number = u32::try_from(self.shas.len()).expect("fewer scripts than 2^32");
         let sha = sha1_hex(body);
         self.by_sha.insert(sha.clone(), number);
         self.by_body.insert(body.clone(), number);
-        self.scripts.push(Script { sha, function });
+        self.functions.raw_set(number + 1, function).expect("a table takes one more function");
+        self.shas.push(sha);
         Ok(number)
     }
 
@@ -173,7 +170,6 @@ impl Engine {
         self.natives.reset();
         let mut calls: Vec<(Command, Value)> = Vec::new();
         let mut known = replies.into_iter();
-        let script = &self.scripts[script as usize];
         let outcome = self.lua.scope(|scope| {
             let serve = scope.create_function_mut(|lua, words: MultiValue| {
                 let Some(command) = command_of(&words) else {
@@ -188,11 +184,12 @@ impl Engine {
             self.lua.set_named_registry_value(SERVER, serve)?;
             self.globals.raw_set("KEYS", self.list(&args[..keys])?)?;
             self.globals.raw_set("ARGV", self.list(&args[keys..])?)?;
-            self.xpcall.call::<(bool, LuaValue)>((&script.function, &self.with_place))
+            let function = self.functions.raw_get::<Function>(script + 1)?;
+            self.xpcall.call::<(bool, LuaValue)>((function, &self.with_place))
         });
         let result = match outcome {
             Ok((true, value)) => from_lua(&value, 0),
-            Ok((false, problem)) => Ok(failure(&self.lua, &problem, &script.sha)),
+            Ok((false, problem)) => Ok(failure(&self.lua, &problem, &self.shas[script as usize])),
             Err(problem) => Err(error(format!("NOTMODELLED a script that fails so: {problem}"))),
         };
         // What is not modelled is never passed over, even if the script caught the error.
@@ -400,7 +397,7 @@ pub(super) fn script(call: &mut Call, args: &[Blob]) -> Reply {
         (b"LOAD", [body]) => {
             let script = ENGINE.with_borrow_mut(|engine| engine.compile(body))?;
             call.node.scripts.add(script);
-            Ok(Value::Bulk(ENGINE.with_borrow(|engine| engine.scripts[script as usize].sha.clone())))
+            Ok(Value::Bulk(ENGINE.with_borrow(|engine| engine.shas[script as usize].clone())))
         }
         (b"EXISTS", shas) => {
             Ok(Value::Array(shas.iter().map(|sha| Value::Int(find(call, sha).is_some().into())).collect()))

@@ -255,13 +255,16 @@ pub(super) fn setbit(call: &mut Call, args: &[Blob]) -> Reply {
     let bit = args[2].to_int().filter(|bit| matches!(bit, 0 | 1));
     let bit = bit.ok_or_else(|| error("ERR bit is not an integer or out of range"))?;
     let mut text = call.string(&args[0])?.map(|text| text.to_vec()).unwrap_or_default();
-    if text.len() <= at / 8 {
+    let grows = text.len() <= at / 8;
+    if grows {
         text.resize(at / 8 + 1, 0);
     }
     let mask = 0x80 >> (at % 8);
     let old = text[at / 8] & mask != 0;
     text[at / 8] = if bit == 1 { text[at / 8] | mask } else { text[at / 8] & !mask };
-    keep_deadline(call, &args[0], text.into());
+    if grows || old != (bit == 1) {
+        keep_deadline(call, &args[0], text.into());
+    }
     Ok(Value::Int(old.into()))
 }
 

@@ -1,0 +1,103 @@
+//! The real world: the same code on tokio, against real servers.
+//!
+//! [`RealPorts`] is what a production service uses: give it the servers' URLs and hand it to a lock.
+
+mod redis;
+pub mod servers;
+
+use crate::history::{Entry, Event};
+use crate::port::{Blob, Host, Instant, Ports, WallTime};
+pub use redis::{RealRedis, RedisOptions};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Where a client's history goes; `None` where nobody wants it.
+pub type Journal = Option<Arc<dyn Fn(Entry) + Send + Sync>>;
+
+/// The ports of one client of the real world.
+#[derive(Clone)]
+pub struct RealPorts {
+    client: usize,
+    servers: Arc<[RealRedis]>,
+    journal: Journal,
+}
+
+/// A server's address cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("'{url}' is not a Redis URL such as redis://127.0.0.1:6379: {why}")]
+pub struct BadUrl {
+    /// What was given.
+    pub url: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl RealPorts {
+    /// The ports of client number `client`, with connections of its own to these servers. Nothing is connected yet.
+    pub fn new(client: usize, urls: &[String], options: RedisOptions, journal: Journal) -> Result<Self, BadUrl> {
+        let servers = urls.iter().map(|url| RealRedis::new(url, options)).collect::<Result<Vec<_>, BadUrl>>()?;
+        Ok(RealPorts { client, servers: servers.into(), journal })
+    }
+}
+
+/// The machine's monotonic clock, microseconds. The same in all processes of one machine.
+pub fn monotonic_us() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1000
+}
+
+/// Bytes from the operating system's random source.
+fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+impl Host for RealPorts {
+    fn monotonic(&self) -> Instant {
+        Instant(monotonic_us())
+    }
+
+    fn wall(&self) -> WallTime {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        WallTime(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(duration)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // Outside a runtime there is nothing to run on: a guard that is dropped there keeps its key until the TTL.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn(task));
+        }
+    }
+
+    fn random(&self) -> u64 {
+        u64::from_le_bytes(random_bytes())
+    }
+
+    /// Twenty random bytes, as the Redis document advises, in hexadecimal.
+    fn unique_id(&self) -> Blob {
+        let text: String = random_bytes::<20>().iter().map(|byte| format!("{byte:02x}")).collect();
+        Blob::from(text)
+    }
+}
+
+impl Ports for RealPorts {
+    type Redis = RealRedis;
+
+    /// Where a workload asks for one server more than there are, it gets the first: the guarded resource lives there.
+    fn redis(&self, server: usize) -> RealRedis {
+        let server = if server == self.servers.len() { 0 } else { server };
+        self.servers[server].clone()
+    }
+
+    fn record(&self, event: Event) {
+        if let Some(journal) = &self.journal {
+            journal(Entry { at_us: monotonic_us(), client: self.client, event });
+        }
+    }
+}
