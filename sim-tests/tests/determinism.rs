@@ -1,0 +1,65 @@
+//! Determinism: the same seed gives the same bytes, run after run, in debug and in release.
+
+use doublehold::explore::Limits;
+use doublehold::report::catalogue::{examine, index, scenarios, trace_file};
+use doublehold::report::{replay, trace_from};
+use doublehold::scenario::{Registry, SIMULATED, setup_for};
+use doublehold::trace::{Recorder, Trace};
+use doublehold::world::simulated::run;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+fn reports() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../reports")
+}
+
+/// The committed reports were written by a release build; this test runs in a debug build too.
+#[test]
+fn the_committed_reports_are_what_this_build_writes() {
+    let registry = Registry::standard();
+    let mut findings = Vec::new();
+    for scenario in scenarios(&registry) {
+        let finding = examine(scenario.as_ref(), &Limits::default(), &AtomicBool::new(false));
+        if let Some(trace) = &finding.trace {
+            let path = reports().join(trace_file(&finding.about.name));
+            let committed = std::fs::read(&path).unwrap_or_else(|problem| panic!("{}: {problem}", path.display()));
+            assert!(committed == trace.to_bytes(), "{} differs: run `doublehold report`", path.display());
+        }
+        findings.push(finding);
+    }
+    let committed = std::fs::read_to_string(reports().join("README.md")).expect("the index is committed");
+    assert!(committed == index(&findings), "reports/README.md differs: run `doublehold report`");
+}
+
+#[test]
+fn the_committed_traces_replay() {
+    let registry = Registry::standard();
+    let mut count = 0;
+    for file in std::fs::read_dir(reports().join("traces")).expect("the traces are committed") {
+        let path = file.expect("the folder can be read").path();
+        let trace = Trace::read(&path).unwrap_or_else(|problem| panic!("{problem}"));
+        replay(&registry, &trace).unwrap_or_else(|problem| panic!("{}: {problem}", path.display()));
+        assert_eq!(trace.to_bytes(), std::fs::read(&path).expect("it was read before"), "{}", path.display());
+        count += 1;
+    }
+    assert!(count >= 8, "only {count} traces are committed");
+}
+
+#[test]
+fn a_seed_gives_the_same_bytes_twice_and_replays_in_the_explored_world() {
+    let registry = Registry::standard();
+    for scenario in registry.iter() {
+        let about = scenario.about();
+        let simulation = scenario.simulation();
+        let parameters = simulation.parameters(&scenario.defaults());
+        let bytes = |seed| {
+            let setup = Arc::new(setup_for(scenario.as_ref(), &parameters, seed, SIMULATED));
+            let run = run(&setup, &simulation, &[], Recorder::on()).unwrap_or_else(|problem| panic!("{problem}"));
+            trace_from(&about.name, SIMULATED, &parameters, seed, &run.recorder, run.violation)
+        };
+        let (once, again) = (bytes(14), bytes(14));
+        assert!(once.to_bytes() == again.to_bytes(), "{}: two runs of one seed differ", about.name);
+        replay(&registry, &once).unwrap_or_else(|problem| panic!("{}: {problem}", about.name));
+    }
+}

@@ -1,0 +1,119 @@
+//! The explorer: exact state counts, reduction that loses nothing, minimal counterexamples, limits that are told.
+
+use doublehold::explore::exhaustive::{Exhaustive, Reduction};
+use doublehold::explore::pct::Pct;
+use doublehold::explore::random::Random;
+use doublehold::explore::{Cause, Limits, Verdict, check};
+use doublehold::report::catalogue::minimal;
+use doublehold::report::counterexample_of;
+use doublehold::scenario::{Parameters, Registry};
+use doublehold::shrink::without;
+use doublehold_sim_tests::{exhaust, scenario};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+fn ttl_lock(clients: usize, expiries: u8) -> Parameters {
+    let mut parameters = scenario("ttl-lock").defaults();
+    parameters.clients = clients;
+    parameters.assumptions.expiries_max = Some(expiries);
+    parameters
+}
+
+#[test]
+fn the_number_of_states_is_exact() {
+    fn count(clients: usize, expiries: u8, reduction: Reduction, expected: u64) {
+        let (report, _) = exhaust(scenario("ttl-lock").as_ref(), &ttl_lock(clients, expiries), reduction);
+        assert_eq!(report.verdict, Verdict::Holds);
+        assert_eq!(report.progress.states, Some(expected), "{clients} clients, {expiries} expiries, {reduction:?}");
+    }
+    count(2, 0, Reduction::NONE, STATES_2_0_NONE);
+    count(2, 1, Reduction::NONE, STATES_2_1_NONE);
+    count(3, 0, Reduction::NONE, STATES_3_0_NONE);
+    count(3, 0, Reduction::ALL, STATES_3_0_ALL);
+    count(3, 1, Reduction::ALL, STATES_3_1_ALL);
+}
+
+const STATES_2_0_NONE: u64 = 0;
+const STATES_2_1_NONE: u64 = 0;
+const STATES_3_0_NONE: u64 = 0;
+const STATES_3_0_ALL: u64 = 0;
+const STATES_3_1_ALL: u64 = 0;
+
+#[test]
+fn reduction_changes_neither_verdicts_nor_final_states() {
+    let partial_order = Reduction { partial_order: true, symmetry: false };
+    let symmetry = Reduction { partial_order: false, symmetry: true };
+    for name in ["ttl-lock", "redis-lock", "redlock-clock-step-fixed", "pause-past-expiry-fixed", "redlock-parallel"] {
+        let scenario = scenario(name);
+        let mut parameters = scenario.defaults();
+        if name == "ttl-lock" {
+            parameters = ttl_lock(2, 1);
+        }
+        let (full, all_states) = exhaust(scenario.as_ref(), &parameters, Reduction::NONE);
+        let (reduced, fewer_states) = exhaust(scenario.as_ref(), &parameters, partial_order);
+        assert_eq!(full.verdict, reduced.verdict, "{name}");
+        assert_eq!(all_states.finals(), fewer_states.finals(), "{name}: final states");
+        assert!(!all_states.finals().is_empty(), "{name} has final states");
+        let (symmetric, _) = exhaust(scenario.as_ref(), &parameters, symmetry);
+        assert_eq!(full.verdict, symmetric.verdict, "{name}");
+        assert!(symmetric.progress.states <= full.progress.states, "{name}");
+    }
+}
+
+#[test]
+fn reduction_hides_no_violation() {
+    let registry = Registry::standard();
+    for scenario in registry.select("mutant-*") {
+        let parameters = scenario.defaults();
+        let (full, _) = exhaust(scenario.as_ref(), &parameters, Reduction::NONE);
+        let (reduced, _) = exhaust(scenario.as_ref(), &parameters, Reduction::ALL);
+        assert!(matches!(full.verdict, Verdict::Violated(_)), "{}", scenario.about().name);
+        assert!(matches!(reduced.verdict, Verdict::Violated(_)), "{}", scenario.about().name);
+    }
+}
+
+#[test]
+fn counterexamples_are_minimal() {
+    let registry = Registry::standard();
+    for scenario in registry.iter().filter(|scenario| scenario.about().name != "ttl-lock") {
+        let parameters = scenario.defaults();
+        let (report, _) = exhaust(scenario.as_ref(), &parameters, Reduction::ALL);
+        let Some(trace) = minimal(scenario.as_ref(), &parameters, 1, &report) else { continue };
+        let found = counterexample_of(&registry, &trace).expect("it replays").expect("it breaks something");
+        for at in 0..found.schedule.len() {
+            let shorter = without(scenario.as_ref(), &found, at);
+            assert!(shorter.is_none(), "{}: step {at} of {} can go", scenario.about().name, found.schedule.len());
+        }
+    }
+}
+
+#[test]
+fn random_and_pct_find_a_clock_step() {
+    let scenario = scenario("redlock-clock-step");
+    let setup = Arc::new(scenario.setup(&scenario.defaults(), 1));
+    let limits = Limits { executions_max: Some(50_000), ..Limits::default() };
+    let stop = AtomicBool::new(false);
+    let random = check(&setup, &mut Random::new(1), &limits, &stop, &mut |_| ());
+    assert!(matches!(random.verdict, Verdict::Violated(_)), "{random:?}");
+    let pct = check(&setup, &mut Pct::new(1, 4), &limits, &stop, &mut |_| ());
+    assert!(matches!(pct.verdict, Verdict::Violated(_)), "{pct:?}");
+}
+
+#[test]
+fn a_search_that_was_cut_never_holds() {
+    let scenario = scenario("redlock");
+    let setup = Arc::new(scenario.setup(&scenario.defaults(), 1));
+    let unknown = |limits: Limits, stop: bool, expected: Cause| {
+        let mut strategy = Exhaustive::new(Reduction::ALL);
+        let report = check(&setup, &mut strategy, &limits, &AtomicBool::new(stop), &mut |_| ());
+        assert_eq!(report.verdict, Verdict::Unknown { cause: expected });
+    };
+    unknown(Limits { steps_max: 5, ..Limits::default() }, false, Cause::Steps);
+    unknown(Limits { executions_max: Some(3), ..Limits::default() }, false, Cause::Executions);
+    unknown(Limits { states_max: Some(100), ..Limits::default() }, false, Cause::States);
+    unknown(Limits { memory_bytes_max: Some(100_000), ..Limits::default() }, false, Cause::Memory);
+    unknown(Limits::default(), true, Cause::Interrupted);
+    let limits = Limits { executions_max: Some(10), ..Limits::default() };
+    let sampled = check(&setup, &mut Random::new(1), &limits, &AtomicBool::new(false), &mut |_| ());
+    assert!(matches!(sampled.verdict, Verdict::Unknown { .. }));
+}
