@@ -1,17 +1,21 @@
 //! RESP: the commands and replies of Redis, as plain data.
 
 use crate::Blob;
-use smallvec::SmallVec;
 use std::fmt;
 
 /// A command with its arguments, as it goes over the wire.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Command(SmallVec<[Blob; 6]>);
+pub struct Command(Vec<Blob>);
+
+/// The words of a common command: enough that building one allocates once.
+const WORDS_USUAL: usize = 6;
 
 impl Command {
     /// A command without arguments yet.
     pub fn new(name: &'static str) -> Self {
-        Command(SmallVec::from_iter([Blob::from(name)]))
+        let mut words = Vec::with_capacity(WORDS_USUAL);
+        words.push(Blob::from(name));
+        Command(words)
     }
 
     /// A command from all of its words, its name first.

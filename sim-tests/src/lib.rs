@@ -1,5 +1,9 @@
 //! What the suites share.
 
+pub mod conformance;
+
+pub mod own_lock;
+
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::{Limits, Report, check};
 use doublehold::scenario::{Parameters, Registry, Scenario};

@@ -116,8 +116,8 @@ pub(super) struct CheckOptions {
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     pub steps: usize,
     /// The order of bugs that `pct` looks for.
-    #[arg(long, default_value_t = 3, value_name = "D")]
-    pub depth: usize,
+    #[arg(long, default_value_t = 3, value_name = "D", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub depth: u8,
     /// Without partial-order reduction and symmetry: slower, for comparison.
     #[arg(long)]
     pub no_reduction: bool,

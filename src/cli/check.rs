@@ -76,7 +76,7 @@ fn examine(scenario: &dyn Scenario, options: &CheckOptions, stop: &AtomicBool) -
     let mut strategy: Box<dyn Strategy> = match options.strategy {
         StrategyName::Exhaustive => Box::new(Exhaustive::new(reduction)),
         StrategyName::Random => Box::new(Random::new(options.seed)),
-        StrategyName::Pct => Box::new(Pct::new(options.seed, options.depth)),
+        StrategyName::Pct => Box::new(Pct::new(options.seed, options.depth.into())),
     };
     let mut meter = Meter::new(None, options.json);
     let name = scenario.about().name;

@@ -113,11 +113,16 @@ fn without_client(choice: Choice, gone: u8) -> Option<Choice> {
     })
 }
 
+/// The fewest operations that still break it, by doubling: few tries where few suffice.
 fn drop_operations(scenario: &dyn Scenario, best: &mut Counterexample) {
-    while best.parameters.operations > 1 {
-        let parameters = Parameters { operations: best.parameters.operations - 1, ..best.parameters.clone() };
-        let Some(smaller) = attempt(scenario, best, parameters, &best.schedule.clone()) else { break };
-        *best = smaller;
+    let mut operations = 1;
+    while operations < best.parameters.operations {
+        let parameters = Parameters { operations, ..best.parameters.clone() };
+        if let Some(smaller) = attempt(scenario, best, parameters, &best.schedule.clone()) {
+            *best = smaller;
+            return;
+        }
+        operations *= 2;
     }
 }
 

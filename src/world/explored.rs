@@ -23,8 +23,8 @@ struct Live {
 }
 
 impl Live {
-    fn new(setup: &Setup, client: usize) -> Self {
-        let seat = setup.seat(client);
+    fn new(setup: &Setup, client: usize, keep_digest: bool) -> Self {
+        let seat = setup.seat(client, keep_digest);
         let task = setup.program.start(client, SeatPorts::new(&seat));
         Live { waker: Waker::from(Arc::clone(&seat)), seat, tasks: SmallVec::from_iter([Some(task)]), stamp: 0 }
     }
@@ -160,7 +160,7 @@ impl Explored {
             self.rebuild(client);
             self.system.stamp_last_input(client, self.stamps);
         }
-        let live = self.live[client].get_or_insert_with(|| Live::new(&self.setup, client));
+        let live = self.live[client].get_or_insert_with(|| Live::new(&self.setup, client, self.go_back));
         let finished = live.feed(&input);
         live.seat.take_outbox(&mut self.outbox);
         let (seen, read_clock) = (live.seat.digest(), live.seat.read_clock());
@@ -179,7 +179,7 @@ impl Explored {
         if self.live[client].as_ref().is_some_and(|live| live.stamp == stamp) {
             return;
         }
-        let mut live = Live::new(&self.setup, client);
+        let mut live = Live::new(&self.setup, client, true);
         for input in before {
             live.feed(input);
             live.seat.clear_outbox();

@@ -7,6 +7,7 @@ use super::clock::Reading;
 use crate::history::Event;
 use crate::port::{self, Blob, Command, Host, Instant, Outcome, Ports, Redis, Subscription, Value, WallTime};
 use doublehold_models::{Digest, Request, Response};
+use pin_project_lite::pin_project;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use smallvec::SmallVec;
@@ -114,6 +115,8 @@ struct State {
     rounds: SmallVec<[u16; 4]>,
     next_round: u16,
     seen: Seen,
+    /// Whether anybody asks for the digest of what was seen.
+    keep_digest: bool,
     /// The code has read a clock since it was last told something.
     read_clock: bool,
     /// The process has ended: whatever drops now must not reach the world.
@@ -136,8 +139,9 @@ impl Wake for Seat {
 }
 
 impl Seat {
-    /// The seat of client number `client`, whose random stream begins at `seed`.
-    pub fn new(client: u16, seed: [u8; 32]) -> Arc<Self> {
+    /// The seat of client number `client`, whose random stream begins at `seed`. `keep_digest`: somebody
+    /// will ask for [`digest`](Seat::digest).
+    pub fn new(client: u16, seed: [u8; 32], keep_digest: bool) -> Arc<Self> {
         let state = State {
             client,
             now: Reading::default(),
@@ -154,6 +158,7 @@ impl Seat {
             rounds: SmallVec::new(),
             next_round: 1,
             seen: Seen::default(),
+            keep_digest,
             read_clock: false,
             dead: false,
         };
@@ -201,6 +206,9 @@ impl Seat {
     /// The digest of what the code has seen, and the clients whose names it saw (a bit each).
     pub fn digest(&self) -> (u64, u32) {
         let state = self.lock();
+        if !state.keep_digest {
+            return (0, 0);
+        }
         let mut digest = Digest::new();
         for (round, input) in &state.seen.inputs {
             digest.int(u64::from(*round));
@@ -288,6 +296,9 @@ impl State {
 
     /// Notes that the code has seen an input.
     fn see(&mut self, round: u16, kind: u64, with: impl FnOnce(&mut Digest)) {
+        if !self.keep_digest {
+            return;
+        }
         let mut digest = self.own_digest();
         digest.int(kind);
         with(&mut digest);
@@ -398,39 +409,47 @@ impl Drop for Wait<'_> {
     }
 }
 
-/// Runs a round: everything polled inside belongs to it.
-struct Round<'a, F> {
-    seat: &'a Seat,
-    inner: Pin<Box<F>>,
-    number: u16,
-    ended: bool,
+pin_project! {
+    /// Runs a round: everything polled inside belongs to it.
+    struct Round<'a, F> {
+        seat: &'a Seat,
+        #[pin]
+        inner: F,
+        number: u16,
+        ended: bool,
+    }
+
+    impl<F> PinnedDrop for Round<'_, F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if !*this.ended {
+                this.seat.lock().end_round(*this.number, None);
+            }
+        }
+    }
 }
 
 impl<T: Hash, F: Future<Output = T>> Future for Round<'_, F> {
     type Output = T;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let number = self.number;
-        self.seat.lock().rounds.push(number);
-        let polled = self.inner.as_mut().poll(cx);
-        let mut state = self.seat.lock();
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let this = self.project();
+        let number = *this.number;
+        this.seat.lock().rounds.push(number);
+        let polled = this.inner.poll(cx);
+        let mut state = this.seat.lock();
         state.rounds.pop();
         let Poll::Ready(value) = polled else { return Poll::Pending };
-        let mut hasher = IntoDigest(state.own_digest());
-        value.hash(&mut hasher);
-        state.seen.mentioned |= hasher.0.mentioned();
-        state.end_round(number, Some(hasher.finish()));
+        let result = state.keep_digest.then(|| {
+            let mut hasher = IntoDigest(state.own_digest());
+            value.hash(&mut hasher);
+            state.seen.mentioned |= hasher.0.mentioned();
+            hasher.finish()
+        });
+        state.end_round(number, result);
         drop(state);
-        self.ended = true;
+        *this.ended = true;
         Poll::Ready(value)
-    }
-}
-
-impl<F> Drop for Round<'_, F> {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.seat.lock().end_round(self.number, None);
-        }
     }
 }
 
@@ -506,7 +525,7 @@ impl Host for SeatPorts {
         let number = state.next_round;
         state.next_round += 1;
         drop(state);
-        Round { seat: &self.seat, inner: Box::pin(inner), number, ended: false }
+        Round { seat: &self.seat, inner, number, ended: false }
     }
 }
 

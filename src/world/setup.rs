@@ -127,9 +127,10 @@ impl Setup {
         seed
     }
 
-    /// A new seat for a client.
-    pub fn seat(&self, client: usize) -> Arc<Seat> {
-        Seat::new(u16::try_from(client).expect("fewer clients than 65536"), self.client_seed(client))
+    /// A new seat for a client. `keep_digest`: somebody will ask for the digest of what it has seen.
+    pub fn seat(&self, client: usize, keep_digest: bool) -> Arc<Seat> {
+        let number = u16::try_from(client).expect("fewer clients than 65536");
+        Seat::new(number, self.client_seed(client), keep_digest)
     }
 }
 

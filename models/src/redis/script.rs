@@ -10,6 +10,7 @@ use super::commands::{self, Kind, QUOTED_BYTES_MAX, Refused};
 use super::{natives, number};
 use crate::resp::{Command, Value};
 use crate::{Blob, Digest};
+use foldhash::fast::FixedState;
 use mlua::{Function, Lua, MultiValue, Table, Value as LuaValue};
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -25,18 +26,43 @@ const SHA_HEX_LEN: usize = 40;
 
 /// The scripts that a server has been given, by their number in this thread's engine.
 #[derive(Clone, Default)]
-pub(super) struct ScriptCache(SmallVec<[u32; 6]>);
+pub(super) struct ScriptCache {
+    scripts: SmallVec<[u32; 6]>,
+    /// The sum of the scripts' marks: the same on every thread, in whatever order it has numbered them.
+    marks: u64,
+}
 
 impl ScriptCache {
-    fn add(&mut self, script: u32) {
-        if let Err(at) = self.0.binary_search(&script) {
-            self.0.insert(at, script);
+    fn add(&mut self, script: Script) {
+        if let Err(at) = self.scripts.binary_search(&script.number) {
+            self.scripts.insert(at, script.number);
+            self.marks = self.marks.wrapping_add(script.mark);
         }
     }
 
     /// Adds the state to a fingerprint.
     pub(super) fn digest(&self, digest: &mut Digest) {
-        self.0.iter().for_each(|script| digest.int(u64::from(*script)));
+        digest.int(self.scripts.len() as u64);
+        digest.int(self.marks);
+    }
+}
+
+/// A compiled script.
+#[derive(Clone, Copy)]
+struct Script {
+    /// Its number in this thread's engine.
+    number: u32,
+    /// The first 64 bits of its hash.
+    mark: u64,
+}
+
+impl Script {
+    fn new(number: usize, sha: &Blob) -> Self {
+        let mark = std::str::from_utf8(&sha[..16]).ok().and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        Script {
+            number: u32::try_from(number).expect("fewer scripts than 2^32"),
+            mark: mark.expect("a hash is written in hexadecimal"),
+        }
     }
 }
 
@@ -61,10 +87,10 @@ struct Engine {
     shas: Vec<Blob>,
     /// The compiled scripts, by their number plus one. In Lua, as there are only so many handles to what is there.
     functions: Table,
-    by_body: HashMap<Blob, u32>,
-    by_sha: HashMap<Blob, u32>,
+    by_body: HashMap<Blob, Script, FixedState>,
+    by_sha: HashMap<Blob, u32, FixedState>,
     steps: Vec<Step>,
-    roots: HashMap<(u32, usize, SmallVec<[Blob; 4]>), usize>,
+    roots: HashMap<(u32, usize, SmallVec<[Blob; 4]>), usize, FixedState>,
 }
 
 thread_local! {
@@ -97,15 +123,15 @@ impl Engine {
             with_place,
             shas: Vec::new(),
             functions,
-            by_body: HashMap::new(),
-            by_sha: HashMap::new(),
+            by_body: HashMap::default(),
+            by_sha: HashMap::default(),
             steps: Vec::new(),
-            roots: HashMap::new(),
+            roots: HashMap::default(),
         })
     }
 
-    /// The number of a script, compiled if it is new here.
-    fn compile(&mut self, body: &Blob) -> Result<u32, Blob> {
+    /// A script, compiled if it is new here.
+    fn compile(&mut self, body: &Blob) -> Result<Script, Blob> {
         if let Some(script) = self.by_body.get(body) {
             return Ok(*script);
         }
@@ -120,13 +146,13 @@ impl Engine {
             }
             other => error(format!("NOTMODELLED a script that does not compile so: {other}")),
         })?;
-        let number = u32::try_from(self.shas.len()).expect("fewer scripts than 2^32");
         let sha = sha1_hex(body);
-        self.by_sha.insert(sha.clone(), number);
-        self.by_body.insert(body.clone(), number);
-        self.functions.raw_set(number + 1, function).expect("a table takes one more function");
+        let script = Script::new(self.shas.len(), &sha);
+        self.by_sha.insert(sha.clone(), script.number);
+        self.by_body.insert(body.clone(), script);
+        self.functions.raw_set(script.number + 1, function).expect("a table takes one more function");
         self.shas.push(sha);
-        Ok(number)
+        Ok(script)
     }
 
     /// Runs a script: along the remembered steps as far as they go, then in the interpreter.
@@ -369,7 +395,7 @@ pub(super) fn eval(call: &mut Call, args: &[Blob]) -> Reply {
     let keys = key_count(&args[1..])?;
     let script = ENGINE.with_borrow_mut(|engine| engine.compile(&args[0]))?;
     call.node.scripts.add(script);
-    Ok(evaluate(call, script, keys, &args[2..]))
+    Ok(evaluate(call, script.number, keys, &args[2..]))
 }
 
 /// The number of a script that this server has been given.
@@ -379,7 +405,7 @@ fn find(call: &Call, sha: &Blob) -> Option<u32> {
     }
     let sha = Blob::copy_from(&sha.to_ascii_lowercase());
     let script = ENGINE.with_borrow(|engine| engine.by_sha.get(&sha).copied())?;
-    call.node.scripts.0.contains(&script).then_some(script)
+    call.node.scripts.scripts.contains(&script).then_some(script)
 }
 
 pub(super) fn evalsha(call: &mut Call, args: &[Blob]) -> Reply {
@@ -397,7 +423,7 @@ pub(super) fn script(call: &mut Call, args: &[Blob]) -> Reply {
         (b"LOAD", [body]) => {
             let script = ENGINE.with_borrow_mut(|engine| engine.compile(body))?;
             call.node.scripts.add(script);
-            Ok(Value::Bulk(ENGINE.with_borrow(|engine| engine.shas[script as usize].clone())))
+            Ok(Value::Bulk(ENGINE.with_borrow(|engine| engine.shas[script.number as usize].clone())))
         }
         (b"EXISTS", shas) => {
             Ok(Value::Array(shas.iter().map(|sha| Value::Int(find(call, sha).is_some().into())).collect()))
@@ -489,6 +515,20 @@ mod tests {
             assert_eq!(once, interpreted, "seed {seed}");
             assert_eq!(remembered, interpreted, "seed {seed}");
         }
+    }
+
+    #[test]
+    fn fingerprints_do_not_depend_on_the_order_in_which_a_thread_saw_its_scripts() {
+        let load = |at: usize| Command::new("SCRIPT").arg("LOAD").arg(SCRIPTS[at]);
+        let fingerprint = |commands: Vec<Command>| {
+            std::thread::spawn(move || run(&commands, |_| ()).1).join().expect("the thread ends well")
+        };
+        let forgotten = || Command::new("SCRIPT").arg("FLUSH");
+        let first = fingerprint(vec![load(0), load(1)]);
+        assert_eq!(first, fingerprint(vec![load(1), load(0), load(1)]));
+        assert_eq!(first, fingerprint(vec![load(2), load(1), forgotten(), load(0), load(1)]));
+        assert_ne!(first, fingerprint(vec![load(0), load(2)]));
+        assert_ne!(first, fingerprint(vec![load(1)]));
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl Host {
     }
 
     fn process(&self, client: usize) -> Process {
-        let seat = self.setup.seat(client);
+        let seat = self.setup.seat(client, false);
         let turn = Arc::new(Turn::default());
         let node = Handle::current().create_node().build();
         let task = self.setup.program.start(client, SeatPorts::new(&seat));

@@ -1,0 +1,92 @@
+//! The command line: exit codes, and one clear sentence for each kind of bad input.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_own-lock"));
+    command.args(arguments).current_dir(folder).output().expect("the command runs")
+}
+
+/// Runs the command and checks its exit code and what it says on standard error.
+fn check(arguments: &[&str], code: i32, says: &str) {
+    let folder = TempDir::new().expect("a temporary folder");
+    let output = run(folder.path(), arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+    assert!(stderr.contains(says), "{arguments:?} says: {stderr}");
+    assert!(!stderr.contains("panicked"), "{arguments:?}: {stderr}");
+}
+
+#[test]
+fn bad_input_is_named() {
+    check(&["check", "redlok"], 2, "did you mean 'redlock'?");
+    check(&["check", "redlock", "--states", "5", "--strategy", "random"], 2, "--states goes with");
+    check(&["check", "redlock", "--executions", "0"], 2, "nothing to check");
+    check(&["check", "redlock", "--faults", "fire=1"], 2, "there is no fault 'fire'");
+    check(&["check", "redlock", "--time", "5 parsecs"], 2, "is not a time");
+    check(&["sim", "redlock", "--seeds", "9..3"], 2, "the range of seeds 9..3 is empty");
+    check(&["sim", "redlock", "--seeds", "a..b"], 2, "is not a range of seeds");
+    check(&["sim", "redlock", "--fault-at", "1s redis-9 node-crash"], 2, "there is no 'redis-9'");
+    check(&["replay", "nowhere.json"], 5, "cannot read the trace nowhere.json");
+    check(&["real", "redlock"], 2, "--spawn");
+    check(&["real", "redlock", "--redis", "redis://127.0.0.1:1"], 5, "no Redis server answers at redis://127.0.0.1:1");
+    check(&["real", "redlock", "--redis", "nonsense"], 2, "is not a Redis URL");
+}
+
+#[test]
+fn a_foreign_trace_is_refused() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let refuse = |text: &str, code: i32, says: &str| {
+        std::fs::write(folder.path().join("trace.json"), text).expect("it can be written");
+        let output = run(folder.path(), &["replay", "trace.json"]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(stderr.contains(says), "{stderr}");
+    };
+    refuse("not json", 2, "is not a doublehold trace");
+    refuse("{\"schema\":\"other\"}", 2, "is not a doublehold trace");
+    refuse("{\"schema\":\"doublehold-trace\",\"version\":99}", 2, "version 99");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_named() {
+    check(&["check", "ambiguous-set", "--trace", "/proc/nobody/trace.json"], 5, "cannot write the trace");
+}
+
+#[test]
+fn a_missing_redis_server_is_one_sentence() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_own-lock"))
+        .args(["real", "redlock", "--spawn"])
+        .env("DOUBLEHOLD_REDIS_SERVER", "/nowhere/redis-server")
+        .current_dir(folder.path())
+        .output()
+        .expect("the command runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{stderr}");
+    assert!(stderr.contains("redis-server is not installed"), "{stderr}");
+}
+
+#[test]
+fn verdicts_have_their_exit_codes() {
+    check(&["check", "redis-lock"], 0, "");
+    check(&["check", "redlock-clock-step"], 1, "");
+    check(&["check", "redlock", "--states", "1000"], 3, "");
+    check(&["sim", "redis-lock", "--seeds", "0..5", "--twice"], 0, "");
+    check(&["sim", "delete-without-owner-check", "--seeds", "0..5"], 1, "");
+    check(&["check", "mutant-no-nx", "redis-lock", "--expected"], 0, "");
+}
+
+#[test]
+fn a_simulated_failure_replays_and_shrinks() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let code = |arguments: &[&str]| run(folder.path(), arguments).status.code();
+    assert_eq!(code(&["sim", "pause-past-expiry", "--seeds", "0..100", "--trace", "long.json"]), Some(1));
+    assert_eq!(code(&["replay", "long.json"]), Some(1));
+    assert_eq!(code(&["shrink", "long.json", "--output", "short.json"]), Some(1));
+    assert_eq!(code(&["replay", "short.json"]), Some(1));
+    let length = |name: &str| std::fs::metadata(folder.path().join(name)).expect("it was written").len();
+    assert!(length("short.json") * 2 < length("long.json"), "{} {}", length("short.json"), length("long.json"));
+}

@@ -1,0 +1,339 @@
+//! Generate: random Redis commands, from templates in which one letter stands for one kind of word.
+
+use crate::scripts;
+use doublehold_models::resp::Command;
+use doublehold_models::{Blob, ConnId, Request};
+use doublehold_sim_tests::conformance::Step;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The families of commands, in the order of their templates.
+pub(crate) const FAMILIES: [&str; 10] =
+    ["strings and keys", "expiry", "hashes", "lists", "sets", "zsets", "transactions", "pub/sub", "scripts", "server"];
+
+/// One letter is one word (see [`token`]), with `+` one to four of them, with `*` up to three. `!EXPIRED` lets a key
+/// expire, `!WATCH` lets another connection touch a watched key.
+const TEMPLATES: [&str; 10] = [
+    "SET k v/SET k v/SET k v s*/SET k v s*/SET k v EX t/SET k v PX t s*/SET k v EXAT A s*/SET k v PXAT M s*/GET k/GET k/\
+    SETNX k v/SETEX k t v/PSETEX k t v/GETSET k v/GETDEL k/GETEX k/GETEX k PERSIST/GETEX k EX t/GETEX k PX t/\
+    GETEX k EXAT A/GETEX k PXAT M/GETEX k s*/MGET k+/MSET k v/MSET k v k v/MSETNX k v k v/MSET x+/MSETNX x+/APPEND k v/\
+    STRLEN k/GETRANGE k n n/SUBSTR k n n/SETRANGE k o v/SETRANGE k i v/INCR k/DECR k/INCRBY k i/DECRBY k i/SETBIT k o 1/\
+    SETBIT k o 0/SETBIT k o i/GETBIT k o/BITCOUNT k/BITCOUNT k n n/BITCOUNT k n/BITCOUNT k n n q/SET k i/SET k i/\
+    GETRANGE k i i/BITCOUNT k i i/DEL k+/UNLINK k+/EXISTS k+/TOUCH k+/TYPE k/KEYS p/KEYS */SCAN 0/SCAN 0 COUNT 100/\
+    SCAN 00/SCAN 0 MATCH p COUNT 1000/SCAN 0 TYPE y COUNT 1000/SCAN 0 COUNT i/RENAME k k/RENAMENX k k/COPY k k/\
+    COPY k k REPLACE/COPY k k x*/DBSIZE/RANDOMKEY/FLUSHALL/FLUSHDB/FLUSHALL ASYNC/FLUSHDB SYNC/FLUSHALL x",
+    "EXPIRE k t/EXPIRE k t e*/PEXPIRE k t/PEXPIRE k t e*/EXPIREAT k A e*/PEXPIREAT k M e*/TTL k/PTTL k/EXPIRETIME k/\
+    PEXPIRETIME k/PERSIST k/SET k v/HSET k m v/RPUSH k v/!EXPIRED/EXPIRE k i e*/PEXPIREAT k i/GET k/EXISTS k+/DBSIZE",
+    "HSET k m v/HSET k m v m v/HSET k x+/HMSET k m v/HMSET k x+/HSETNX k m v/HGET k m/HMGET k m+/HGETALL k/HDEL k m+/\
+    HEXISTS k m/HLEN k/HKEYS k/HVALS k/HINCRBY k m i/HSET k m i/HSTRLEN k m",
+    "LPUSH k v+/RPUSH k v+/LPUSHX k v+/RPUSHX k v+/RPUSH k m m m/LPOP k/RPOP k/LPOP k n/RPOP k n/RPOP k i/LPOP k n n/\
+    LLEN k/LRANGE k n n/LRANGE k 0 -1/LINDEX k n/LSET k n v/LREM k n m/LTRIM k n n/LINSERT k BEFORE m v/\
+    LINSERT k AFTER m v/LINSERT k x m v/LMOVE k k d d/LMOVE k k x d/RPOPLPUSH k k/LRANGE k i i/LTRIM k i i/LINDEX k i/\
+    LREM k i m/LSET k i m",
+    "SADD k m+/SADD k m+/SADD k v+/SREM k m+/SISMEMBER k m/SMISMEMBER k m+/SMEMBERS k/SCARD k/SMOVE k k m/SINTER k+/\
+    SUNION k+/SDIFF k+/SINTER k k/SDIFF k k",
+    "ZADD k f m/ZADD k f m f m/ZADD k z* f m/ZADD k z* f m f m/ZADD k z z f m/ZADD k x+/ZADD k INCR f m/ZINCRBY k f m/\
+    ZSCORE k m/ZMSCORE k m+/ZREM k m+/ZCARD k/ZCOUNT k b b/ZRANGE k n n/ZRANGE k 0 -1 WITHSCORES/ZRANGE k n n r*/\
+    ZRANGE k b b BYSCORE/ZRANGE k b b BYSCORE r*/ZRANGE k b b BYSCORE REV LIMIT n n r*/ZRANGE k n n REV WITHSCORES/\
+    ZREVRANGE k n n/ZREVRANGE k n n WITHSCORES/ZREVRANGE k n n r*/ZRANGEBYSCORE k b b/ZRANGEBYSCORE k b b r*/\
+    ZRANGEBYSCORE k b b LIMIT n n/ZRANGEBYSCORE k b b WITHSCORES LIMIT i i/ZREVRANGEBYSCORE k b b/\
+    ZREVRANGEBYSCORE k b b r*/ZREVRANGEBYSCORE k b b LIMIT n n WITHSCORES/ZRANK k m/ZREVRANK k m/ZREMRANGEBYSCORE k b b/\
+    ZREMRANGEBYRANK k n n/ZPOPMIN k/ZPOPMAX k/ZPOPMIN k n/ZPOPMAX k n/ZPOPMIN k i/ZPOPMIN k n n/ZREMRANGEBYRANK k i i",
+    "MULTI/MULTI/EXEC/EXEC/EXEC/DISCARD/WATCH k+/WATCH k/UNWATCH/MULTI x/EXEC x/SET k v/INCR k/GET k/LPUSH k v/\
+    NOSUCHCOMMAND x*/GET/DEL k/EXPIRE k t/FLUSHALL/!EXPIRED/RENAME k k/WATCH/!WATCH/!WATCH/!WATCH/!WATCH/PUBLISH c v/\
+    PEXPIREAT k 1/SETBIT k 1 x/SMEMBERS k/SADD k m+/KEYS *",
+    "SUBSCRIBE c+/SUBSCRIBE c/UNSUBSCRIBE/UNSUBSCRIBE c+/PSUBSCRIBE p/PSUBSCRIBE p+/PUNSUBSCRIBE/PUNSUBSCRIBE p/\
+    PUBLISH c v/PUBLISH c v/PUBLISH c v/PUBLISH c v/PUBSUB CHANNELS/PUBSUB CHANNELS p/PUBSUB NUMSUB c*/PUBSUB NUMPAT/\
+    PUBSUB x*/PING/PING v/PING v v/GET k/ECHO v/PUBSUB CHANNELS p p/PUBSUB NUMPAT x",
+    "EVAL L 0/EVAL L 1 k v/EVAL L 2 k k v m/EVAL L 2 k k m i/EVAL L n x*/EVAL L i x*/EVALSHA S 0/EVALSHA S 1 k v/\
+    EVALSHA S 2 k k v/SCRIPT LOAD L/SCRIPT EXISTS S+/EVAL G 2 k k v m/EVAL G 2 k k v m/EVAL G 2 k k i v/EVAL G 2 k k i f/\
+    EVAL G 1 k v/SCRIPT FLUSH/SET k v/HSET k m v/RPUSH k v v/ZADD k f m f m/SADD k m+/GET k",
+    "PING/PING v/PING v v/ECHO v/TIME/SELECT 0/SELECT i/WAIT 0 1/WAIT 0 i/WAIT i 0/SAVE/SCRIPT EXISTS S+/SCRIPT EXISTS/\
+    SCRIPT FLUSH/SCRIPT FLUSH SYNC/SCRIPT FLUSH x/SCRIPT x*/SCRIPT LOAD L/SCRIPT LOAD/SCRIPT LOAD L x/foo x*/x x x/\
+    PUBSUB x x",
+];
+const PUBSUB: usize = 7;
+/// Those whose templates touch keys.
+const DATA_FAMILIES: usize = 6;
+/// Connections below this one carry commands, the next two carry subscriptions.
+const SUBSCRIBER: u16 = 3;
+/// Longer than a key that was given a millisecond or two still has.
+const EXPIRY_WAIT: Duration = Duration::from_millis(6);
+
+const INTEGERS: &str = "9223372036854775807/-9223372036854775808/9223372036854775808/-9223372036854775809/abc/1.5/ 1/1 /\
+    +1/007//-0/-/1e3/4294967296/2147483648/-2147483649/9223372036854775806/-9223372036854775807/00/inf/\
+    99999999999999999999999/9223372036854775/-9223372036854775";
+const FLOATS: &str = "inf/+inf/-inf/Infinity/INF/nan/-nan/NaN/abc//1./.5/-.5/+3/1e400/-1e400/1e-400/ 1/1 /1_000/1e/-0/0/\
+    0.1/9007199254740993/1e17/123456789012345678/3.0000000000000004/1e22/infinit/-infinity/+/-/./(1/5e-324/\
+    1.7976931348623157e308/99999999999999990/0.30000000000000004/\0/1\0";
+const TTLS: &str = "0/-1/-100/9223372036854775/9223372036854776/9223372036854775807/9223370000000000000/\
+    -9223372036854775808/-9223372036854775";
+const MOMENTS: &str = "1/100000/1500000000/1500000000000/9223372036854775/9223372036854776";
+const GLOBS: &str = "*/k*/k?/k[1-3]/k[^1]/c*/c?/c[12]";
+const GLOB_PARTS: &str = "*/?/k/c/1/2/[/]/[1/[^/[1-2]/-/\\/\\*/**/[]/[^]/a/[\\/[3-1]/[a-/^/[12]/[^12]";
+
+/// What is drawn from, a seed deciding.
+pub(crate) struct Random(ChaCha8Rng);
+
+impl Random {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        ((u64::from(self.0.next_u32()) * limit as u64) >> 32) as usize
+    }
+
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    /// One of the parts between the slashes.
+    pub(crate) fn part<'a>(&mut self, text: &'a str) -> &'a str {
+        let at = self.below(text.split('/').count());
+        text.split('/').nth(at).expect("there are that many parts")
+    }
+
+    fn between(&mut self, low: i64, high: i64) -> i64 {
+        low + self.below((high - low) as usize) as i64
+    }
+}
+
+pub(crate) fn blob(text: impl AsRef<[u8]>) -> Blob {
+    Blob::copy_from(text.as_ref())
+}
+
+/// Sends one command on a connection.
+pub(crate) fn send(client: u16, words: Vec<Blob>) -> Step {
+    Step::Send(ConnId { client, lane: 0 }, Request::Redis(Command::from_words(words)))
+}
+
+/// Sends a command that is written with spaces between its words.
+pub(crate) fn plain(client: u16, line: &str) -> Step {
+    send(client, line.split(' ').map(blob).collect())
+}
+
+/// A sequence mostly of one family.
+pub(crate) fn sequence(family: usize, seed: u64, len: usize) -> Vec<Step> {
+    let random = &mut Random(ChaCha8Rng::seed_from_u64(seed * FAMILIES.len() as u64 + family as u64));
+    let mut steps = Vec::new();
+    while steps.len() < len {
+        let family = if random.chance(75) { family } else { random.below(FAMILIES.len()) };
+        let client = random.below(usize::from(SUBSCRIBER)) as u16;
+        match random.part(TEMPLATES[family]) {
+            "!EXPIRED" => {
+                let key = key(random);
+                expire(random, client, &key, &mut steps);
+            }
+            "!WATCH" => watch(random, &mut steps),
+            template => {
+                let words = fill(random, template);
+                let subscribes = words[0].to_ascii_uppercase().ends_with(b"SUBSCRIBE");
+                let apart = subscribes || family == PUBSUB && random.chance(50);
+                let client = if apart { SUBSCRIBER + random.below(2) as u16 } else { client };
+                if random.chance(1) {
+                    steps.push(Step::Close(ConnId { client, lane: 0 }));
+                }
+                if is_fair(&words) {
+                    steps.push(send(client, words));
+                }
+            }
+        }
+    }
+    steps
+}
+
+fn expire(random: &mut Random, client: u16, key: &Blob, steps: &mut Vec<Step>) {
+    steps.push(send(client, vec!["PEXPIRE".into(), key.clone(), blob(random.between(1, 3).to_string())]));
+    steps.push(Step::Sleep(EXPIRY_WAIT));
+}
+
+/// Does a command of another connection fail a transaction that watches the key?
+fn watch(random: &mut Random, steps: &mut Vec<Step>) {
+    let key = key(random);
+    if random.chance(25) {
+        expire(random, 1, &key, steps);
+    }
+    steps.push(send(0, vec!["WATCH".into(), key.clone()]));
+    if random.chance(25) {
+        expire(random, 1, &key, steps);
+    }
+    for _ in 0..random.between(1, 3) {
+        let family = random.below(DATA_FAMILIES);
+        let template = random.part(TEMPLATES[family]);
+        if template.starts_with('!') {
+            continue;
+        }
+        let mut words = fill(random, template);
+        if let Some(word) = words.get_mut(1).filter(|word| word.starts_with(b"k")) {
+            *word = key.clone();
+        }
+        if is_fair(&words) {
+            steps.push(send(1, words));
+        }
+    }
+    steps.extend(["MULTI", "PING", "EXEC"].map(|line| plain(0, line)));
+}
+
+/// False for what would block, take hundreds of megabytes, or leave the one database that is modelled.
+fn is_fair(words: &[Blob]) -> bool {
+    let number = |at: usize| words.get(at).and_then(Blob::to_int);
+    match words[0].to_ascii_uppercase().as_slice() {
+        b"SELECT" => !number(1).is_some_and(|number| (1..16).contains(&number)),
+        b"WAIT" => words.len() >= 3 && number(1).is_some_and(|number| number <= 0),
+        b"SETBIT" => !number(2).is_some_and(|offset| (10_000..5_000_000_000).contains(&offset)),
+        b"SETRANGE" => !number(2).is_some_and(|offset| (10_000..600_000_000).contains(&offset)),
+        _ => true,
+    }
+}
+
+fn fill(random: &mut Random, template: &str) -> Vec<Blob> {
+    let mut words = Vec::new();
+    for part in template.split(' ') {
+        let is_kind = |byte: u8| byte.is_ascii_lowercase() || b"AMSLG".contains(&byte);
+        match part.as_bytes() {
+            [kind] if is_kind(*kind) => words.extend(token(random, *kind)),
+            [kind, b'+'] if is_kind(*kind) => {
+                (0..random.between(1, 5)).for_each(|_| words.extend(token(random, *kind)));
+            }
+            [kind, b'*'] if is_kind(*kind) => {
+                (0..random.below(4)).for_each(|_| words.extend(token(random, *kind)));
+            }
+            _ => words.push(cased(random, part)),
+        }
+    }
+    if random.chance(6) {
+        spoil(random, &mut words);
+    }
+    words
+}
+
+/// A word too few, too many, or another one.
+fn spoil(random: &mut Random, words: &mut Vec<Blob>) {
+    match random.below(4) {
+        0 => words.extend(token(random, b'x')),
+        1 if words.len() > 1 => drop(words.pop()),
+        2 if words.len() > 1 => {
+            let at = 1 + random.below(words.len() - 1);
+            words.splice(at..=at, token(random, b'x'));
+        }
+        3 if words.len() > 1 => words.truncate(1 + random.below(words.len() - 1)),
+        _ => {}
+    }
+}
+
+/// The words that one letter of a template stands for.
+fn token(random: &mut Random, kind: u8) -> Vec<Blob> {
+    vec![match kind {
+        b'k' => key(random),
+        b'v' => value(random),
+        b'i' => integer(random),
+        b'n' if random.chance(96) => blob(random.between(-7, 8).to_string()),
+        b'n' => integer(random),
+        b'o' if random.chance(90) => blob(random.below(70).to_string()),
+        b'o' => blob(random.part("-1/4294967296/4294967295000/536870912/536870911999/abc//#1")),
+        b'f' => float(random),
+        b'b' if random.chance(20) => blob(format!("({}", float(random).to_text())),
+        b'b' if random.chance(25) => blob(random.part("-inf/+inf")),
+        b'b' => float(random),
+        b'm' if random.chance(90) => blob(random.part("a/b/c/d/e/f")),
+        b'm' => value(random),
+        b't' => ttl(random),
+        b'A' => moment(random, 1),
+        b'M' => moment(random, 1000),
+        b's' => return option(random, "NX/XX/GET/KEEPTTL/EX/PX/EXAT/PXAT/PERSIST/FOO"),
+        b'e' => return option(random, "NX/XX/GT/LT/GT/LT/XX/FOO"),
+        b'z' => return option(random, "NX/XX/GT/LT/CH/INCR"),
+        b'r' => return option(random, "WITHSCORES/LIMIT/REV/BYSCORE/WITHSCORES/LIMIT/FOO"),
+        b'd' => return option(random, "LEFT/RIGHT"),
+        b'q' => return option(random, "BYTE/BIT/FOO"),
+        b'y' => blob(random.part("string/list/HASH/zset/set/foo")),
+        b'p' if random.chance(35) => blob(random.part(GLOBS)),
+        b'p' => blob((0..random.below(5)).map(|_| random.part(GLOB_PARTS)).collect::<String>()),
+        b'c' => blob(random.part("c1/c2/c3")),
+        b'S' => scripts::sha(random),
+        b'L' => blob(scripts::fixed(random)),
+        b'G' => blob(scripts::generated(random)),
+        b'x' => {
+            let kind = b"kvinmftpcdyk"[random.below(12)];
+            return token(random, kind);
+        }
+        other => unreachable!("no kind of word is called {}", char::from(other)),
+    }]
+}
+
+/// An option, mostly with the words that must follow it.
+fn option(random: &mut Random, names: &str) -> Vec<Blob> {
+    let name = random.part(names);
+    let mut words = vec![cased(random, name)];
+    match name {
+        _ if random.chance(6) => {}
+        "EX" | "PX" => words.push(ttl(random)),
+        "EXAT" => words.push(moment(random, 1)),
+        "PXAT" => words.push(moment(random, 1000)),
+        "LIMIT" => words.extend([token(random, b'n'), token(random, b'n')].concat()),
+        _ => {}
+    }
+    words
+}
+
+/// Now and then with small letters in between.
+fn cased(random: &mut Random, word: &str) -> Blob {
+    if random.chance(70) {
+        return blob(word);
+    }
+    blob(word.chars().map(|char| if random.chance(50) { char.to_ascii_lowercase() } else { char }).collect::<String>())
+}
+
+fn key(random: &mut Random) -> Blob {
+    match random.below(100) {
+        0 => Blob::EMPTY,
+        1 => blob(b"\xff\x00"),
+        _ => blob(random.part("k1/k2/k3/k4/k5")),
+    }
+}
+
+fn value(random: &mut Random) -> Blob {
+    const ODD: [&[u8]; 6] = [b"\x00\xff\x80", b"", b"\r\n", b"caf\xc3\xa9", b"'q\"", b"\xff"];
+    match random.below(10) {
+        0..=3 => blob(random.between(-5, 25).to_string()),
+        4..=6 => blob(random.part("a/b/hello/foo bar/x")),
+        7 => blob(ODD[random.below(ODD.len())]),
+        8 => blob("y".repeat(random.below(60))),
+        _ => integer(random),
+    }
+}
+
+fn integer(random: &mut Random) -> Blob {
+    if random.chance(60) { blob(random.between(-8, 17).to_string()) } else { blob(random.part(INTEGERS)) }
+}
+
+fn float(random: &mut Random) -> Blob {
+    match random.below(10) {
+        0..=3 => blob(random.between(-4, 8).to_string()),
+        4 => blob((random.between(-2000, 2000) as f64 / 64.0).to_string()),
+        5 => blob((random.below(400) as f64 / 10.0).to_string()),
+        6 => blob(format!("{}e{}", random.below(9000) as f64 / 1000.0, random.between(-30, 30))),
+        7 => blob(format!("{:e}", f64::from_bits(random.0.next_u64()))),
+        _ => blob(random.part(FLOATS)),
+    }
+}
+
+/// Long enough that time itself makes no difference, or not in the future at all.
+fn ttl(random: &mut Random) -> Blob {
+    match random.below(100) {
+        0..70 => blob((1000 + random.below(900_000) * 7).to_string()),
+        70..82 => blob(random.part(TTLS)),
+        _ => match integer(random) {
+            small if small.to_int().is_some_and(|number| (1..100).contains(&number)) => blob("100000"),
+            other => other,
+        },
+    }
+}
+
+/// A moment since the epoch, in units of which a second has so many.
+fn moment(random: &mut Random, units: u64) -> Blob {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970").as_secs();
+    match random.below(100) {
+        0..60 => blob(((now + 1000 + random.below(9000) as u64) * units).to_string()),
+        60..84 => blob(random.part(MOMENTS)),
+        _ => integer(random),
+    }
+}

@@ -1,0 +1,293 @@
+//! The simulated Redis against redis-server 7: random sequences of several connections, every reply compared.
+
+mod generate;
+mod scripts;
+mod wire;
+
+use doublehold::world::real::servers::RedisServer;
+use doublehold_models::resp::{Command, Value};
+use doublehold_models::{Blob, ConnId, NodeConfig, Output, Request, Response, redis};
+use doublehold_sim_tests::conformance::{Dialect, Step, Sweep, Tally, sweep};
+use doublehold_sim_tests::redis_server_or_skip;
+use std::collections::BTreeMap;
+use wire::Connection;
+
+/// Sequences of each family, times `DOUBLEHOLD_CONFORMANCE_SEQUENCES`.
+const SEQUENCES: u64 = 40;
+const STEPS: usize = 60;
+/// The rest may end early: at an error without a text, a page of SCAN, a hexadecimal score.
+const COMPLETE_PERCENT_MIN: u64 = 90;
+/// How far the two clocks may be apart, as the model is asked a moment earlier.
+const CLOCK_SKEW_MS_MAX: i64 = 200;
+
+#[test]
+fn random_sequences_get_the_same_replies() {
+    if !redis_server_or_skip("the Redis conformance suite") {
+        return;
+    }
+    let mut real = RealRedis::start();
+    let factor = match std::env::var("DOUBLEHOLD_CONFORMANCE_SEQUENCES") {
+        Ok(text) => text.parse().expect("DOUBLEHOLD_CONFORMANCE_SEQUENCES is a number"),
+        Err(_) => 1,
+    };
+    let plan = Sweep {
+        families: &generate::FAMILIES,
+        generate: generate::sequence,
+        sequences: SEQUENCES * factor,
+        steps: STEPS,
+        complete_percent_min: COMPLETE_PERCENT_MIN,
+    };
+    println!("Redis conformance: {}", sweep(&mut real, &plan));
+}
+
+/// Each script of the table runs twice on the same data with several keys and arguments, and is modelled.
+#[test]
+fn the_scripts_of_the_table_get_the_same_replies() {
+    if !redis_server_or_skip("the Redis conformance suite (scripts)") {
+        return;
+    }
+    let mut real = RealRedis::start();
+    let mut tally = Tally::default();
+    let data = ["SET k1 10", "RPUSH k2 a b c", "HSET k3 a 1 b 2", "ZADD k4 1 a 2.5 b", "SADD k5 a"];
+    for script in scripts::FIXED {
+        for args in ["2 k1 k2 5 a", "0", "1 k3 x 2 3"] {
+            let words = ["EVAL", script].into_iter().chain(args.split(' '));
+            let eval: Vec<Blob> = words.map(|word| Blob::copy_from(word.as_bytes())).collect();
+            let mut steps: Vec<Step> = data.iter().map(|line| generate::plain(0, line)).collect();
+            steps.extend([generate::send(0, eval.clone()), generate::send(0, eval)]);
+            tally.compare(&mut real, script, &steps);
+        }
+    }
+    println!("Redis conformance, {} scripts: {tally}", scripts::FIXED.len());
+    assert_eq!(tally.complete, tally.sequences, "{:?}", tally.not_modelled);
+}
+
+struct RealRedis {
+    /// Runs as long as this lives.
+    _server: RedisServer,
+    port: u16,
+    admin: Connection,
+    open: BTreeMap<ConnId, Connection>,
+    /// What each connection has put aside inside MULTI.
+    queued: BTreeMap<ConnId, Vec<Command>>,
+}
+
+impl RealRedis {
+    fn start() -> Self {
+        let server = RedisServer::start().expect("redis-server starts");
+        let port = server.url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("the URL ends in a port");
+        let mut admin = Connection::open(port);
+        // The model collects expired keys only when they are looked at; let the real server look for them rarely.
+        // What it writes to its disk nobody reads.
+        for line in ["CONFIG SET hz 1", "CONFIG SET dynamic-hz no", "CONFIG SET appendonly no"] {
+            order(&mut admin, line);
+        }
+        RealRedis { _server: server, port, admin, open: BTreeMap::new(), queued: BTreeMap::new() }
+    }
+}
+
+/// A command that must succeed.
+fn order(connection: &mut Connection, line: &'static str) {
+    connection.send(&Command::from_words(line.split(' ').map(Blob::from)));
+    let reply = connection.receive();
+    assert!(reply.as_ref().is_some_and(Value::is_ok), "{line}: {reply:?}");
+}
+
+impl Dialect for RealRedis {
+    fn config(&self) -> NodeConfig {
+        NodeConfig::Redis(redis::Config::default())
+    }
+
+    fn reset(&mut self) {
+        std::mem::take(&mut self.open).into_values().for_each(Connection::close);
+        self.queued.clear();
+        order(&mut self.admin, "FLUSHALL");
+        order(&mut self.admin, "SCRIPT FLUSH");
+    }
+
+    fn send(&mut self, conn: ConnId, request: &Request) {
+        let Request::Redis(command) = request;
+        self.open.entry(conn).or_insert_with(|| Connection::open(self.port)).send(command);
+    }
+
+    fn receive(&mut self, conn: ConnId) -> Option<Response> {
+        self.open.get_mut(&conn)?.receive().map(Response::Redis)
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        self.queued.remove(&conn);
+        if let Some(connection) = self.open.remove(&conn) {
+            connection.close();
+        }
+    }
+
+    fn not_modelled(&self, response: &Response) -> Option<String> {
+        let Response::Redis(value) = response;
+        not_modelled(value)
+    }
+
+    fn difference(
+        &mut self,
+        conn: ConnId,
+        request: &Request,
+        model: &[Output],
+        real: &mut [Option<Response>],
+    ) -> Option<usize> {
+        let Request::Redis(command) = request;
+        let name = name_of(command);
+        align(command.words().len() == 1 && name.ends_with("UNSUBSCRIBE"), model, real);
+        let queued = if name == "EXEC" { self.queued.get(&conn).map(Vec::as_slice) } else { None };
+        let differs = |one: &Output, real: &Option<Response>| {
+            let Response::Redis(model) = &one.response;
+            real.as_ref().is_none_or(|Response::Redis(real)| !is_same(command, queued, real, model))
+        };
+        let first = model.iter().zip(real.iter()).position(|(one, real)| differs(one, real));
+        match (name.as_str(), model.first().map(|one| &one.response)) {
+            ("EXEC" | "DISCARD", _) => drop(self.queued.remove(&conn)),
+            (_, Some(Response::Redis(Value::Status(text)))) if text.as_bytes() == b"QUEUED" => {
+                self.queued.entry(conn).or_default().push(command.clone());
+            }
+            _ => {}
+        }
+        first
+    }
+
+    fn probe(&self) -> Request {
+        Request::Redis(Command::new("PING").arg("nothing is left"))
+    }
+
+    fn show_request(&self, request: &Request) -> String {
+        let Request::Redis(command) = request;
+        let words = command.words().iter().map(|word| format!("\"{}\"", word.escape_ascii()));
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    fn show_response(&self, response: &Response) -> String {
+        let Response::Redis(value) = response;
+        show(value)
+    }
+}
+
+fn name_of(command: &Command) -> String {
+    command.name().to_text().to_uppercase()
+}
+
+/// A reply as it goes over the wire, on one line.
+fn show(value: &Value) -> String {
+    match value {
+        Value::Nil => "nil".to_owned(),
+        Value::Int(number) => format!(":{number}"),
+        Value::Bulk(text) => format!("\"{}\"", text.escape_ascii()),
+        Value::Status(text) => format!("+{}", text.escape_ascii()),
+        Value::Error(text) => format!("-{}", text.escape_ascii()),
+        Value::Array(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// The text of a refusal, wherever it is in the reply.
+fn not_modelled(value: &Value) -> Option<String> {
+    match value {
+        Value::Error(text) | Value::Bulk(text) | Value::Status(text) => {
+            text.windows(11).any(|part| part == b"NOTMODELLED").then(|| text.to_text().into_owned())
+        }
+        Value::Array(items) => items.iter().find_map(not_modelled),
+        Value::Nil | Value::Int(_) => None,
+    }
+}
+
+/// Puts the messages of the real server where the model has the same ones. The real server walks a hash of patterns and
+/// of subscribers, so messages to one connection come in any order, and so do the confirmations of an
+/// unsubscription from everything (`loose`), which count down.
+fn align(loose: bool, model: &[Output], real: &mut [Option<Response>]) {
+    for at in 0..model.len() {
+        if model[at].is_reply && !loose {
+            continue;
+        }
+        let Output { conn, response, .. } = &model[at];
+        let same = |other: &usize| model[*other].conn == *conn && real[*other].as_ref() == Some(response);
+        if let Some(found) = (at..model.len()).find(same) {
+            real.swap(at, found);
+        }
+    }
+    if loose {
+        align_names(model, real);
+    }
+}
+
+/// Gives the confirmations of an unsubscription from everything the model's order, if they are for the same names.
+fn align_names(model: &[Output], real: &mut [Option<Response>]) {
+    fn name(response: &mut Response) -> Option<&mut Value> {
+        match response {
+            Response::Redis(Value::Array(items)) => items.get_mut(1),
+            Response::Redis(_) => None,
+        }
+    }
+    let names = |all: &mut dyn Iterator<Item = Response>| -> Vec<Option<Value>> {
+        all.map(|mut response| name(&mut response).cloned()).collect()
+    };
+    let wanted = names(&mut model.iter().map(|one| one.response.clone()));
+    let sorted = |mut names: Vec<Option<Value>>| {
+        names.sort_by_key(|name| name.as_ref().map(show));
+        names
+    };
+    if sorted(wanted.clone()) != sorted(names(&mut real.iter().flatten().cloned())) {
+        return;
+    }
+    for (real, wanted) in real.iter_mut().zip(wanted) {
+        if let (Some(place), Some(wanted)) = (real.as_mut().and_then(name), wanted) {
+            *place = wanted;
+        }
+    }
+}
+
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(sorted).collect();
+            items.sort_by_key(show);
+            Value::Array(items)
+        }
+        other => other.clone(),
+    }
+}
+
+/// True if the two replies to a command are the same in all that the real server promises.
+fn is_same(command: &Command, queued: Option<&[Command]>, real: &Value, model: &Value) -> bool {
+    if real == model {
+        return true;
+    }
+    if let (Some(queued), Value::Array(real), Value::Array(model)) = (queued, real, model) {
+        let mut pairs = queued.iter().zip(real.iter().zip(model));
+        return [real.len(), model.len()] == [queued.len(); 2]
+            && pairs.all(|(command, (real, model))| is_same(command, None, real, model));
+    }
+    match name_of(command).as_str() {
+        "TTL" | "EXPIRETIME" => is_near(real, model, 1),
+        "PTTL" | "PEXPIRETIME" => is_near(real, model, CLOCK_SKEW_MS_MAX),
+        "TIME" => match (real, model) {
+            (Value::Array(real), Value::Array(model)) if real.len() == 2 && model.len() == 2 => {
+                is_near(&integer(&real[0]), &integer(&model[0]), 1)
+            }
+            _ => false,
+        },
+        "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "KEYS" | "PUBSUB" => sorted(real) == sorted(model),
+        // The real server may need more pages, and then says so with its cursor.
+        "SCAN" => match (real, model) {
+            (Value::Array(real), Value::Array(model)) if real.len() == 2 && model.len() == 2 => {
+                real[0] != Value::Bulk("0".into()) || sorted(&real[1]) == sorted(&model[1])
+            }
+            _ => false,
+        },
+        "RANDOMKEY" => !real.is_nil() && !model.is_nil(),
+        _ => false,
+    }
+}
+
+fn is_near(real: &Value, model: &Value, apart_max: i64) -> bool {
+    matches!((real, model), (Value::Int(real), Value::Int(model))
+        if real.signum() == model.signum() && real.abs_diff(*model) <= apart_max.unsigned_abs())
+}
+
+fn integer(value: &Value) -> Value {
+    value.as_blob().and_then(|text| text.to_int()).map_or(Value::Nil, Value::Int)
+}
