@@ -215,9 +215,11 @@ impl<P: Ports> RedisLock<P> {
         let delete = || self.server.call(Command::new("DEL").arg(&self.key));
         let removed = |value: Value| value.as_int() == Some(1);
         match self.config.release {
-            Release::Script => {
-                self.server.eval(&RELEASE, &[self.key.clone()], std::slice::from_ref(token)).await.map(removed)
-            }
+            Release::Script => self
+                .server
+                .eval(&RELEASE, std::slice::from_ref(&self.key), std::slice::from_ref(token))
+                .await
+                .map(removed),
             Release::Del => delete().await.map(removed),
             Release::GetThenDel => match self.server.call(Command::new("GET").arg(&self.key)).await {
                 Outcome::Ok(Value::Bulk(owner)) if owner == *token => delete().await.map(removed),
@@ -277,7 +279,7 @@ impl<P: Ports> Lock for RedisLock<P> {
     async fn prolong(&self, lease: &Lease) -> Result<Lease, NotAcquired> {
         let start = self.host.monotonic();
         let args = [lease.token.clone(), self.ttl_ms().into()];
-        match self.server.eval(&EXTEND, &[self.key.clone()], &args).await {
+        match self.server.eval(&EXTEND, std::slice::from_ref(&self.key), &args).await {
             Outcome::Ok(value) if value.as_int() == Some(1) => {
                 Ok(Lease { valid_until: self.valid_until(start), ..lease.clone() })
             }

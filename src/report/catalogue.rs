@@ -104,7 +104,7 @@ fn describe(text: &mut String, finding: &Finding) {
         }
         None => {
             let covered = super::coverage(&finding.parameters, &finding.report.progress);
-            let _ = write!(text, "{}: {covered}.\n", sentence(&finding.report.verdict));
+            let _ = writeln!(text, "{}: {covered}.", sentence(&finding.report.verdict));
         }
     }
 }
