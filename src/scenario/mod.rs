@@ -1,7 +1,7 @@
 //! Scenarios: topology + workload + faults + properties, by name.
 //!
 //! A [`Scenario`] says everything that a run needs. Those of doublehold are in [`catalogue`]; bring your
-//! own by implementing the trait and handing it to [`crate::cli::main_with`], or to [`crate::explore::check`]
+//! own by implementing the trait and handing it to [`crate::cli::main_with`], or to [`crate::explore::check()`]
 //! from a test.
 
 pub mod catalogue;
