@@ -5,8 +5,6 @@ use std::hash::{BuildHasher, Hasher};
 
 /// Marks a client's name inside keys, tokens and values: `client-3`, `client-3/7`.
 const CLIENT_MARK: &[u8] = b"client-";
-/// More clients than this are never renamed.
-const RENAMED_CLIENTS_MAX: usize = 16;
 /// Stands for the client whose digest it is.
 const MINE: u8 = 0xFE;
 
@@ -15,12 +13,15 @@ const MINE: u8 = 0xFE;
 /// that differ only in who is who share one fingerprint.
 pub struct Digest {
     hasher: foldhash::quality::FoldHasher<'static>,
-    rename: Option<[u8; RENAMED_CLIENTS_MAX]>,
+    rename: Option<[u8; Digest::RENAMED_CLIENTS_MAX]>,
     /// The clients whose names were written under their own number, a bit each.
     mentioned: u32,
 }
 
 impl Digest {
+    /// More clients than this are never renamed.
+    pub const RENAMED_CLIENTS_MAX: usize = 16;
+
     /// A digest that takes names as they are.
     pub fn new() -> Self {
         Digest { hasher: FixedState::default().build_hasher(), rename: None, mentioned: 0 }
@@ -29,8 +30,8 @@ impl Digest {
     /// A digest that writes client `i` as `numbers[i]`. Above 16 clients names are kept.
     pub fn renaming(numbers: &[u8]) -> Self {
         let mut digest = Digest::new();
-        if numbers.len() <= RENAMED_CLIENTS_MAX {
-            let mut rename = [u8::MAX; RENAMED_CLIENTS_MAX];
+        if numbers.len() <= Self::RENAMED_CLIENTS_MAX {
+            let mut rename = [u8::MAX; Self::RENAMED_CLIENTS_MAX];
             rename[..numbers.len()].copy_from_slice(numbers);
             digest.rename = Some(rename);
         }
@@ -41,7 +42,7 @@ impl Digest {
     /// others are noted in [`mentioned`](Digest::mentioned).
     pub fn naming_self(client: usize) -> Self {
         let mut digest = Digest::new();
-        if client < RENAMED_CLIENTS_MAX {
+        if client < Self::RENAMED_CLIENTS_MAX {
             let mut rename = std::array::from_fn(|other| other as u8);
             rename[client] = MINE;
             digest.rename = Some(rename);
@@ -78,13 +79,20 @@ impl Digest {
         let mut rest = bytes;
         if let Some(rename) = self.rename {
             while let Some((before, client, after)) = split_at_client(rest) {
-                let Some(number) = rename.get(client) else { break };
+                // A name that stands for nobody here is text; to be safe it counts as everybody's.
+                let number = rename.get(client).unwrap_or(&u8::MAX);
+                if *number == u8::MAX {
+                    self.mentioned = u32::MAX;
+                }
                 if *number != MINE {
                     self.mentioned |= 1 << client.min(31);
                 }
                 self.hasher.write(before);
                 self.hasher.write_u16(0xC11E);
                 self.hasher.write_u8(*number);
+                if *number == u8::MAX {
+                    self.hasher.write_usize(client);
+                }
                 rest = after;
             }
         }
@@ -104,20 +112,21 @@ impl Default for Digest {
     }
 }
 
-/// Splits at the first client name: the text before it, the client's number, the text after it.
+/// Splits at the first client name: the text before it, the client's number, the text after it. A mark without a
+/// number is text like any other.
 fn split_at_client(bytes: &[u8]) -> Option<(&[u8], usize, &[u8])> {
-    if bytes.len() <= CLIENT_MARK.len() {
-        return None;
+    let mut from = 0;
+    while bytes.len() > from + CLIENT_MARK.len() {
+        let at = from + bytes[from..].windows(CLIENT_MARK.len()).position(|window| window == CLIENT_MARK)?;
+        let after = &bytes[at + CLIENT_MARK.len()..];
+        let digits = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let number = std::str::from_utf8(&after[..digits]).ok().and_then(|digits| digits.parse().ok());
+        match number {
+            Some(number) => return Some((&bytes[..at], number, &after[digits..])),
+            None => from = at + CLIENT_MARK.len(),
+        }
     }
-    let at = if bytes.starts_with(CLIENT_MARK) {
-        0
-    } else {
-        bytes.windows(CLIENT_MARK.len()).position(|window| window == CLIENT_MARK)?
-    };
-    let after = &bytes[at + CLIENT_MARK.len()..];
-    let digits = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let number = std::str::from_utf8(&after[..digits]).ok()?.parse().ok()?;
-    Some((&bytes[..at], number, &after[digits..]))
+    None
 }
 
 #[cfg(test)]
@@ -136,6 +145,12 @@ mod tests {
         assert_eq!(of(&[0, 1], "a:client-0:b"), of(&[1, 0], "a:client-1:b"));
         assert_ne!(of(&[0, 1], "client-0/3"), of(&[0, 1], "client-1/3"));
         assert_ne!(of(&[0, 1], "client-0/3"), of(&[0, 1], "client-0/4"));
+    }
+
+    #[test]
+    fn a_mark_without_a_number_hides_no_name() {
+        assert_eq!(of(&[0, 1], "client-pool:client-0"), of(&[1, 0], "client-pool:client-1"));
+        assert_ne!(of(&[0, 1], "client-pool:client-0"), of(&[0, 1], "client-pool:client-1"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) fn run(options: &BenchOptions, registry: &Registry, stop: &AtomicBool
         }
     }
     sample(scenario.as_ref(), stop, &mut table);
-    println!("{table}");
+    say!("{table}");
     if let Some(path) = &options.output {
         write_file(path, &table)?;
     }

@@ -7,7 +7,7 @@ use crate::explore::exhaustive::{Exhaustive, Reduction};
 use crate::explore::pct::Pct;
 use crate::explore::random::Random;
 use crate::explore::{Cause, Limits, Report, Strategy, Verdict, check};
-use crate::report::catalogue::{Finding, minimal};
+use crate::report::catalogue::{Finding, minimal, names};
 use crate::report::{collision_odds, coverage, sentence};
 use crate::scenario::{Registry, Scenario};
 use crate::trace::timeline;
@@ -53,7 +53,7 @@ pub(super) fn run(options: &CheckOptions, registry: &Registry, stop: &AtomicBool
     }
     if options.expected {
         if !options.json {
-            println!("{} of {} scenarios show what they are there to show", scenarios.len() - missed, scenarios.len());
+            say!("{} of {} scenarios show what they are there to show", scenarios.len() - missed, scenarios.len());
         }
         return Ok(u8::from(missed > 0));
     }
@@ -88,29 +88,30 @@ fn examine(scenario: &dyn Scenario, options: &CheckOptions, stop: &AtomicBool) -
     });
     meter.clear();
     let trace = minimal(scenario, &parameters, options.seed, &report);
-    Ok(Finding { about: scenario.about(), parameters, report, trace })
+    Ok(Finding { about: scenario.about(), parameters, properties: names(&setup), report, trace })
 }
 
 fn print(finding: &Finding, seconds: f64, several: bool, options: &CheckOptions) {
-    let Finding { about, parameters, report, trace } = finding;
+    let Finding { about, parameters, properties, report, trace } = finding;
     if options.json {
         let line = serde_json::json!({
             "scenario": about.name, "row": about.row, "expects": about.expects, "as_expected": finding.as_expected(),
             "result": report.verdict, "parameters": parameters, "progress": report.progress, "seconds": seconds,
             "schedule": trace.as_ref().map(|trace| &trace.schedule),
         });
-        println!("{line}");
+        say!("{line}");
         return;
     }
-    println!("{}: {}", about.name, sentence(&report.verdict));
-    println!("  covered: {} ({seconds:.2} s)", coverage(parameters, &report.progress));
+    say!("{}: {}", about.name, sentence(&report.verdict));
+    say!("  judged: {}", properties.join(", "));
+    say!("  covered: {} ({seconds:.2} s)", coverage(parameters, &report.progress));
     if let (Verdict::Holds, Some(fix)) = (&report.verdict, about.fix) {
-        println!("  fix: {fix}");
+        say!("  fix: {fix}");
     }
     if let (Verdict::Holds, Some(states)) = (&report.verdict, report.progress.states) {
-        println!("  odds that a state was missed through a fingerprint collision: {:.1e}", collision_odds(states));
+        say!("  odds that a state was missed through a fingerprint collision: {:.1e}", collision_odds(states));
     }
     if let Some(trace) = trace.as_ref().filter(|_| !several) {
-        println!("  minimal counterexample, {} steps:\n\n{}", trace.schedule.len(), timeline(trace));
+        say!("  minimal counterexample, {} steps:\n\n{}", trace.schedule.len(), timeline(trace));
     }
 }

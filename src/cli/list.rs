@@ -7,7 +7,7 @@ use crate::scenario::{Expectation, Registry};
 pub(super) fn run(options: &ListOptions, registry: &Registry) -> Result<u8, CliError> {
     let abouts: Vec<_> = registry.iter().map(|scenario| scenario.about()).collect();
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&abouts).expect("plain data"));
+        say!("{}", serde_json::to_string_pretty(&abouts).expect("plain data"));
         return Ok(0);
     }
     let widest = abouts.iter().map(|about| about.name.len()).max().unwrap_or(0);
@@ -16,11 +16,11 @@ pub(super) fn run(options: &ListOptions, registry: &Registry) -> Result<u8, CliE
             Expectation::Holds => "holds".to_owned(),
             Expectation::Violated(property) => format!("breaks {property}"),
         };
-        println!("{:<widest$}  {:<4} {:<22} {}", about.name, about.row.unwrap_or("–"), expects, about.summary);
+        say!("{:<widest$}  {:<4} {:<22} {}", about.name, about.row.unwrap_or("–"), expects, about.summary);
         let indent = " ".repeat(widest + 2);
-        println!("{indent}source: {}", about.source);
+        say!("{indent}source: {}", about.source);
         if let Some(fix) = about.fix {
-            println!("{indent}fix: {fix}");
+            say!("{indent}fix: {fix}");
         }
     }
     Ok(0)

@@ -1,5 +1,10 @@
 //! The command line: the only part that prints.
 
+/// Prints a line; see [`output::say`].
+macro_rules! say {
+    ($($part:tt)*) => { crate::cli::output::say(format_args!($($part)*)) };
+}
+
 mod args;
 mod bench;
 mod check;
@@ -53,7 +58,7 @@ fn run(arguments: Arguments, registry: &Registry) -> Result<u8, CliError> {
         Command::Check(options) => check::run(&options, registry, &stop),
         Command::Sim(options) => sim::run(&options, registry, &stop),
         Command::Replay(options) => replay::run(&options, registry),
-        Command::Shrink(options) => shrink::run(&options, registry),
+        Command::Shrink(options) => shrink::run(&options, registry, &stop),
         Command::Report(options) => report::run(&options, registry, &stop),
         Command::Bench(options) => bench::run(&options, registry, &stop),
         #[cfg(feature = "real-redis")]

@@ -5,13 +5,24 @@ use super::error::CliError;
 use crate::scenario::{Parameters, Registry, Scenario};
 use crate::trace::Trace;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Plain progress lines come at most this often where there is no terminal.
 const PLAIN_LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Prints a line on standard output. Where nobody reads any more the command ends quietly; where it cannot be
+/// written for another reason it ends as any output that cannot be written.
+pub(super) fn say(line: std::fmt::Arguments) {
+    let mut stdout = std::io::stdout().lock();
+    let Err(problem) = stdout.write_fmt(line).and_then(|()| stdout.write_all(b"\n")) else { return };
+    if problem.kind() != std::io::ErrorKind::BrokenPipe {
+        eprintln!("doublehold: cannot write to standard output: {problem}");
+    }
+    std::process::exit(super::error::ENVIRONMENT.into());
+}
 
 /// The scenarios that the patterns name.
 pub(super) fn select<'a>(registry: &'a Registry, patterns: &[String]) -> Result<Vec<&'a Arc<dyn Scenario>>, CliError> {
@@ -121,7 +132,7 @@ pub(super) fn trace_path(wanted: Option<&PathBuf>, several: bool, scenario: &str
 pub(super) fn save(trace: &Trace, path: &Path, quiet: bool) -> Result<(), CliError> {
     trace.write(path)?;
     if !quiet {
-        println!("replay it with: doublehold replay {}", path.display());
+        say!("replay it with: doublehold replay {}", path.display());
     }
     Ok(())
 }

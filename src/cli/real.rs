@@ -70,6 +70,7 @@ pub(super) fn work(options: &WorkerOptions) -> Result<u8, CliError> {
         let _ = stdout.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(&line);
     };
     let journal: Arc<dyn Fn(Entry) + Send + Sync> = Arc::new(journal);
+    let told_to_end = end_with_stdin();
     runtime.block_on(async {
         let end = tokio::time::Instant::now() + Duration::from_millis(job.time_ms);
         let mut clients = tokio::task::JoinSet::new();
@@ -77,8 +78,9 @@ pub(super) fn work(options: &WorkerOptions) -> Result<u8, CliError> {
             let ports = RealPorts::new(client, &job.urls, RedisOptions::default(), Some(Arc::clone(&journal)));
             let ports = ports.map_err(|problem| CliError::Usage(problem.to_string()))?;
             let guarded = job.guarded();
+            let told_to_end = Arc::clone(&told_to_end);
             clients.spawn(async move {
-                while tokio::time::Instant::now() < end && !parent_is_gone() {
+                while tokio::time::Instant::now() < end && !told_to_end.load(Ordering::Relaxed) {
                     guarded.run(ports.clone(), client).await;
                 }
             });
@@ -88,9 +90,16 @@ pub(super) fn work(options: &WorkerOptions) -> Result<u8, CliError> {
     })
 }
 
-/// A worker whose parent has died must not go on alone.
-fn parent_is_gone() -> bool {
-    std::os::unix::process::parent_id() == 1
+/// A worker ends, after the operation that it is in, when its standard input does: its parent wants it to, or has died.
+fn end_with_stdin() -> Arc<AtomicBool> {
+    let told = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&told);
+    std::thread::spawn(move || {
+        // Whatever ends the input, it has ended.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        flag.store(true, Ordering::Relaxed);
+    });
+    told
 }
 
 pub(super) fn run(options: &RealOptions, stop: &AtomicBool) -> Result<u8, CliError> {
@@ -164,10 +173,18 @@ fn contend(
     let deadline = options.time + GRACE;
     let mut killed_at = None;
     let mut restarted = false;
+    let mut ending = false;
     let victim = servers.len().saturating_sub(1);
     while workers.iter_mut().any(|worker| matches!(worker.try_wait(), Ok(None))) {
         std::thread::sleep(Duration::from_millis(20));
-        if stop.load(Ordering::SeqCst) || started.elapsed() > deadline {
+        if stop.load(Ordering::SeqCst) && !ending {
+            ending = true;
+            incidents.push("interrupted: the clients end after the operation that they are in".to_owned());
+            // A client ends when its process's standard input does.
+            workers.iter_mut().for_each(|worker| drop(worker.stdin.take()));
+        }
+        if started.elapsed() > deadline {
+            incidents.push("some clients did not end in time and were killed".to_owned());
             break;
         }
         for (number, server) in servers.iter_mut().enumerate() {
@@ -190,7 +207,7 @@ fn contend(
         }
     }
     for worker in &mut workers {
-        // After an interrupt or a hang the history is judged up to here.
+        // After a hang the history is judged up to here.
         let _ = worker.kill();
         let _ = worker.wait();
     }
@@ -214,7 +231,7 @@ fn start_workers(options: &RealOptions, urls: &[String]) -> Result<Vec<Child>, C
         };
         let job = serde_json::to_string(&job).expect("a job is plain data");
         let mut command = Command::new(&program);
-        command.arg("real-worker").arg(job).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.arg("real-worker").arg(job).stdin(Stdio::piped()).stdout(Stdio::piped());
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         workers.push(command.spawn().map_err(failed)?);
     }
@@ -378,27 +395,29 @@ fn print(report: &RealReport, options: &RealOptions) {
             "acquire_ms": latency, "hold_ms": hold, "incidents": report.incidents, "entries": report.entries.len(),
             "writes": { "accepted": report.accepted, "unknown": report.unknown }, "counter": report.stock,
         });
-        println!("{line}");
+        say!("{line}");
         return;
     }
-    println!("{}: {verdict}", lock_name(options.lock));
+    say!("{}: {verdict}", lock_name(options.lock));
     for incident in &report.incidents {
-        println!("  {incident}");
+        say!("  {incident}");
     }
     for (_, Violation { property, what }) in report.violations.iter().take(10) {
-        println!("  VIOLATED {property}: {what}");
+        say!("  VIOLATED {property}: {what}");
     }
     let processes = options.processes;
-    println!(
+    say!(
         "  {clients} clients in {processes} processes, {:.1} s: {} acquired ({rate:.0}/s), {} not",
-        report.seconds, report.acquired, report.refused
+        report.seconds,
+        report.acquired,
+        report.refused
     );
     let line = |name: &str, [p50, p90, p99, max]: [f64; 4]| {
-        println!("  {name} ms: p50 {p50:.2}, p90 {p90:.2}, p99 {p99:.2}, max {max:.2}");
+        say!("  {name} ms: p50 {p50:.2}, p90 {p90:.2}, p99 {p99:.2}, max {max:.2}");
     };
     line("acquire", latency);
     line("hold   ", hold);
     let stock = report.stock.map_or("unreachable".to_owned(), |stock| (STOCK_AT_START - stock).to_string());
-    println!("  counter: fell by {stock}, {} writes accepted, {} unknown", report.accepted, report.unknown);
-    println!("  history: {} entries in {}", report.entries.len(), options.history.display());
+    say!("  counter: fell by {stock}, {} writes accepted, {} unknown", report.accepted, report.unknown);
+    say!("  history: {} entries in {}", report.entries.len(), options.history.display());
 }

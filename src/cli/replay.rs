@@ -8,10 +8,10 @@ use crate::trace::{Trace, timeline};
 pub(super) fn run(options: &ReplayOptions, registry: &Registry) -> Result<u8, CliError> {
     let trace = Trace::read(&options.trace)?;
     if !options.quiet {
-        println!("{} in the {} world, seed {}\n", trace.scenario, trace.world, trace.seed);
-        println!("{}", timeline(&trace));
+        say!("{} in the {} world, seed {}\n", trace.scenario, trace.world, trace.seed);
+        say!("{}", timeline(&trace));
     }
     crate::report::replay(registry, &trace)?;
-    println!("replayed {} steps: every line is the same", trace.schedule.len());
+    say!("replayed {} steps: every line is the same", trace.schedule.len());
     Ok(u8::from(trace.violation.is_some()))
 }

@@ -81,7 +81,7 @@ fn exit_code(summaries: &[Summary], options: &SimOptions) -> u8 {
     if options.expected {
         let met = summaries.iter().filter(|summary| as_expected(summary)).count();
         if !options.json {
-            println!("{met} of {} scenarios show what they are there to show", summaries.len());
+            say!("{met} of {} scenarios show what they are there to show", summaries.len());
         }
         return u8::from(met < summaries.len());
     }
@@ -271,20 +271,20 @@ fn print(summary: &Summary, options: &SimOptions) {
             "as_expected": as_expected(summary), "parameters": summary.parameters, "steps": summary.steps,
             "virtual_seconds": virtual_s, "seconds": summary.seconds,
         });
-        println!("{line}");
+        say!("{line}");
         return;
     }
     match summary.failures.first() {
         Some((seed, violation)) => {
-            println!("{name}: VIOLATED {} at seed {seed}: {}", violation.property, violation.what)
+            say!("{name}: VIOLATED {} at seed {seed}: {}", violation.property, violation.what)
         }
-        None if summary.complete => println!("{name}: no failure"),
-        None => println!("{name}: no failure in the seeds that were run; not all were"),
+        None if summary.complete => say!("{name}: no failure"),
+        None => say!("{name}: no failure in the seeds that were run; not all were"),
     }
     let Parameters { clients, operations, budgets, .. } = &summary.parameters;
     let kinds: Vec<&str> = budgets.iter().map(|(fault, _)| fault.name()).collect();
     let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
-    println!(
+    say!(
         "  {} seeds, {} failing; {clients} clients × {operations} operations, faults {kinds}; {virtual_s:.0} s of virtual time, {} steps in {:.2} s",
         summary.seeds,
         summary.failures.len(),
@@ -292,7 +292,7 @@ fn print(summary: &Summary, options: &SimOptions) {
         summary.seconds
     );
     if let Some((seed, _)) = summary.failures.first() {
-        println!("  run it again with: doublehold sim {name} --seeds {seed}{}", changes(options));
+        say!("  run it again with: doublehold sim {name} --seeds {seed}{}", changes(options));
     }
 }
 

@@ -116,7 +116,7 @@ impl Search {
             if self.progress.executions.is_multiple_of(LOOK_EVERY) {
                 self.look(strategy, watch);
             }
-            if let Some(cause) = self.reached(limits, stop) {
+            if let Some(cause) = self.reached(strategy, limits, stop) {
                 return Verdict::Unknown { cause };
             }
         }
@@ -131,9 +131,12 @@ impl Search {
     fn execute(&mut self, strategy: &mut dyn Strategy, limits: &Limits) {
         loop {
             self.world.system().enabled(&mut self.enabled);
-            if self.enabled.is_empty() {
+            if self.enabled.iter().all(Choice::is_fault) {
+                // Nothing but a fault can happen any more: whoever waits now would wait for ever without it.
                 self.world.judge_end();
-                break;
+                if self.enabled.is_empty() || self.world.system().violation.is_some() {
+                    break;
+                }
             }
             if self.world.schedule().len() >= limits.steps_max {
                 self.cut.get_or_insert(Cause::Steps);
@@ -153,7 +156,14 @@ impl Search {
         watch(&self.progress);
     }
 
-    fn reached(&self, limits: &Limits, stop: &AtomicBool) -> Option<Cause> {
+    fn reached(&self, strategy: &dyn Strategy, limits: &Limits, stop: &AtomicBool) -> Option<Cause> {
+        let coverage = strategy.coverage();
+        if limits.states_max.zip(coverage.states).is_some_and(|(limit, states)| states >= limit) {
+            return Some(Cause::States);
+        }
+        if limits.memory_bytes_max.is_some_and(|limit| coverage.memory_bytes >= limit) {
+            return Some(Cause::Memory);
+        }
         if limits.executions_max.is_some_and(|limit| self.progress.executions >= limit) {
             return Some(Cause::Executions);
         }
@@ -163,12 +173,6 @@ impl Search {
         if stop.load(Ordering::Relaxed) {
             return Some(Cause::Interrupted);
         }
-        if limits.time_max.is_some_and(|limit| self.started.elapsed() >= limit) {
-            return Some(Cause::Time);
-        }
-        if limits.states_max.zip(self.progress.states).is_some_and(|(limit, states)| states >= limit) {
-            return Some(Cause::States);
-        }
-        limits.memory_bytes_max.is_some_and(|limit| self.progress.memory_bytes >= limit).then_some(Cause::Memory)
+        limits.time_max.is_some_and(|limit| self.started.elapsed() >= limit).then_some(Cause::Time)
     }
 }

@@ -95,7 +95,9 @@ impl Exhaustive {
     fn candidate(&self, system: &System, enabled: &[Choice]) -> Option<usize> {
         // A step of a node's clock is the one fault that a delivery to a client cannot race with.
         let endangered = Fault::ALL.iter().any(|fault| *fault != Fault::ClockStep && system.budgets.left(*fault) > 0);
-        if !self.reduction.partial_order || endangered {
+        // A restart is no fault with a budget, but it decides whether a request to the node is refused.
+        let restarts = system.nodes.iter().any(|node| node.down_since.is_some());
+        if !self.reduction.partial_order || endangered || restarts {
             return None;
         }
         if !time_waits(system) && system.setup().assumptions.delay_us_max.is_some() {
@@ -160,7 +162,11 @@ impl Strategy for Exhaustive {
     }
 
     fn coverage(&self) -> Coverage {
-        let memory = self.visited.capacity() * (size_of::<u64>() + 1) + self.stack.len() * Snapshot::BYTES;
+        // A hash table keeps one slot in eight free, and while it grows there are two: the old and one of twice the size.
+        let table = self.visited.capacity() * 8 / 7 * (size_of::<u64>() + 1);
+        let about_to_grow = self.visited.len() * 8 >= self.visited.capacity() * 7;
+        let table = if about_to_grow { 3 * table } else { table };
+        let memory = table + self.stack.len() * Snapshot::BYTES;
         Coverage { states: Some(self.visited.len() as u64), memory_bytes: memory as u64, exhaustive: true }
     }
 }

@@ -55,7 +55,7 @@ pub fn follow_names(setup: &Arc<Setup>, names: &[String], recorder: Recorder) ->
         world.step(choice);
     }
     world.system().enabled(&mut enabled);
-    if enabled.is_empty() {
+    if enabled.iter().all(Choice::is_fault) {
         world.judge_end();
     }
     Ok(world)

@@ -77,9 +77,9 @@ impl Holds {
         self.acquiring.get(client).copied().flatten()
     }
 
-    /// The hold under which a client acts: the latest that it has not begun to release.
+    /// The hold under which a client acts: its latest, even if it has ended, for then it should not act.
     pub fn current(&self, client: usize) -> Option<HoldOrder> {
-        self.iter().filter(|hold| hold.client == client && !hold.ended).map(|hold| hold.order).max()
+        self.iter().filter(|hold| hold.client == client).map(|hold| hold.order).max()
     }
 
     /// The client whose token this is; where a token is used twice, the one's who has not released, or the latest.

@@ -6,6 +6,7 @@ use crate::explore::{Limits, Report, Verdict, check};
 use crate::scenario::{About, EXPLORED, Expectation, Parameters, Registry, Scenario};
 use crate::shrink::{Counterexample, shrink};
 use crate::trace::{Trace, timeline};
+use crate::world::setup::Setup;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,6 +20,8 @@ pub struct Finding {
     pub about: About,
     /// How it was set up.
     pub parameters: Parameters,
+    /// What had to hold.
+    pub properties: Vec<&'static str>,
     /// What the search found.
     pub report: Report,
     /// The minimal counterexample.
@@ -42,7 +45,12 @@ pub fn examine(scenario: &dyn Scenario, limits: &Limits, stop: &AtomicBool) -> F
     let setup = Arc::new(scenario.setup(&parameters, SEED));
     let report = check(&setup, &mut Exhaustive::new(Reduction::ALL), limits, stop, &mut |_| ());
     let trace = minimal(scenario, &parameters, SEED, &report);
-    Finding { about: scenario.about(), parameters, report, trace }
+    Finding { about: scenario.about(), parameters, properties: names(&setup), report, trace }
+}
+
+/// The names of what must hold.
+pub fn names(setup: &Setup) -> Vec<&'static str> {
+    setup.properties.iter().map(|property| property.name()).collect()
 }
 
 /// The minimal trace of what a search found.
@@ -55,7 +63,7 @@ pub fn minimal(scenario: &dyn Scenario, parameters: &Parameters, seed: u64, repo
         schedule: schedule.clone(),
         violation: violation.clone(),
     };
-    Some(trace_of(scenario, &shrink(scenario, found, &mut |_| ())))
+    Some(trace_of(scenario, &shrink(scenario, found, &mut |_| true)))
 }
 
 /// The scenarios that the report holds: those with a row in the catalogue, and the known-bad and sound locks.

@@ -55,6 +55,38 @@ pub struct Parameters {
     pub assumptions: Assumptions,
 }
 
+impl Parameters {
+    /// Says what is wrong with parameters that no command would have written.
+    pub fn check(&self) -> Result<(), String> {
+        if !(1..=CLIENTS_MAX).contains(&self.clients) {
+            return Err(format!("it has {} clients; 1 to {CLIENTS_MAX} are possible", self.clients));
+        }
+        if self.operations == 0 {
+            return Err("it has no operations".to_owned());
+        }
+        if self.assumptions.drift_ppm_max >= DRIFT_PPM_END {
+            return Err(format!(
+                "its clocks drift by {} ppm; less than {DRIFT_PPM_END} are possible",
+                self.assumptions.drift_ppm_max
+            ));
+        }
+        let far = |us: u64| us > MOMENT_US_MAX;
+        let steps = self.assumptions.clock_steps_us.iter().any(|us| far(us.unsigned_abs()));
+        let Assumptions { offset_us_max, restart_us_min, .. } = self.assumptions;
+        if steps || far(offset_us_max) || far(restart_us_min) || far(self.think_us_max) {
+            return Err("it names a time of more than a hundred years".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// More clients than this are not possible.
+const CLIENTS_MAX: usize = 64;
+/// Clocks drift by less than this.
+const DRIFT_PPM_END: u32 = 500_000;
+/// A hundred years: further away no clock is set.
+const MOMENT_US_MAX: u64 = 100 * 366 * 86_400 * 1_000_000;
+
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }

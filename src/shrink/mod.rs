@@ -28,13 +28,14 @@ pub struct Counterexample {
     pub violation: Violation,
 }
 
-/// Makes a counterexample minimal. `watch` is called with the number of choices left.
-pub fn shrink(scenario: &dyn Scenario, found: Counterexample, watch: &mut dyn FnMut(usize)) -> Counterexample {
+/// Makes a counterexample minimal. `watch` is called with the number of choices left; where it answers false, the
+/// smallest counterexample so far is the result.
+pub fn shrink(scenario: &dyn Scenario, found: Counterexample, watch: &mut dyn FnMut(usize) -> bool) -> Counterexample {
     let mut best = found;
-    loop {
+    while watch(best.schedule.len()) {
         let before = best.clone();
-        drop_clients(scenario, &mut best);
         drop_operations(scenario, &mut best);
+        drop_clients(scenario, &mut best);
         drop_choices(scenario, &mut best, watch);
         if best == before {
             break;
@@ -113,10 +114,13 @@ fn without_client(choice: Choice, gone: u8) -> Option<Choice> {
     })
 }
 
+/// More operations than this are not worth fewer.
+const OPERATIONS_TRIED_MAX: usize = 1 << 12;
+
 /// The fewest operations that still break it, by doubling: few tries where few suffice.
 fn drop_operations(scenario: &dyn Scenario, best: &mut Counterexample) {
     let mut operations = 1;
-    while operations < best.parameters.operations {
+    while operations < best.parameters.operations && operations < OPERATIONS_TRIED_MAX {
         let parameters = Parameters { operations, ..best.parameters.clone() };
         if let Some(smaller) = attempt(scenario, best, parameters, &best.schedule.clone()) {
             *best = smaller;
@@ -127,12 +131,15 @@ fn drop_operations(scenario: &dyn Scenario, best: &mut Counterexample) {
 }
 
 /// Drops runs of choices, long ones first, down to single ones, until none can go.
-fn drop_choices(scenario: &dyn Scenario, best: &mut Counterexample, watch: &mut dyn FnMut(usize)) {
+fn drop_choices(scenario: &dyn Scenario, best: &mut Counterexample, watch: &mut dyn FnMut(usize) -> bool) {
     let mut length = best.schedule.len().div_ceil(2).max(1);
     loop {
         let mut at = 0;
         let mut dropped = false;
         while at < best.schedule.len() {
+            if !watch(best.schedule.len()) {
+                return;
+            }
             let end = (at + length).min(best.schedule.len());
             let candidate = [&best.schedule[..at], &best.schedule[end..]].concat();
             let smaller = attempt(scenario, best, best.parameters.clone(), &candidate);
@@ -140,7 +147,6 @@ fn drop_choices(scenario: &dyn Scenario, best: &mut Counterexample, watch: &mut 
                 Some(smaller) => {
                     *best = smaller;
                     dropped = true;
-                    watch(best.schedule.len());
                 }
                 None => at += length,
             }

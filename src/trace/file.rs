@@ -126,7 +126,9 @@ impl Trace {
             Some(found) => return Err(TraceError::Version { path: path.to_owned(), found }),
             None => return Err(foreign("it has no version".to_owned())),
         }
-        serde_json::from_value(json).map_err(|problem| foreign(problem.to_string()))
+        let trace: Trace = serde_json::from_value(json).map_err(|problem| foreign(problem.to_string()))?;
+        trace.parameters.check().map_err(foreign)?;
+        Ok(trace)
     }
 
     /// The file's bytes: the same for the same execution in every build.

@@ -33,6 +33,8 @@ impl System {
         if let Choice::Advance { to_us } = choice {
             return self.violation.is_none()
                 && !self.is_quiescent()
+                && !self.is_beginning()
+                && !self.hides_expiry_until(to_us)
                 && to_us > self.now_us
                 && self.time_limit().is_none_or(|limit| to_us <= limit);
         }
@@ -97,9 +99,20 @@ impl System {
         let limit = self.time_limit();
         let Some(next) = self.next_moment(limit) else { return };
         let to_us = limit.map_or(next, |limit| next.min(limit));
-        if to_us > self.now_us {
+        if to_us > self.now_us && !self.hides_expiry_until(to_us) {
             into.push(Choice::Advance { to_us });
         }
+    }
+
+    /// True if time cannot pass to this moment because a lease would end once more than the bound allows.
+    fn hides_expiry_until(&self, to_us: u64) -> bool {
+        let ends = |node| self.node_timer(node).is_some_and(|at| at <= to_us);
+        self.expiries_left == Some(0) && (0..self.nodes.len()).any(ends)
+    }
+
+    /// True while clients that begin at the start have not all begun.
+    fn is_beginning(&self) -> bool {
+        !self.starts_any_time() && self.clients.iter().any(|client| client.status == Status::NotStarted)
     }
 
     /// The moment that time cannot pass before something that is due has happened.

@@ -58,7 +58,7 @@ pub struct Link {
     pub open: SmallVec<[WaitId; 4]>,
     /// It has gone silent: nothing gets through, and nobody is told.
     pub stalled: bool,
-    /// It is slow until nobody waits on it any more: its messages may take longer than Δ.
+    /// It is slow until nothing is on it any more: its messages may take longer than Δ.
     pub slow: bool,
 }
 
@@ -94,10 +94,17 @@ impl Link {
 
     /// Breaks it: everything in flight is lost, and the client will be told.
     pub fn break_at(&mut self, now_us: u64) {
+        let mut open: SmallVec<[WaitId; 4]> = SmallVec::new();
+        for arriving in &self.arrivals {
+            // A break that the client has not been told of yet is still to be told.
+            if let Arrival::Broken(ids) = &arriving.what {
+                open.extend_from_slice(ids);
+            }
+        }
+        open.append(&mut self.open);
         self.requests.clear();
         self.arrivals.clear();
         (self.stalled, self.slow) = (false, false);
-        let open = std::mem::take(&mut self.open);
         if self.lane > 0 || !open.is_empty() {
             self.arrivals.push(Arriving { what: Arrival::Broken(open), sent_us: now_us });
         }
@@ -113,7 +120,12 @@ impl Link {
     /// The client has its answer, or has given up.
     pub fn answered(&mut self, id: WaitId) {
         self.open.retain(|open| *open != id);
-        self.slow &= !self.open.is_empty();
+        self.settle();
+    }
+
+    /// A slow connection is an ordinary one again when nothing is on it.
+    pub fn settle(&mut self) {
+        self.slow &= !(self.open.is_empty() && self.requests.is_empty());
     }
 
     /// The client does not wait for this any more.

@@ -209,14 +209,27 @@ impl Seat {
         if !state.keep_digest {
             return (0, 0);
         }
-        let mut digest = Digest::new();
+        let mut digest = state.own_digest();
         for (round, input) in &state.seen.inputs {
             digest.int(u64::from(*round));
             digest.int(*input);
         }
         digest.int(u64::from(state.draws));
         digest.int(u64::from(state.unique_ids));
-        (digest.finish(), state.seen.mentioned)
+        // What was told but not yet looked at is on no connection any more.
+        for (at, (_, _, slot)) in state.slots.iter().enumerate() {
+            if let Slot::Done(outcome) = slot {
+                digest.int(at as u64);
+                digest_outcome(outcome, &mut digest);
+            }
+        }
+        for inbox in &state.inboxes {
+            digest.int(u64::from(inbox.node) << 8 | u64::from(inbox.lane));
+            digest.int(inbox.closed.into());
+            digest.int(inbox.messages.len() as u64);
+            inbox.messages.iter().for_each(|message| Response::Redis(message.clone()).digest(&mut digest));
+        }
+        (digest.finish(), state.seen.mentioned | digest.mentioned())
     }
 
     /// Whether the code has read a clock since it was last told something.

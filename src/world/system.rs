@@ -298,7 +298,9 @@ impl System {
     pub fn waits_for_one(&self, client: usize) -> bool {
         let links = self.links.iter().filter(|link| usize::from(link.client) == client);
         // On a slow connection time may pass; a subscription may bring more.
-        let extra = |link: &Link| usize::from(link.lane > 0) + usize::from(link.slow);
+        let is_break = |arriving: &&Arriving| matches!(arriving.what, Arrival::Broken(_));
+        let breaks = |link: &Link| link.arrivals.iter().filter(is_break).count();
+        let extra = |link: &Link| usize::from(link.lane > 0) + usize::from(link.slow) + breaks(link);
         let open: usize = links.map(|link| link.open.len() + extra(link)).sum();
         let clock = self.client_clock(client).mono_us;
         let timers = &self.clients[client].timers;
@@ -408,16 +410,20 @@ impl System {
             // Nobody asks again what the code of a client that has ended had seen.
             (state.seen, state.mentioned) = (0, 0);
             state.inputs = Rc::default();
+            // That it has gone may let others on: not something to be done ahead of them.
+            self.footprint.visible = true;
             recorder.finished(self.now_us, client);
-            self.disconnect(client);
+            self.leave(client);
         }
     }
 
     /// Judges the end of an execution.
     pub fn judge_end(&mut self) {
+        // A lease whose end the toy's bound hides would end in truth, and let somebody on.
+        let hidden = self.expiries_left == Some(0) && (0..self.nodes.len()).any(|node| self.node_timer(node).is_some());
         if self.is_quiescent() {
             self.check(&Moment::Quiescent);
-        } else if self.waiting_clients().next().is_some() {
+        } else if !hidden && self.waiting_clients().next().is_some() {
             self.check(&Moment::Stuck);
         }
     }
@@ -526,8 +532,9 @@ impl System {
     fn serve(&mut self, at: usize, recorder: &mut Recorder) {
         let link = &mut self.links[at];
         let flight = link.requests.remove(0);
+        link.settle();
         let (client, node, conn) = (usize::from(link.client), usize::from(link.node), link.conn());
-        let before = self.watch(node, &flight.request);
+        let before = self.watch(node);
         let clock = self.node_clock(node).for_node();
         let mut outputs = Vec::new();
         Rc::make_mut(&mut self.nodes[node].node).handle(clock, conn, &flight.request, &mut outputs);
@@ -539,7 +546,10 @@ impl System {
             answered |= is_reply;
             self.send_back(node, to, is_answer.then_some(flight.id), response);
         }
-        self.judge_service(client, node, flight.hold, before);
+        self.judge_service(client, node, &flight, before);
+        if self.clients[client].status == Status::Finished {
+            self.leave(client);
+        }
     }
 
     fn send_back(&mut self, node: usize, to: doublehold_models::ConnId, answers: Option<WaitId>, response: Response) {
@@ -581,8 +591,23 @@ impl System {
         Rc::make_mut(&mut self.nodes[node].node).disconnect(conn);
     }
 
-    /// Ends all connections of a client that is gone. What it had sent may still arrive only where nobody could tell
-    /// it from having arrived before, so it is dropped here.
+    /// A client that has ended closes its connections; what it had sent and did not wait for still arrives.
+    fn leave(&mut self, client: usize) {
+        let nodes = &mut self.nodes;
+        self.links.retain(|link| {
+            if usize::from(link.client) != client {
+                return true;
+            }
+            link.arrivals.clear();
+            link.open.clear();
+            if link.requests.is_empty() {
+                Rc::make_mut(&mut nodes[usize::from(link.node)].node).disconnect(link.conn());
+            }
+            !link.requests.is_empty()
+        });
+    }
+
+    /// Ends all connections of a client that has crashed, with all that is in flight, as when a connection breaks.
     fn disconnect(&mut self, client: usize) {
         let nodes = &mut self.nodes;
         self.links.retain(|link| {
@@ -681,11 +706,10 @@ impl System {
     }
 
     /// What a request may change that oracles watch: holders and resource values on this node.
-    fn watch(&self, node: usize, request: &Request) -> Watched {
+    fn watch(&self, node: usize) -> Watched {
         let clock = self.node_clock(node).for_node();
         let locks = self.setup.locks.iter().enumerate().filter(|(_, spec)| spec.nodes.contains(&node));
-        let resources =
-            self.setup.resources.iter().enumerate().filter(|(_, spec)| spec.node == node && names(request, &spec.name));
+        let resources = self.setup.resources.iter().enumerate().filter(|(_, spec)| spec.node == node);
         Watched {
             locks: locks.map(|(number, _)| (number, self.holder_on(number, node))).collect(),
             resources: resources
@@ -697,26 +721,29 @@ impl System {
         }
     }
 
-    fn judge_service(&mut self, client: usize, node: usize, hold: Option<HoldOrder>, before: Watched) {
+    fn judge_service(&mut self, client: usize, node: usize, flight: &InFlight, before: Watched) {
         for (lock, before) in before.locks {
             let after = self.holder_on(lock, node);
             if before != after {
                 self.check(&Moment::LockServed { client, node, lock, before: &before, after: &after });
             }
         }
-        let Some(hold) = hold else { return };
+        let Some(hold) = flight.hold else { return };
         let clock = self.node_clock(node).for_node();
         for (resource, old) in before.resources {
-            let spec = &self.setup.resources[resource];
+            let spec = self.setup.resources[resource].clone();
             let new = self.nodes[node].node.redis_string(clock, &spec.name).map(|(value, _)| value);
             let latest = self.latest[resource];
-            if new != old {
+            let changed = new != old;
+            if changed {
                 let text =
                     |value: Option<Blob>| value.map_or("nothing".to_owned(), |value| value.to_text().into_owned());
                 let change = (text(old), text(new));
                 self.check(&Moment::ResourceWritten { client, hold, latest, change });
             }
-            self.latest[resource] = latest.max(hold);
+            if changed || names(&flight.request, &spec.name) {
+                self.latest[resource] = latest.max(hold);
+            }
         }
     }
 
