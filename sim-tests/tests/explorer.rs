@@ -8,6 +8,7 @@ use doublehold::report::catalogue::minimal;
 use doublehold::report::counterexample_of;
 use doublehold::scenario::{Parameters, Registry};
 use doublehold::shrink::without;
+use doublehold::world::fault::{Budgets, Fault};
 use doublehold_sim_tests::{exhaust, scenario};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -52,6 +53,52 @@ fn reduction_changes_neither_verdicts_nor_final_states() {
         assert_eq!(full.verdict, symmetric.verdict, "{name}");
         assert!(symmetric.progress.states <= full.progress.states, "{name}");
     }
+}
+
+/// A restart is no budgeted fault, but a delivery may not overtake it: the next request would be refused.
+#[test]
+fn reduction_keeps_every_final_state_around_a_node_crash() {
+    let partial_order = Reduction { partial_order: true, symmetry: false };
+    for name in ["pause-past-expiry-fixed", "ambiguous-set-fixed"] {
+        let scenario = scenario(name);
+        let mut parameters = scenario.defaults();
+        parameters.budgets = Budgets::NONE.with(Fault::NodeCrash, 1);
+        let finals = |reduction| {
+            let mut setup = scenario.setup(&parameters, 1);
+            setup.properties.clear();
+            let mut strategy = Exhaustive::new(reduction);
+            strategy.collect_finals();
+            let stop = AtomicBool::new(false);
+            let report = check(&Arc::new(setup), &mut strategy, &Limits::default(), &stop, &mut |_| ());
+            assert_eq!(report.verdict, Verdict::Holds, "{name}");
+            strategy.finals()
+        };
+        assert_eq!(finals(Reduction::NONE), finals(partial_order), "{name}");
+    }
+}
+
+fn first_violation(name: &str, clients: usize, budgets: Budgets) -> String {
+    let scenario = scenario(name);
+    let parameters = Parameters { clients, budgets, ..scenario.defaults() };
+    match exhaust(scenario.as_ref(), &parameters, Reduction::ALL).0.verdict {
+        Verdict::Violated(violation) => violation.property,
+        other => other.name().to_owned(),
+    }
+}
+
+/// A client that waits for ever is told, whatever faults could still have ended its wait.
+#[test]
+fn an_unspent_fault_hides_no_deadlock() {
+    let stall = Budgets::NONE.with(Fault::Stall, 1);
+    assert_eq!(first_violation("redis-lock", 1, stall), "deadlock");
+    assert_eq!(first_violation("redis-lock", 1, stall.with(Fault::ClientCrash, 1)), "deadlock");
+}
+
+/// A client is told of a broken connection even if the server crashes before it is.
+#[test]
+fn a_crash_swallows_no_break() {
+    let budgets = Budgets::NONE.with(Fault::Break, 1).with(Fault::NodeCrash, 1);
+    assert_ne!(first_violation("redis-lock-break", 2, budgets), "deadlock");
 }
 
 #[test]
