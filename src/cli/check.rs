@@ -33,7 +33,7 @@ pub(super) fn run(options: &CheckOptions, registry: &Registry, stop: &AtomicBool
     let scenarios = select(registry, &options.scenarios)?;
     let several = scenarios.len() > 1;
     let mut worst = 0;
-    let mut missed = 0;
+    let mut missed = Vec::new();
     for scenario in &scenarios {
         let started = Instant::now();
         let finding = examine(scenario.as_ref(), options, stop)?;
@@ -46,16 +46,25 @@ pub(super) fn run(options: &CheckOptions, registry: &Registry, stop: &AtomicBool
             }
         }
         worst = worst.max(finding.report.verdict.exit_code());
-        missed += usize::from(!finding.as_expected());
+        if !finding.as_expected() {
+            missed.push(finding.about.name.clone());
+        }
         if matches!(finding.report.verdict, Verdict::Unknown { cause: Cause::Interrupted }) {
             return Ok(Verdict::Unknown { cause: Cause::Interrupted }.exit_code());
         }
     }
     if options.expected {
         if !options.json {
-            say!("{} of {} scenarios show what they are there to show", scenarios.len() - missed, scenarios.len());
+            say!(
+                "{} of {} scenarios show what they are there to show",
+                scenarios.len() - missed.len(),
+                scenarios.len()
+            );
         }
-        return Ok(u8::from(missed > 0));
+        if !missed.is_empty() {
+            eprintln!("doublehold: not as expected: {}", missed.join(", "));
+        }
+        return Ok(u8::from(!missed.is_empty()));
     }
     Ok(worst)
 }

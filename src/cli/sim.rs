@@ -60,7 +60,7 @@ pub(super) fn run(options: &SimOptions, registry: &Registry, stop: &AtomicBool) 
         }
     }
     if let Some(path) = &options.junit {
-        write_file(path, &junit(&summaries))?;
+        write_file(path, &junit(&summaries, options.expected))?;
     }
     if let Some(summary) = summaries.iter().find(|summary| !summary.unsteady.is_empty()) {
         let (name, seed) = (summary.scenario.about().name, summary.unsteady[0]);
@@ -79,7 +79,12 @@ fn as_expected(summary: &Summary) -> bool {
 
 fn exit_code(summaries: &[Summary], options: &SimOptions) -> u8 {
     if options.expected {
-        let met = summaries.iter().filter(|summary| as_expected(summary)).count();
+        let missed = summaries.iter().filter(|summary| !as_expected(summary));
+        let missed: Vec<String> = missed.map(|summary| summary.scenario.about().name).collect();
+        let met = summaries.len() - missed.len();
+        if !missed.is_empty() {
+            eprintln!("doublehold: not as expected: {}", missed.join(", "));
+        }
         if !options.json {
             say!("{met} of {} scenarios show what they are there to show", summaries.len());
         }
@@ -315,10 +320,11 @@ fn changes(options: &SimOptions) -> String {
     text
 }
 
-/// One test case a scenario.
-fn junit(summaries: &[Summary]) -> String {
+/// One test case a scenario. With `expected` it fails where the scenario does not show what it is there to show.
+fn junit(summaries: &[Summary], expected: bool) -> String {
     let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-    let failures = summaries.iter().filter(|summary| !summary.failures.is_empty()).count();
+    let failed = |summary: &Summary| if expected { !as_expected(summary) } else { !summary.failures.is_empty() };
+    let failures = summaries.iter().filter(|summary| failed(summary)).count();
     let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"doublehold sim\" tests=\"{}\" failures=\"{failures}\">\n",
         summaries.len()
@@ -327,7 +333,8 @@ fn junit(summaries: &[Summary]) -> String {
         let name = escape(&summary.scenario.about().name);
         let _ = write!(text, "  <testcase name=\"{name}\" time=\"{:.3}\"", summary.seconds);
         match summary.failures.first() {
-            None => text.push_str("/>\n"),
+            _ if !failed(summary) => text.push_str("/>\n"),
+            None => text.push_str(">\n    <failure message=\"no failure, where one was expected\"/>\n  </testcase>\n"),
             Some((seed, violation)) => {
                 let what = escape(&format!("{} at seed {seed}: {}", violation.property, violation.what));
                 let _ = write!(text, ">\n    <failure message=\"{what}\"/>\n  </testcase>\n");
