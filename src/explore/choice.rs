@@ -1,6 +1,6 @@
 //! Choice: one alternative at a choice point, and its stable name in schedules.
 
-use crate::world::fault::millis;
+use crate::world::fault::{Fault, millis};
 use crate::world::seat::WaitId;
 use crate::world::system::System;
 
@@ -105,19 +105,24 @@ pub enum Choice {
 }
 
 impl Choice {
+    /// The fault that it injects, and whose budget it spends.
+    pub fn fault(&self) -> Option<Fault> {
+        Some(match self {
+            Choice::Break(_) => Fault::Break,
+            Choice::Stall(_) => Fault::Stall,
+            Choice::Delay(_) => Fault::Delay,
+            Choice::Pause { .. } => Fault::Pause,
+            Choice::CrashClient { .. } => Fault::ClientCrash,
+            Choice::CrashNode { .. } => Fault::NodeCrash,
+            Choice::StepNode { .. } => Fault::ClockStep,
+            Choice::StepClient { .. } => Fault::ClientClockStep,
+            _ => return None,
+        })
+    }
+
     /// True if it spends a fault budget.
     pub fn is_fault(&self) -> bool {
-        matches!(
-            self,
-            Choice::Break(_)
-                | Choice::Stall(_)
-                | Choice::Delay(_)
-                | Choice::Pause { .. }
-                | Choice::CrashClient { .. }
-                | Choice::CrashNode { .. }
-                | Choice::StepNode { .. }
-                | Choice::StepClient { .. }
-        )
+        self.fault().is_some()
     }
 
     /// The client that it concerns, if it is one client's.

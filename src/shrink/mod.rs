@@ -8,7 +8,7 @@ use crate::explore::follow::follow;
 use crate::scenario::{Parameters, Scenario, setup_for};
 use crate::trace::Recorder;
 use crate::world::explored::Explored;
-use crate::world::fault::{Budgets, Fault};
+use crate::world::fault::Budgets;
 use crate::world::setup::Setup;
 use crate::world::system::Violation;
 use std::sync::Arc;
@@ -162,18 +162,7 @@ fn drop_choices(scenario: &dyn Scenario, best: &mut Counterexample, watch: &mut 
 /// Leaves only the fault budgets that the schedule spends.
 fn spend_exactly(scenario: &dyn Scenario, best: &mut Counterexample) {
     let mut budgets = Budgets::NONE;
-    for choice in &best.schedule {
-        let fault = match choice {
-            Choice::Break(_) => Fault::Break,
-            Choice::Stall(_) => Fault::Stall,
-            Choice::Delay(_) => Fault::Delay,
-            Choice::Pause { .. } => Fault::Pause,
-            Choice::CrashClient { .. } => Fault::ClientCrash,
-            Choice::CrashNode { .. } => Fault::NodeCrash,
-            Choice::StepNode { .. } => Fault::ClockStep,
-            Choice::StepClient { .. } => Fault::ClientClockStep,
-            _ => continue,
-        };
+    for fault in best.schedule.iter().filter_map(Choice::fault) {
         budgets = budgets.with(fault, budgets.left(fault) + 1);
     }
     let parameters = Parameters { budgets, ..best.parameters.clone() };

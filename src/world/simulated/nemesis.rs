@@ -27,21 +27,6 @@ pub enum Target {
     Node(usize),
 }
 
-/// The fault that a choice injects.
-fn fault_of(choice: &Choice) -> Option<Fault> {
-    Some(match choice {
-        Choice::Break(_) => Fault::Break,
-        Choice::Stall(_) => Fault::Stall,
-        Choice::Delay(_) => Fault::Delay,
-        Choice::Pause { .. } => Fault::Pause,
-        Choice::CrashClient { .. } => Fault::ClientCrash,
-        Choice::CrashNode { .. } => Fault::NodeCrash,
-        Choice::StepNode { .. } => Fault::ClockStep,
-        Choice::StepClient { .. } => Fault::ClientClockStep,
-        _ => return None,
-    })
-}
-
 fn hits(choice: &Choice, target: Target) -> bool {
     match (target, choice) {
         (Target::Node(node), Choice::CrashNode { node: hit } | Choice::StepNode { node: hit, .. }) => {
@@ -85,7 +70,7 @@ pub(super) fn pick(
         return None;
     }
     system.enabled(enabled);
-    let fits = |choice: &&Choice| fault_of(choice) == Some(fault) && target.is_none_or(|target| hits(choice, target));
+    let fits = |choice: &&Choice| choice.fault() == Some(fault) && target.is_none_or(|target| hits(choice, target));
     let count = enabled.iter().filter(fits).count() as u64;
     let nth = faults.below(count) as usize;
     enabled.iter().filter(fits).nth(nth).copied()
