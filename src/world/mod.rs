@@ -4,6 +4,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `system` | the state of an execution and its transitions; knows no executor |
+//! | `view` | what the oracles can see of it |
 //! | `enabled` | which choices a state offers |
 //! | `seat` | a client's side of the ports: what its code asked for and has been told |
 //! | `explored` | runs clients step by step, from any state |
@@ -32,3 +33,5 @@ pub mod setup;
 pub mod simulated;
 #[cfg(feature = "check")]
 pub mod system;
+#[cfg(feature = "check")]
+mod view;

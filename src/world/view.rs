@@ -1,0 +1,45 @@
+//! View: what the oracles can see of a simulated system.
+
+use super::setup::Holder;
+use super::system::{Status, System};
+use crate::history::Holds;
+use crate::port::Blob;
+use crate::property::View;
+
+impl View for System {
+    fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
+    fn client_mono_us(&self, client: usize) -> u64 {
+        self.client_clock(client).mono_us
+    }
+
+    fn is_alive(&self, client: usize) -> bool {
+        !matches!(self.clients[client].status, Status::Finished | Status::Crashed)
+    }
+
+    fn has_crashed(&self, client: usize) -> bool {
+        self.clients.get(client).is_some_and(|client| client.status == Status::Crashed)
+    }
+
+    fn waiting_clients(&self) -> Vec<usize> {
+        System::waiting_clients(self).collect()
+    }
+
+    fn locks(&self) -> Vec<(Blob, Vec<usize>)> {
+        self.setup().locks.iter().map(|spec| (spec.name.clone(), spec.nodes.clone())).collect()
+    }
+
+    fn node_name(&self, node: usize) -> String {
+        self.setup().nodes[node].name.clone()
+    }
+
+    fn holder_on(&self, lock: usize, node: usize) -> Option<Holder> {
+        System::holder_on(self, lock, node)
+    }
+
+    fn owners(&self, lock: usize) -> Vec<Blob> {
+        System::owners(self, lock).into_vec()
+    }
+}
