@@ -23,7 +23,11 @@ fn check(arguments: &[&str], code: i32, says: &str) {
 fn bad_input_is_named() {
     check(&["check", "redlok"], 2, "did you mean 'redlock'?");
     check(&["check", "redlock", "--states", "5", "--strategy", "random"], 2, "--states goes with");
-    check(&["check", "redlock", "--executions", "0"], 2, "nothing to check");
+    check(&["check", "redlock", "--executions", "0"], 2, "it must be more than 0");
+    check(&["check", "redlock", "--memory", "0"], 2, "it must be more than 0");
+    check(&["check", "redlock", "--time", "0s"], 2, "it must be more than 0");
+    check(&["check", "redlock", "--depth", "3"], 2, "--depth goes with --strategy pct");
+    check(&["check", "redlock", "--faults", "pause=1,pause=2"], 2, "pause is given twice");
     check(&["check", "redlock", "--faults", "fire=1"], 2, "there is no fault 'fire'");
     check(&["check", "redlock", "--time", "5 parsecs"], 2, "is not a time");
     check(&["sim", "redlock", "--seeds", "9..3"], 2, "the range of seeds 9..3 is empty");
@@ -76,7 +80,25 @@ fn verdicts_have_their_exit_codes() {
     check(&["check", "redlock", "--states", "1000"], 3, "");
     check(&["sim", "redis-lock", "--seeds", "0..5", "--twice"], 0, "");
     check(&["sim", "delete-without-owner-check", "--seeds", "0..5"], 1, "");
+    // A planned fault that hits nothing has shown nothing.
+    check(&["sim", "redis-lock", "--seeds", "0..5", "--fault-at", "900s redis-0 clock-step"], 3, "");
     check(&["check", "mutant-no-nx", "redis-lock", "--expected"], 0, "");
+}
+
+/// What is left behind at the end of a long run comes from its last operations.
+#[test]
+fn a_long_leak_shrinks_to_a_few_steps() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let code = |arguments: &[&str]| run(folder.path(), arguments).status.code();
+    assert_eq!(code(&["sim", "late-quorum-leaks", "--seeds", "0..100", "--trace", "long.json"]), Some(1));
+    assert_eq!(code(&["shrink", "long.json", "--output", "short.json"]), Some(1));
+    let steps = |name: &str| {
+        let text = std::fs::read_to_string(folder.path().join(name)).expect("it was written");
+        let trace: serde_json::Value = serde_json::from_str(&text).expect("a trace is JSON");
+        trace["schedule"].as_array().expect("a schedule").len()
+    };
+    assert!(steps("long.json") > 1000);
+    assert!(steps("short.json") < 20, "{}", steps("short.json"));
 }
 
 #[test]

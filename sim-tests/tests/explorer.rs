@@ -1,15 +1,19 @@
 //! The explorer: exact state counts, reduction that loses nothing, minimal counterexamples, limits that are told.
 
+use doublehold::explore::choice::Choice;
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::pct::Pct;
 use doublehold::explore::random::Random;
+use doublehold::explore::strategy::{Coverage, Strategy};
 use doublehold::explore::{Cause, Limits, Verdict, check};
 use doublehold::report::catalogue::minimal;
 use doublehold::report::counterexample_of;
 use doublehold::scenario::{Parameters, Registry};
 use doublehold::shrink::without;
+use doublehold::world::explored::{Explored, Remember};
 use doublehold::world::fault::{Budgets, Fault};
 use doublehold_sim_tests::{exhaust, scenario};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -125,6 +129,55 @@ fn counterexamples_are_minimal() {
             let shorter = without(scenario.as_ref(), &found, at);
             assert!(shorter.is_none(), "{}: step {at} of {} can go", scenario.about().name, found.schedule.len());
         }
+    }
+}
+
+/// Counts the lengths of the executions of a strategy.
+struct Lengths {
+    inner: Random,
+    begun: bool,
+    counts: BTreeMap<usize, u64>,
+}
+
+impl Strategy for Lengths {
+    fn begin(&mut self, world: &mut Explored, executions_left: u64) -> bool {
+        if std::mem::replace(&mut self.begun, true) {
+            *self.counts.entry(world.schedule().len()).or_default() += self.inner.executions();
+        }
+        self.inner.begin(world, executions_left)
+    }
+    fn choose(&mut self, world: &mut Explored, enabled: &[Choice]) -> Option<usize> {
+        self.inner.choose(world, enabled)
+    }
+    fn executions(&self) -> u64 {
+        self.inner.executions()
+    }
+    fn remembers(&self) -> Remember {
+        self.inner.remembers()
+    }
+    fn coverage(&self) -> Coverage {
+        self.inner.coverage()
+    }
+}
+
+/// Executions that share what they have in common are drawn as those that do not: as often of each length.
+#[test]
+fn a_flock_walks_as_its_walkers_would_alone() {
+    const EXECUTIONS: u64 = 40_000;
+    let lengths = |inner: Random| {
+        let setup = Arc::new(scenario("ttl-lock").setup(&ttl_lock(2, 1), 1));
+        let limits = Limits { executions_max: Some(EXECUTIONS), ..Limits::default() };
+        let mut strategy = Lengths { inner, begun: false, counts: BTreeMap::new() };
+        let report = check(&setup, &mut strategy, &limits, &AtomicBool::new(false), &mut |_| ());
+        assert_eq!(report.progress.executions, EXECUTIONS);
+        strategy.counts
+    };
+    let (flock, alone) = (lengths(Random::new(3)), lengths(Random::alone(4)));
+    assert!(flock.len() > 3, "{flock:?}");
+    for length in flock.keys().chain(alone.keys()) {
+        let share = |counts: &BTreeMap<usize, u64>| *counts.get(length).unwrap_or(&0) as f64 / EXECUTIONS as f64;
+        let (flock, alone) = (share(&flock), share(&alone));
+        assert!((flock - alone).abs() < 0.015, "length {length}: {flock} in a flock, {alone} alone");
     }
 }
 

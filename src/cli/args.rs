@@ -101,23 +101,23 @@ pub(super) struct CheckOptions {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// End after this long; the verdict is then unknown.
-    #[arg(long, value_parser = time, value_name = "TIME")]
+    #[arg(long, value_parser = some_time, value_name = "TIME")]
     pub time: Option<Duration>,
     /// End after this many executions. Sampling ends after 100000 without it.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = some_number)]
     pub executions: Option<u64>,
     /// End after this many distinct states. Only for the exhaustive strategy.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = some_number)]
     pub states: Option<u64>,
     /// The memory of the search, such as `512MiB`.
     #[arg(long, value_parser = size, default_value = "4GiB")]
     pub memory: u64,
     /// The steps of one execution.
-    #[arg(long, default_value_t = 10_000, value_name = "N")]
-    pub steps: usize,
-    /// The order of bugs that `pct` looks for.
-    #[arg(long, default_value_t = 3, value_name = "D", value_parser = clap::value_parser!(u8).range(1..=64))]
-    pub depth: u8,
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub steps: u32,
+    /// The order of bugs that `pct` looks for; 3 without it. Only for that strategy.
+    #[arg(long, value_name = "D", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub depth: Option<u8>,
     /// Without partial-order reduction and symmetry: slower, for comparison.
     #[arg(long)]
     pub no_reduction: bool,
@@ -147,7 +147,7 @@ pub(super) struct SimOptions {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub operations: Option<u32>,
     /// The mean time between two faults of one kind.
-    #[arg(long, value_parser = time, value_name = "TIME")]
+    #[arg(long, value_parser = some_time, value_name = "TIME")]
     pub fault_every: Option<Duration>,
     /// A fault at a fixed time, such as `2s redis-0 clock-step` or `500ms client-1 pause`; may be given often.
     #[arg(long = "fault-at", value_name = "FAULT")]
@@ -156,7 +156,7 @@ pub(super) struct SimOptions {
     #[arg(long, value_parser = time, value_name = "TIME")]
     pub healthy_after: Option<Duration>,
     /// End after this long and report what was seen.
-    #[arg(long, value_parser = time, value_name = "TIME")]
+    #[arg(long, value_parser = some_time, value_name = "TIME")]
     pub budget: Option<Duration>,
     /// Go on after a failure.
     #[arg(long)]
@@ -165,8 +165,8 @@ pub(super) struct SimOptions {
     #[arg(long)]
     pub twice: bool,
     /// Worker threads; all cores without it.
-    #[arg(long, value_name = "N")]
-    pub jobs: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
     /// Exit with 0 if each scenario shows what it is there to show, with 1 otherwise.
     #[arg(long)]
     pub expected: bool,
@@ -250,10 +250,10 @@ pub(super) struct RealOptions {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub clients: u8,
     /// How long the clients contend.
-    #[arg(long, value_parser = time, default_value = "5s", value_name = "TIME")]
+    #[arg(long, value_parser = some_time, default_value = "5s", value_name = "TIME")]
     pub time: Duration,
     /// The TTL of leases.
-    #[arg(long, value_parser = time, default_value = "2s", value_name = "TIME")]
+    #[arg(long, value_parser = some_time, default_value = "2s", value_name = "TIME")]
     pub ttl: Duration,
     /// Kill a server under load, and start it again after the TTL.
     #[arg(long, requires = "spawn")]
@@ -295,7 +295,12 @@ fn faults(text: &str) -> Result<FaultList, String> {
         let count = count.parse().map_err(|_| format!("'{count}' is not a number of faults from 0 to 255"))?;
         Ok((fault, count))
     };
-    text.split(',').map(one).collect::<Result<_, String>>().map(FaultList)
+    let list = text.split(',').map(one).collect::<Result<Vec<(Fault, u8)>, String>>()?;
+    let twice = list.iter().enumerate().find(|(at, (fault, _))| list[..*at].iter().any(|(other, _)| other == fault));
+    match twice {
+        Some((_, (fault, _))) => Err(format!("{} is given twice", fault.name())),
+        None => Ok(FaultList(list)),
+    }
 }
 
 pub(super) fn fault_named(kind: &str) -> Result<Fault, String> {
@@ -317,12 +322,33 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
         "h" => 3_600_000_000,
         _ => return Err(format!("'{text}' is not a time such as 10ms, 90s, 5m or 1h")),
     };
-    let number: u64 = number.parse().map_err(|_| format!("'{text}' does not begin with a number"))?;
+    let number: u64 = whole(number, text)?;
     number.checked_mul(unit_us).map(Duration::from_micros).ok_or_else(|| format!("'{text}' is too long"))
+}
+
+/// A duration that is not 0.
+fn some_time(text: &str) -> Result<Duration, String> {
+    time(text).and_then(|time| if time.is_zero() { Err("it must be more than 0".to_owned()) } else { Ok(time) })
+}
+
+/// A whole number that is not 0.
+fn some_number(text: &str) -> Result<u64, String> {
+    whole(text, text).and_then(|number| if number == 0 { Err("it must be more than 0".to_owned()) } else { Ok(number) })
 }
 
 fn limit(text: &str) -> Result<TimeLimit, String> {
     if text == "inf" { Ok(TimeLimit(None)) } else { time(text).map(|limit| TimeLimit(Some(limit))) }
+}
+
+/// The number that a time or a size begins with.
+fn whole(digits: &str, text: &str) -> Result<u64, String> {
+    if digits.is_empty() {
+        return Err(format!("'{text}' does not begin with a number"));
+    }
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("'{text}' is not a whole number"));
+    }
+    digits.parse().map_err(|_| format!("'{text}' is too large"))
 }
 
 fn size(text: &str) -> Result<u64, String> {
@@ -335,7 +361,10 @@ fn size(text: &str) -> Result<u64, String> {
         "GiB" => 30,
         _ => return Err(format!("'{text}' is not a size such as 512MiB or 4GiB")),
     };
-    let number: u64 = number.parse().map_err(|_| format!("'{text}' does not begin with a number"))?;
+    let number: u64 = whole(number, text)?;
+    if number == 0 {
+        return Err("it must be more than 0".to_owned());
+    }
     number.checked_shl(shift).filter(|bytes| bytes >> shift == number).ok_or_else(|| format!("'{text}' is too large"))
 }
 

@@ -7,7 +7,7 @@ use crate::explore::exhaustive::{Exhaustive, Reduction};
 use crate::explore::pct::Pct;
 use crate::explore::random::Random;
 use crate::explore::{Cause, Limits, Report, Strategy, Verdict, check};
-use crate::report::catalogue::{Finding, minimal, names};
+use crate::report::catalogue::Finding;
 use crate::report::{collision_odds, coverage, sentence};
 use crate::scenario::{Registry, Scenario};
 use crate::trace::timeline;
@@ -17,6 +17,8 @@ use std::time::Instant;
 
 /// Sampling makes this many executions if the user names no limit.
 const SAMPLES_DEFAULT: u64 = 100_000;
+/// The order of bugs that PCT looks for if the user names none.
+const DEPTH_DEFAULT: usize = 3;
 
 pub(super) fn run(options: &CheckOptions, registry: &Registry, stop: &AtomicBool) -> Result<u8, CliError> {
     if options.states.is_some() && options.strategy != StrategyName::Exhaustive {
@@ -27,8 +29,8 @@ pub(super) fn run(options: &CheckOptions, registry: &Registry, stop: &AtomicBool
     if options.no_reduction && options.strategy != StrategyName::Exhaustive {
         return Err(CliError::Usage("--no-reduction goes with --strategy exhaustive".into()));
     }
-    if options.executions == Some(0) || options.states == Some(0) || options.steps == 0 {
-        return Err(CliError::Usage("a limit of 0 leaves nothing to check".into()));
+    if options.depth.is_some() && options.strategy != StrategyName::Pct {
+        return Err(CliError::Usage("--depth goes with --strategy pct".into()));
     }
     let scenarios = select(registry, &options.scenarios)?;
     let several = scenarios.len() > 1;
@@ -75,7 +77,7 @@ fn examine(scenario: &dyn Scenario, options: &CheckOptions, stop: &AtomicBool) -
     let sampled = options.strategy != StrategyName::Exhaustive;
     let unlimited = options.executions.is_none() && options.time.is_none();
     let limits = Limits {
-        steps_max: options.steps,
+        steps_max: options.steps as usize,
         executions_max: options.executions.or((sampled && unlimited).then_some(SAMPLES_DEFAULT)),
         states_max: options.states,
         memory_bytes_max: Some(options.memory),
@@ -85,7 +87,7 @@ fn examine(scenario: &dyn Scenario, options: &CheckOptions, stop: &AtomicBool) -
     let mut strategy: Box<dyn Strategy> = match options.strategy {
         StrategyName::Exhaustive => Box::new(Exhaustive::new(reduction)),
         StrategyName::Random => Box::new(Random::new(options.seed)),
-        StrategyName::Pct => Box::new(Pct::new(options.seed, options.depth.into())),
+        StrategyName::Pct => Box::new(Pct::new(options.seed, options.depth.map_or(DEPTH_DEFAULT, usize::from))),
     };
     let mut meter = Meter::new(None, options.json);
     let name = scenario.about().name;
@@ -96,8 +98,7 @@ fn examine(scenario: &dyn Scenario, options: &CheckOptions, stop: &AtomicBool) -
         });
     });
     meter.clear();
-    let trace = minimal(scenario, &parameters, options.seed, &report);
-    Ok(Finding { about: scenario.about(), parameters, properties: names(&setup), report, trace })
+    Ok(Finding::new(scenario, &setup, parameters, options.seed, report))
 }
 
 fn print(finding: &Finding, seconds: f64, several: bool, options: &CheckOptions) {

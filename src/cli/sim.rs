@@ -3,7 +3,7 @@
 use super::args::{SimOptions, fault_named, time};
 use super::error::CliError;
 use super::output::{Meter, save, select, trace_path, write_file};
-use crate::report::trace_from;
+use crate::report::{count, trace_from};
 use crate::scenario::{Expectation, Parameters, Registry, SIMULATED, Scenario, Simulation, setup_for};
 use crate::trace::{Recorder, Trace};
 use crate::world::simulated::{NotSimulated, Planned, Run, Target, run as run_seed};
@@ -28,6 +28,8 @@ struct Summary {
     complete: bool,
     /// Seeds that did not give the same twice.
     unsteady: Vec<u64>,
+    /// In how many seeds each planned fault hit something.
+    struck: Vec<u64>,
 }
 
 /// One seed's result, as a worker reports it.
@@ -37,6 +39,7 @@ struct Done {
     steps: u64,
     virtual_us: u64,
     steady: bool,
+    struck: Vec<bool>,
 }
 
 pub(super) fn run(options: &SimOptions, registry: &Registry, stop: &AtomicBool) -> Result<u8, CliError> {
@@ -94,7 +97,9 @@ fn exit_code(summaries: &[Summary], options: &SimOptions) -> u8 {
         return 1;
     }
     // Seeds are samples. That all of those asked for were run and passed is what the user asked; anything less is unknown.
-    if summaries.iter().all(|summary| summary.complete) { 0 } else { 3 }
+    // A planned fault that hit nothing has shown nothing.
+    let shown = |summary: &Summary| summary.complete && summary.struck.iter().all(|seeds| *seeds > 0);
+    if summaries.iter().all(shown) { 0 } else { 3 }
 }
 
 /// A scenario, ready to be run with many seeds.
@@ -147,7 +152,7 @@ impl Job {
     fn run(&self, options: &SimOptions, stop: &AtomicBool) -> Result<Summary, CliError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (first, end) = (options.seeds.first, options.seeds.end);
-        let jobs = options.jobs.unwrap_or(cores).clamp(1, usize::try_from(end - first).unwrap_or(usize::MAX));
+        let jobs = options.jobs.map_or(cores, usize::from).clamp(1, usize::try_from(end - first).unwrap_or(usize::MAX));
         let next = AtomicU64::new(first);
         let bound = AtomicU64::new(end);
         let started = Instant::now();
@@ -195,6 +200,7 @@ impl Job {
             seconds: 0.0,
             complete: false,
             unsteady: Vec::new(),
+            struck: vec![0; self.planned.len()],
         }
     }
 
@@ -209,7 +215,8 @@ impl Job {
         } else {
             true
         };
-        Ok(Done { seed, violation: run.violation, steps: run.steps, virtual_us: run.virtual_us, steady })
+        let Run { violation, steps, virtual_us, struck, .. } = run;
+        Ok(Done { seed, violation, steps, virtual_us, steady, struck })
     }
 
     fn collect(
@@ -226,6 +233,7 @@ impl Job {
             summary.seeds += 1;
             summary.steps += done.steps;
             summary.virtual_us += done.virtual_us;
+            summary.struck.iter_mut().zip(&done.struck).for_each(|(seeds, struck)| *seeds += u64::from(*struck));
             summary.unsteady.extend((!done.steady).then_some(done.seed));
             summary.failures.extend(done.violation.map(|violation| (done.seed, violation)));
             let failures = summary.failures.len();
@@ -290,12 +298,21 @@ fn print(summary: &Summary, options: &SimOptions) {
     let kinds: Vec<&str> = budgets.iter().map(|(fault, _)| fault.name()).collect();
     let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
     say!(
-        "  {} seeds, {} failing; {clients} clients × {operations} operations, faults {kinds}; {virtual_s:.0} s of virtual time, {} steps in {:.2} s",
-        summary.seeds,
+        "  {}, {} failing; {} × {}, faults {kinds}; {virtual_s:.0} s of virtual time, {} in {:.2} s",
+        count(summary.seeds, "seed"),
         summary.failures.len(),
-        summary.steps,
+        count(*clients as u64, "client"),
+        count(*operations as u64, "operation"),
+        count(summary.steps, "step"),
         summary.seconds
     );
+    for (text, seeds) in options.fault_at.iter().zip(&summary.struck).filter(|(_, seeds)| **seeds < summary.seeds) {
+        say!(
+            "  the fault '{text}' hit something in {seeds} of {} seeds: in the others the clients had ended before, or its \
+             target was not there to be hit",
+            summary.seeds
+        );
+    }
     if let Some((seed, _)) = summary.failures.first() {
         say!("  run it again with: doublehold sim {name} --seeds {seed}{}", changes(options));
     }

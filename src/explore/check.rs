@@ -78,7 +78,7 @@ pub fn check(
     watch: &mut dyn FnMut(&Progress),
 ) -> Report {
     let mut search = Search {
-        world: Explored::new(Arc::clone(setup), strategy.coverage().exhaustive, Recorder::off()),
+        world: Explored::new(Arc::clone(setup), strategy.remembers(), Recorder::off()),
         enabled: Vec::new(),
         progress: Progress::default(),
         cut: None,
@@ -107,16 +107,19 @@ impl Search {
         stop: &AtomicBool,
         watch: &mut dyn FnMut(&Progress),
     ) -> Verdict {
-        while strategy.begin(&mut self.world) {
+        let left = |done: u64| limits.executions_max.map_or(u64::MAX, |limit| limit.saturating_sub(done));
+        while strategy.begin(&mut self.world, left(self.progress.executions)) {
+            let before = self.progress.executions;
             self.execute(strategy, limits);
             if let Some(violation) = &self.world.system().violation {
                 return Verdict::Violated(violation.clone());
             }
-            self.progress.executions += 1;
-            if self.progress.executions.is_multiple_of(LOOK_EVERY) {
+            self.progress.executions += strategy.executions();
+            let look = before / LOOK_EVERY != self.progress.executions / LOOK_EVERY;
+            if look {
                 self.look(strategy, watch);
             }
-            if let Some(cause) = self.reached(strategy, limits, stop) {
+            if let Some(cause) = self.reached(strategy, limits, look.then_some(stop)) {
                 return Verdict::Unknown { cause };
             }
         }
@@ -156,7 +159,8 @@ impl Search {
         watch(&self.progress);
     }
 
-    fn reached(&self, strategy: &dyn Strategy, limits: &Limits, stop: &AtomicBool) -> Option<Cause> {
+    /// The limit that the search has reached; what lies outside is looked at only where `stop` is given.
+    fn reached(&self, strategy: &dyn Strategy, limits: &Limits, stop: Option<&AtomicBool>) -> Option<Cause> {
         let coverage = strategy.coverage();
         if limits.states_max.zip(coverage.states).is_some_and(|(limit, states)| states >= limit) {
             return Some(Cause::States);
@@ -167,10 +171,7 @@ impl Search {
         if limits.executions_max.is_some_and(|limit| self.progress.executions >= limit) {
             return Some(Cause::Executions);
         }
-        if !self.progress.executions.is_multiple_of(LOOK_EVERY) {
-            return None;
-        }
-        if stop.load(Ordering::Relaxed) {
+        if stop?.load(Ordering::Relaxed) {
             return Some(Cause::Interrupted);
         }
         limits.time_max.is_some_and(|limit| self.started.elapsed() >= limit).then_some(Cause::Time)

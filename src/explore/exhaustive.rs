@@ -10,7 +10,7 @@
 
 use super::choice::Choice;
 use super::strategy::{Coverage, Strategy};
-use crate::world::explored::{Explored, Snapshot};
+use crate::world::explored::{Explored, Remember, Snapshot};
 use crate::world::fault::Fault;
 use crate::world::system::System;
 use rustc_hash::FxBuildHasher;
@@ -116,7 +116,7 @@ fn time_waits(system: &System) -> bool {
 }
 
 impl Strategy for Exhaustive {
-    fn begin(&mut self, world: &mut Explored) -> bool {
+    fn begin(&mut self, world: &mut Explored, _executions_left: u64) -> bool {
         if !self.started {
             self.started = true;
             world.reset();
@@ -159,6 +159,10 @@ impl Strategy for Exhaustive {
         let choices = others.map(|(_, choice)| *choice).collect();
         self.stack.push(Frame { snapshot: Box::new(world.snapshot()), choices, first_may_suffice: self.candidate });
         Some(first)
+    }
+
+    fn remembers(&self) -> Remember {
+        Remember::InputsAndDigests
     }
 
     fn coverage(&self) -> Coverage {

@@ -2,9 +2,10 @@
 
 use super::choice::Choice;
 use crate::trace::{Recorder, TraceError};
-use crate::world::explored::Explored;
+use crate::world::explored::{Explored, Remember};
 use crate::world::fault::millis;
 use crate::world::setup::Setup;
+use crate::world::system::System;
 use std::sync::Arc;
 
 /// An execution that does not end within this many steps after its schedule is left where it is.
@@ -13,18 +14,27 @@ const STEPS_TO_END_MAX: usize = 10_000;
 /// Makes the choices that are possible and skips the others, then whatever comes first until nothing is left to do or
 /// something is wrong. The world that it ends in.
 pub fn follow(setup: &Arc<Setup>, schedule: &[Choice], recorder: Recorder) -> Explored {
-    let mut world = Explored::new(Arc::clone(setup), false, recorder);
+    let mut world = Explored::new(Arc::clone(setup), Remember::Nothing, recorder);
     let mut scratch = Vec::new();
     for choice in schedule {
         if world.system().violation.is_some() {
             break;
         }
-        if world.system().allows(*choice, &mut scratch) {
-            world.step(*choice);
+        if let Some(choice) = possible(world.system(), *choice, &mut scratch) {
+            world.step(choice);
         }
     }
     finish(&mut world, &mut scratch);
     world
+}
+
+/// The choice if it is possible; of a timer that has another number here, the one that is due.
+fn possible(system: &System, choice: Choice, scratch: &mut Vec<Choice>) -> Option<Choice> {
+    if system.allows(choice, scratch) {
+        return Some(choice);
+    }
+    let Choice::Fire { client, .. } = choice else { return None };
+    scratch.iter().copied().find(|other| matches!(other, Choice::Fire { client: of, .. } if *of == client))
 }
 
 /// Goes on without further faults, always with the first choice, until nothing is left to do.
@@ -40,7 +50,7 @@ fn finish(world: &mut Explored, scratch: &mut Vec<Choice>) {
 
 /// Makes exactly the choices with these names.
 pub fn follow_names(setup: &Arc<Setup>, names: &[String], recorder: Recorder) -> Result<Explored, TraceError> {
-    let mut world = Explored::new(Arc::clone(setup), false, recorder);
+    let mut world = Explored::new(Arc::clone(setup), Remember::Nothing, recorder);
     let mut enabled = Vec::new();
     for (at, name) in names.iter().enumerate() {
         world.system().enabled(&mut enabled);

@@ -61,7 +61,7 @@ fn actor(choice: &Choice) -> (u8, u8, u8) {
 }
 
 impl Strategy for Pct {
-    fn begin(&mut self, world: &mut Explored) -> bool {
+    fn begin(&mut self, world: &mut Explored, _executions_left: u64) -> bool {
         self.steps = self.steps.max(self.step);
         self.step = 0;
         self.lowest = 0;

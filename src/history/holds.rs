@@ -33,6 +33,8 @@ pub struct Holds {
     /// Since when (its own clock) each client acquires, and how long it is ready to wait, in microseconds.
     acquiring: SmallVec<[Option<(u64, u64)>; 4]>,
     so_far: u64,
+    /// Some hold had a fencing token.
+    fenced: bool,
 }
 
 impl Holds {
@@ -43,6 +45,7 @@ impl Holds {
             Event::Acquired { lock, token, fence, valid_until } => {
                 self.set_acquiring(client, None);
                 self.so_far += 1;
+                self.fenced |= fence.is_some();
                 let order = fence.unwrap_or(self.so_far);
                 self.holds.retain(|hold| hold.client != client || hold.lock != *lock);
                 let (lock, token) = (lock.clone(), token.clone());
@@ -65,6 +68,11 @@ impl Holds {
 
     fn change(&mut self, client: usize, lock: &Blob, change: impl Fn(&mut Hold)) {
         self.holds.iter_mut().filter(|hold| hold.client == client && hold.lock == *lock).for_each(change);
+    }
+
+    /// Whether orders are fencing tokens, which later ones need not exceed.
+    pub fn are_fenced(&self) -> bool {
+        self.fenced
     }
 
     /// All of them.

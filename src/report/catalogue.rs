@@ -29,6 +29,17 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What a search found, its counterexample made minimal.
+    pub fn new(scenario: &dyn Scenario, setup: &Setup, parameters: Parameters, seed: u64, report: Report) -> Self {
+        let trace = minimal(scenario, &parameters, seed, &report);
+        let mut finding = Finding { about: scenario.about(), parameters, properties: names(setup), report, trace };
+        if let Some(violation) = finding.trace.as_ref().and_then(|trace| trace.violation.clone()) {
+            // The verdict names what the trace shows: the same property, perhaps broken by others.
+            finding.report.verdict = Verdict::Violated(violation);
+        }
+        finding
+    }
+
     /// True if the search found what the scenario is there to show.
     pub fn as_expected(&self) -> bool {
         match (&self.report.verdict, self.about.expects) {
@@ -44,12 +55,11 @@ pub fn examine(scenario: &dyn Scenario, limits: &Limits, stop: &AtomicBool) -> F
     let parameters = scenario.defaults();
     let setup = Arc::new(scenario.setup(&parameters, SEED));
     let report = check(&setup, &mut Exhaustive::new(Reduction::ALL), limits, stop, &mut |_| ());
-    let trace = minimal(scenario, &parameters, SEED, &report);
-    Finding { about: scenario.about(), parameters, properties: names(&setup), report, trace }
+    Finding::new(scenario, &setup, parameters, SEED, report)
 }
 
 /// The names of what must hold.
-pub fn names(setup: &Setup) -> Vec<&'static str> {
+fn names(setup: &Setup) -> Vec<&'static str> {
     setup.properties.iter().map(|property| property.name()).collect()
 }
 

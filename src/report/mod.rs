@@ -92,11 +92,19 @@ pub fn counterexample_of(registry: &Registry, trace: &Trace) -> Result<Option<Co
 /// What a verdict covers, in one line.
 pub fn coverage(parameters: &Parameters, progress: &Progress) -> String {
     let Parameters { clients, operations, budgets, assumptions, .. } = parameters;
-    let states = progress.states.map(|states| format!("{states} states, ")).unwrap_or_default();
+    let states = progress.states.map(|states| format!("{}, ", count(states, "state"))).unwrap_or_default();
     format!(
-        "{clients} clients × {operations} operations; faults {budgets}; {assumptions}; {states}{} executions, depth {}",
-        progress.executions, progress.depth
+        "{} × {}; faults {budgets}; {assumptions}; {states}{}, depth {}",
+        count(*clients as u64, "client"),
+        count(*operations as u64, "operation"),
+        count(progress.executions, "execution"),
+        progress.depth
     )
+}
+
+/// A number of things.
+pub fn count(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The odds that two different states had one fingerprint, so that something was not seen.

@@ -40,7 +40,7 @@ impl Registry {
         let names = self.iter().map(|scenario| scenario.about().name);
         let scored = names.map(|candidate| (strsim::jaro_winkler(name, &candidate), candidate));
         let best = scored.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
-        (best.0 > 0.6).then_some(best.1)
+        (best.0 > 0.75).then_some(best.1)
     }
 }
 

@@ -34,6 +34,7 @@ pub fn shrink(scenario: &dyn Scenario, found: Counterexample, watch: &mut dyn Fn
     let mut best = found;
     while watch(best.schedule.len()) {
         let before = best.clone();
+        drop_head(scenario, &mut best);
         drop_operations(scenario, &mut best);
         drop_clients(scenario, &mut best);
         drop_choices(scenario, &mut best, watch);
@@ -112,6 +113,38 @@ fn without_client(choice: Choice, gone: u8) -> Option<Choice> {
         Choice::StepClient { client, us } => Choice::StepClient { client: moved(client), us },
         other => other,
     })
+}
+
+/// A tail shorter than this is not worth looking for.
+const TAIL_MIN: usize = 16;
+
+/// Where only the last operations count, as with what is left behind at the end: the shortest tail, by doubling, that
+/// breaks it as the first operations of clients that begin with it and lose no time with thinking.
+fn drop_head(scenario: &dyn Scenario, best: &mut Counterexample) {
+    let mut length = TAIL_MIN;
+    while best.parameters.operations > 1 && length < best.schedule.len() {
+        for operations in 1..best.parameters.operations.min(3) {
+            let parameters = Parameters { operations, think_us_max: 0, ..best.parameters.clone() };
+            if let Some(smaller) = attempt(scenario, best, parameters, &tail(&best.schedule, length)) {
+                *best = smaller;
+                return;
+            }
+        }
+        length *= 2;
+    }
+}
+
+/// The last choices, as if time began with them, after what an execution begins with.
+fn tail(schedule: &[Choice], length: usize) -> Vec<Choice> {
+    let (head, tail) = schedule.split_at(schedule.len() - length);
+    let passed = |choice: &Choice| if let Choice::Advance { to_us } = choice { Some(*to_us) } else { None };
+    let start_us = head.iter().rev().find_map(passed).unwrap_or(0);
+    let begins = |choice: &&Choice| matches!(choice, Choice::SetClock { .. } | Choice::Start { .. });
+    let moved = |choice: &Choice| match *choice {
+        Choice::Advance { to_us } => Choice::Advance { to_us: to_us - start_us },
+        other => other,
+    };
+    head.iter().filter(begins).copied().chain(tail.iter().map(moved)).collect()
 }
 
 /// More operations than this are not worth fewer.

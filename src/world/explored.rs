@@ -53,7 +53,18 @@ pub struct Explored {
     outbox: Vec<Outgoing>,
     schedule: Vec<Choice>,
     recorder: Recorder,
-    go_back: bool,
+    remember: Remember,
+}
+
+/// What a world keeps beside its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Remember {
+    /// Nothing: it only goes on.
+    Nothing,
+    /// What clients were told: it can go back.
+    Inputs,
+    /// The same, and digests of it: states can be told apart.
+    InputsAndDigests,
 }
 
 /// A state to come back to.
@@ -68,26 +79,34 @@ impl Snapshot {
 }
 
 impl Explored {
-    /// A world at its initial state. `go_back`: [`restore`](Explored::restore) will be used.
-    pub fn new(setup: Arc<Setup>, go_back: bool, recorder: Recorder) -> Self {
+    /// A world at its initial state.
+    pub fn new(setup: Arc<Setup>, remember: Remember, recorder: Recorder) -> Self {
         Explored {
-            system: System::new(&setup, go_back),
+            system: System::new(&setup, remember >= Remember::Inputs),
             live: std::iter::repeat_with(|| None).take(setup.clients).collect(),
             setup,
             stamps: 0,
             outbox: Vec::new(),
             schedule: Vec::new(),
             recorder,
-            go_back,
+            remember,
         }
     }
 
     /// Back to the initial state.
     pub fn reset(&mut self) {
-        self.system = System::new(&self.setup, self.go_back);
+        self.system = System::new(&self.setup, self.goes_back());
         self.live.iter_mut().for_each(|live| *live = None);
         self.schedule.clear();
         self.recorder.clear();
+    }
+
+    fn goes_back(&self) -> bool {
+        self.remember >= Remember::Inputs
+    }
+
+    fn keeps_digests(&self) -> bool {
+        self.remember == Remember::InputsAndDigests
     }
 
     /// The state.
@@ -139,14 +158,14 @@ impl Explored {
 
     /// Goes back to a state that this world was in.
     pub fn restore(&mut self, snapshot: &Snapshot) {
-        assert!(self.go_back, "a world that does not keep inputs cannot go back");
+        assert!(self.goes_back(), "a world that does not keep inputs cannot go back");
         self.system.clone_from(&snapshot.system);
         self.schedule.truncate(snapshot.depth);
     }
 
     /// Goes back to a state for the last time.
     pub fn restore_last(&mut self, snapshot: Snapshot) {
-        assert!(self.go_back, "a world that does not keep inputs cannot go back");
+        assert!(self.goes_back(), "a world that does not keep inputs cannot go back");
         self.system = snapshot.system;
         self.schedule.truncate(snapshot.depth);
     }
@@ -156,11 +175,12 @@ impl Explored {
         let mut input = run.input;
         self.stamps += 1;
         input.stamp = self.stamps;
-        if self.go_back {
+        if self.goes_back() {
             self.rebuild(client);
             self.system.stamp_last_input(client, self.stamps);
         }
-        let live = self.live[client].get_or_insert_with(|| Live::new(&self.setup, client, self.go_back));
+        let digests = self.keeps_digests();
+        let live = self.live[client].get_or_insert_with(|| Live::new(&self.setup, client, digests));
         let finished = live.feed(&input);
         live.seat.take_outbox(&mut self.outbox);
         let (seen, read_clock) = (live.seat.digest(), live.seat.read_clock());
@@ -179,7 +199,7 @@ impl Explored {
         if self.live[client].as_ref().is_some_and(|live| live.stamp == stamp) {
             return;
         }
-        let mut live = Live::new(&self.setup, client, true);
+        let mut live = Live::new(&self.setup, client, self.keeps_digests());
         for input in before {
             live.feed(input);
             live.seat.clear_outbox();

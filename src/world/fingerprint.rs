@@ -42,9 +42,12 @@ impl System {
         digest.finish()
     }
 
-    /// The orders of holds that can still be compared, smallest first: only their ranks matter.
-    fn live_orders(&self) -> SmallVec<[HoldOrder; 8]> {
+    /// The orders of holds that can still be compared, smallest first.
+    fn live_orders(&self) -> Orders {
         let mut orders: SmallVec<[HoldOrder; 8]> = SmallVec::new();
+        if self.holds.are_fenced() {
+            return Orders(None);
+        }
         orders.extend(self.holds.iter().filter(|hold| self.is_live(hold.client)).map(|hold| hold.order));
         for link in &self.links {
             orders.extend(link.requests.iter().filter_map(|flight| flight.hold));
@@ -52,7 +55,7 @@ impl System {
         orders.extend(self.latest.iter().copied());
         orders.sort_unstable();
         orders.dedup();
-        orders
+        Orders(Some(orders))
     }
 
     fn is_live(&self, client: usize) -> bool {
@@ -60,7 +63,7 @@ impl System {
     }
 
     /// What is one client's, with its own name written as "mine"; and the other clients named in it.
-    fn digest_client(&self, client: usize, orders: &[HoldOrder]) -> (u64, u32) {
+    fn digest_client(&self, client: usize, orders: &Orders) -> (u64, u32) {
         let state = &self.clients[client];
         let mut digest = Digest::naming_self(client);
         digest.int(match state.status {
@@ -93,7 +96,7 @@ impl System {
             digest.text(&hold.lock);
             digest.int(hold.ended.into());
             digest.int(hold.valid_until.map_or(0, |until| until.0));
-            digest.int(rank(orders, hold.order));
+            digest.int(orders.rank(hold.order));
         }
         for link in self.links.iter().filter(|link| usize::from(link.client) == client) {
             self.digest_link(link, &mut digest, orders);
@@ -101,14 +104,14 @@ impl System {
         (digest.finish(), state.mentioned | digest.mentioned())
     }
 
-    fn digest_world(&self, digest: &mut Digest, orders: &[HoldOrder]) {
+    fn digest_world(&self, digest: &mut Digest, orders: &Orders) {
         digest.int(self.now_us);
         digest.int(u64::from(self.clocks_set));
         for (fault, left) in self.budgets.iter() {
             digest.int((fault as u64) << 8 | u64::from(left));
         }
         digest.int(self.expiries_left.map_or(u64::MAX, u64::from));
-        self.latest.iter().for_each(|latest| digest.int(rank(orders, *latest)));
+        self.latest.iter().for_each(|latest| digest.int(orders.rank(*latest)));
         for (number, state) in self.nodes.iter().enumerate() {
             digest.int(state.down_since.map_or(u64::MAX, |since| since));
             digest.int(state.clock.drift_ppm as u64);
@@ -117,7 +120,7 @@ impl System {
         }
     }
 
-    fn digest_link(&self, link: &Link, digest: &mut Digest, orders: &[HoldOrder]) {
+    fn digest_link(&self, link: &Link, digest: &mut Digest, orders: &Orders) {
         // When a message was sent matters only where it must arrive in time.
         let timed = self.setup().assumptions.delay_us_max.is_some_and(|delay| delay > 0);
         let sent = |sent_us: u64| if timed { sent_us } else { 0 };
@@ -133,7 +136,7 @@ impl System {
         for flight in &link.requests {
             digest.int(place(&flight.id));
             digest.int(sent(flight.sent_us));
-            digest.int(flight.hold.map_or(u64::MAX, |hold| rank(orders, hold)));
+            digest.int(flight.hold.map_or(u64::MAX, |hold| orders.rank(hold)));
             flight.request.digest(digest);
         }
         digest.int(link.open.len() as u64);
@@ -155,6 +158,15 @@ impl System {
     }
 }
 
-fn rank(orders: &[HoldOrder], order: HoldOrder) -> u64 {
-    orders.binary_search(&order).map_or(u64::MAX, |rank| rank as u64)
+/// The orders that are alive: a later hold comes after all of them, so that only their ranks matter. But a fencing token
+/// may come from a counter that has lost its value; where there are any, orders count as they are.
+struct Orders(Option<SmallVec<[HoldOrder; 8]>>);
+
+impl Orders {
+    fn rank(&self, order: HoldOrder) -> u64 {
+        match &self.0 {
+            Some(orders) => orders.binary_search(&order).map_or(u64::MAX, |rank| rank as u64),
+            None => order,
+        }
+    }
 }

@@ -125,7 +125,7 @@ impl Disk {
     /// Adds what is at risk to a fingerprint.
     pub(super) fn digest(&self, clock: NodeClock, digest: &mut Digest) {
         if let Some(synced) = &self.synced {
-            synced.digest(clock.wall_ms(), digest);
+            synced.digest_stored(clock.wall_ms(), digest);
             digest.int(self.dirty);
             digest.int(self.next_sync.map_or(u64::MAX, |at| (at - clock.wall_us) as u64));
         }

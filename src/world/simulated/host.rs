@@ -32,7 +32,13 @@ pub(super) fn run(setup: &Arc<Setup>, simulation: &Simulation, planned: &[Planne
     if system.violation.is_none() {
         system.judge_end();
     }
-    Run { violation: system.violation.take(), steps: host.steps, virtual_us: system.now_us, recorder: host.recorder }
+    Run {
+        violation: system.violation.take(),
+        steps: host.steps,
+        virtual_us: system.now_us,
+        recorder: host.recorder,
+        struck: host.struck,
+    }
 }
 
 /// A client's process.
@@ -107,6 +113,8 @@ struct Host {
     enabled: Vec<Choice>,
     healthy: bool,
     steps: u64,
+    /// Which of the planned faults have hit something.
+    struck: Vec<bool>,
 }
 
 impl Host {
@@ -124,6 +132,7 @@ impl Host {
             enabled: Vec::new(),
             healthy: false,
             steps: 0,
+            struck: Vec::new(),
             setup: Arc::clone(setup),
         }
     }
@@ -135,6 +144,7 @@ impl Host {
             let at_us = self.streams.network.below(STAGGER_US);
             self.agenda.put(at_us, Due::Choice(Choice::Start { client: client as u8 }));
         }
+        self.struck = vec![false; planned.len()];
         plan(&mut self.agenda, &self.system, &self.simulation, planned, &mut self.streams.faults);
         let start = time::Instant::now();
         while let Some((at_us, due)) = self.agenda.next() {
@@ -198,7 +208,9 @@ impl Host {
             }
             Due::Planned(number) => {
                 let Planned { fault, target, .. } = &planned[number];
-                pick(&self.system, *fault, Some(*target), &mut self.streams.faults, &mut self.enabled)
+                let picked = pick(&self.system, *fault, Some(*target), &mut self.streams.faults, &mut self.enabled);
+                self.struck[number] |= picked.is_some();
+                picked
             }
         };
         if let Some(choice) = choice {

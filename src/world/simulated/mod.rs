@@ -35,6 +35,8 @@ pub struct Run {
     pub virtual_us: u64,
     /// What was written down.
     pub recorder: Recorder,
+    /// Which of the planned faults hit something.
+    pub struck: Vec<bool>,
 }
 
 /// The simulated world is not in this build.
