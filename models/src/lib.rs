@@ -1,8 +1,8 @@
 //! Simulated servers, as sans-IO state machines.
 //!
-//! A [`Node`] is handed requests and its own clock and answers with replies; it never asks for
+//! A [`Service`] is handed requests and its own clocks and answers with replies; it never asks for
 //! time, randomness, a socket or a file. It knows nothing of worlds, locks or executors, so the
-//! same node serves the explored and the simulated world and can be compared, request by request,
+//! same service serves the explored and the simulated world and can be compared, request by request,
 //! with the real server.
 //!
 //! Without the `nodes` feature only the wire vocabulary is built: [`Blob`], [`resp::Command`] and
@@ -14,12 +14,12 @@ pub mod resp;
 #[cfg(feature = "nodes")]
 mod digest;
 #[cfg(feature = "nodes")]
-mod node;
-#[cfg(feature = "nodes")]
 pub mod redis;
+#[cfg(feature = "nodes")]
+mod service;
 
 pub use blob::Blob;
 #[cfg(feature = "nodes")]
 pub use digest::Digest;
 #[cfg(feature = "nodes")]
-pub use node::{ConnId, Node, NodeClock, NodeConfig, Output, Request, Response};
+pub use service::{ConnId, Due, NodeClock, Output, Request, Response, Sent, Service, ServiceConfig};

@@ -1,6 +1,6 @@
 //! Conformance: the same sequence on a model and on a real server of its kind, reply by reply, made small where they differ.
 
-use doublehold_models::{ConnId, Node, NodeClock, NodeConfig, Output, Request, Response};
+use doublehold_models::{ConnId, NodeClock, Output, Request, Response, Service, ServiceConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,7 +27,7 @@ pub enum Step {
 /// What is particular to one kind of server: its wire, and when two replies are the same.
 pub trait Dialect {
     /// How the model is set up.
-    fn config(&self) -> NodeConfig;
+    fn config(&self) -> ServiceConfig;
     /// Ends all connections to the real server and empties it.
     fn reset(&mut self);
     /// Sends a request to the real server, over a new connection if there is none of this name.
@@ -185,7 +185,7 @@ pub fn sweep(dialect: &mut impl Dialect, plan: &Sweep<'_>) -> Tally {
 /// Runs a sequence on a new model and on the emptied server. Returns how many requests were compared.
 pub fn run(dialect: &mut impl Dialect, steps: &[Step]) -> (u64, End) {
     dialect.reset();
-    let model = Node::new(&dialect.config());
+    let model = Service::new(&dialect.config());
     let mut pair = Pair { dialect, model, open: BTreeSet::new(), compared: 0 };
     let outcome = steps.iter().enumerate().try_for_each(|(at, step)| pair.step(at, step));
     let outcome = outcome.and_then(|()| pair.nothing_is_left(steps.len()));
@@ -194,7 +194,7 @@ pub fn run(dialect: &mut impl Dialect, steps: &[Step]) -> (u64, End) {
 
 struct Pair<'a, D> {
     dialect: &'a mut D,
-    model: Node,
+    model: Service,
     open: BTreeSet<ConnId>,
     compared: u64,
 }
@@ -205,7 +205,7 @@ impl<D: Dialect> Pair<'_, D> {
             Step::Sleep(duration) => std::thread::sleep(*duration),
             Step::Close(conn) => {
                 if self.open.remove(conn) {
-                    self.model.disconnect(*conn);
+                    self.model.disconnect(&[now()], *conn);
                     self.dialect.close(*conn);
                 }
             }
@@ -219,8 +219,8 @@ impl<D: Dialect> Pair<'_, D> {
         self.open.insert(conn);
         let clock = now();
         let mut out = Vec::new();
-        let handled = catch_unwind(AssertUnwindSafe(|| self.model.handle(clock, conn, request, &mut out)));
-        if let Some(what) = out.iter().find_map(|one| self.dialect.not_modelled(&one.response)) {
+        let handled = catch_unwind(AssertUnwindSafe(|| self.model.handle(&[clock], conn, request, &mut out)));
+        if let Some(what) = out.iter().filter_map(Output::response).find_map(|one| self.dialect.not_modelled(one)) {
             return Err(End::NotModelled(what));
         }
         self.dialect.send(conn, request);
@@ -231,7 +231,7 @@ impl<D: Dialect> Pair<'_, D> {
         }
         let mut real: Vec<_> = out.iter().map(|one| self.dialect.receive(one.conn)).collect();
         if let Some(which) = self.dialect.difference(conn, request, &out, &mut real) {
-            let (real, model) = (self.show(real[which].as_ref()), self.show(Some(&out[which].response)));
+            let (real, model) = (self.show(real[which].as_ref()), self.show(out[which].response()));
             return Err(End::Diverged(Divergence { at, real, model }));
         }
         self.compared += 1;

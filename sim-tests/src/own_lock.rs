@@ -5,8 +5,8 @@ use doublehold::port::{Command, Outcome, Ports, Redis};
 use doublehold::property;
 use doublehold::scenario::{About, Expectation, Parameters, Scenario, Workload, program};
 use doublehold::world::fault::{Assumptions, Budgets};
-use doublehold::world::setup::{ArrivalTime, LockSpec, NodeSpec, Probe, Setup};
-use doublehold_models::NodeConfig;
+use doublehold::world::setup::{ArrivalTime, LockSpec, Probe, ServiceSpec, Setup};
+use doublehold_models::ServiceConfig;
 use doublehold_models::redis::Config;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +57,7 @@ impl Scenario for LookThenTakeScenario {
 
     fn setup(&self, parameters: &Parameters, seed: u64) -> Setup {
         Setup {
-            nodes: vec![NodeSpec { name: "redis-0".into(), config: NodeConfig::Redis(Config::default()) }],
+            services: vec![ServiceSpec { name: "redis-0".into(), config: ServiceConfig::Redis(Config::default()) }],
             clients: parameters.clients,
             program: program(LookThenTake),
             symmetric: true,
@@ -66,7 +66,7 @@ impl Scenario for LookThenTakeScenario {
             assumptions: parameters.assumptions,
             locks: vec![LockSpec {
                 name: "lock".into(),
-                nodes: vec![0],
+                services: vec![0],
                 quorum: 1,
                 probe: Probe::RedisKey("lock".into()),
             }],

@@ -7,8 +7,8 @@ use doublehold::port::{Command, Outcome, Ports, Redis, Value};
 use doublehold::property::{self, Property};
 use doublehold::scenario::{Workload, program};
 use doublehold::world::fault::{Assumptions, Budgets};
-use doublehold::world::setup::{ArrivalTime, NodeSpec, ResourceSpec, Setup};
-use doublehold_models::NodeConfig;
+use doublehold::world::setup::{ArrivalTime, ResourceSpec, ServiceSpec, Setup};
+use doublehold_models::ServiceConfig;
 use doublehold_models::redis::Config;
 use std::future::Future;
 use std::pin::pin;
@@ -18,7 +18,7 @@ use std::task::Poll;
 
 fn setup(workload: impl Workload, clients: usize, properties: Vec<Arc<dyn Property>>) -> Setup {
     Setup {
-        nodes: vec![NodeSpec { name: "store".into(), config: NodeConfig::Redis(Config::default()) }],
+        services: vec![ServiceSpec { name: "store".into(), config: ServiceConfig::Redis(Config::default()) }],
         clients,
         program: program(workload),
         symmetric: false,
@@ -26,7 +26,7 @@ fn setup(workload: impl Workload, clients: usize, properties: Vec<Arc<dyn Proper
         budgets: Budgets::NONE,
         assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
         locks: Vec::new(),
-        resources: vec![ResourceSpec { name: "stock".into(), node: 0 }],
+        resources: vec![ResourceSpec { name: "stock".into(), service: 0 }],
         properties,
         seed: 1,
     }
@@ -152,7 +152,7 @@ impl Workload for LooksLater {
 fn an_answer_that_was_not_looked_at_still_counts() {
     let finals = |reduction| {
         let mut setup = setup(LooksLater, 2, Vec::new());
-        setup.nodes.push(NodeSpec { name: "other".into(), config: NodeConfig::Redis(Config::default()) });
+        setup.services.push(ServiceSpec { name: "other".into(), config: ServiceConfig::Redis(Config::default()) });
         let (verdict, finals) = explore(setup, reduction);
         assert_eq!(verdict, Verdict::Holds);
         finals

@@ -12,8 +12,8 @@ use doublehold::trace::Recorder;
 use doublehold::world::fault::{Assumptions, Budgets};
 use doublehold::world::real::servers::RedisServer;
 use doublehold::world::real::{RealPorts, RedisOptions};
-use doublehold::world::setup::{ArrivalTime, LockSpec, NodeSpec, Probe, Setup};
-use doublehold_models::NodeConfig;
+use doublehold::world::setup::{ArrivalTime, LockSpec, Probe, ServiceSpec, Setup};
+use doublehold_models::ServiceConfig;
 use doublehold_sim_tests::redis_server_or_skip;
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,9 +23,10 @@ const SERVERS: usize = 3;
 
 /// Runs a workload to its end on simulated servers; what it recorded.
 fn simulated(workload: impl Workload, properties: Vec<Arc<dyn Property>>) -> Vec<Event> {
-    let redis = |number| NodeSpec { name: format!("redis-{number}"), config: NodeConfig::Redis(Default::default()) };
+    let redis =
+        |number| ServiceSpec { name: format!("redis-{number}"), config: ServiceConfig::Redis(Default::default()) };
     let setup = Setup {
-        nodes: (0..SERVERS).map(redis).collect(),
+        services: (0..SERVERS).map(redis).collect(),
         clients: 1,
         program: program(workload),
         symmetric: false,
@@ -34,7 +35,7 @@ fn simulated(workload: impl Workload, properties: Vec<Arc<dyn Property>>) -> Vec
         assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
         locks: vec![LockSpec {
             name: "lock".into(),
-            nodes: (0..SERVERS).collect(),
+            services: (0..SERVERS).collect(),
             quorum: 2,
             probe: Probe::RedisKey("lock".into()),
         }],

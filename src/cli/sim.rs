@@ -131,7 +131,7 @@ impl Job {
         simulation.horizon_us = simulation.horizon_us.max(simulation.healthy_after_us.saturating_add(healthy));
         let mut parameters = simulation.parameters(&scenario.defaults());
         let setup = setup_for(scenario.as_ref(), &parameters, 0, SIMULATED);
-        let names: Vec<String> = setup.nodes.iter().map(|node| node.name.clone()).collect();
+        let names = setup.node_names();
         let planned = options.fault_at.iter().map(|text| plan(text, &names, simulation.clients));
         let planned = planned.collect::<Result<Vec<_>, String>>().map_err(CliError::Usage)?;
         for plan in &planned {

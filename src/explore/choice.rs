@@ -88,6 +88,16 @@ pub enum Choice {
         /// The node.
         node: u8,
     },
+    /// A node falls behind the others of its service.
+    Lag {
+        /// The node.
+        node: u8,
+    },
+    /// A node that is behind takes in one thing more.
+    CatchUp {
+        /// The node.
+        node: u8,
+    },
     /// A node's wall clock jumps.
     StepNode {
         /// The node.
@@ -114,6 +124,7 @@ impl Choice {
             Choice::Pause { .. } => Fault::Pause,
             Choice::CrashClient { .. } => Fault::ClientCrash,
             Choice::CrashNode { .. } => Fault::NodeCrash,
+            Choice::Lag { .. } => Fault::Lag,
             Choice::StepNode { .. } => Fault::ClockStep,
             Choice::StepClient { .. } => Fault::ClientClockStep,
             _ => return None,
@@ -144,7 +155,7 @@ impl Choice {
 
     /// Its name in schedules: the same in every build and every run, and it says what happens.
     pub fn name(&self, system: &System) -> String {
-        let node = |node: u8| &system.setup().nodes[usize::from(node)].name;
+        let node = |node: u8| system.node_name(usize::from(node));
         let link = |at: LinkName, arrow: &str| {
             let lane = if at.lane > 0 { format!("/{}", at.lane) } else { String::new() };
             format!("client-{} {arrow} {}{lane}", at.client, node(at.node))
@@ -154,7 +165,7 @@ impl Choice {
             Choice::SetClock { process, drift_ppm, offset_us } => {
                 let who = match process {
                     Process::Client(client) => format!("client-{client}"),
-                    Process::Node(number) => node(number).clone(),
+                    Process::Node(number) => node(number),
                 };
                 format!("{who}: clock drifts {drift_ppm:+} ppm, offset {}", signed(offset_us))
             }
@@ -174,6 +185,8 @@ impl Choice {
             Choice::CrashClient { client } => format!("client-{client}: crash"),
             Choice::CrashNode { node: number } => format!("{}: crash", node(number)),
             Choice::RestartNode { node: number } => format!("{}: restart", node(number)),
+            Choice::Lag { node: number } => format!("{}: falls behind", node(number)),
+            Choice::CatchUp { node: number } => format!("{}: catches up", node(number)),
             Choice::StepNode { node: number, us } => format!("{}: clock steps {}", node(number), signed(us)),
             Choice::StepClient { client, us } => format!("client-{client}: clock steps {}", signed(us)),
         }

@@ -48,12 +48,12 @@ impl View for Recorded {
         vec![(self.lock.clone(), (0..self.left.len()).collect())]
     }
 
-    fn node_name(&self, node: usize) -> String {
-        format!("redis-{node}")
+    fn service_name(&self, service: usize) -> String {
+        format!("redis-{service}")
     }
 
-    fn holder_on(&self, _lock: usize, node: usize) -> Option<Holder> {
-        self.left[node].clone()
+    fn holder_on(&self, _lock: usize, service: usize) -> Option<Holder> {
+        self.left[service].clone()
     }
 
     fn owners(&self, _lock: usize) -> Vec<Blob> {

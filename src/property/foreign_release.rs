@@ -16,12 +16,12 @@ impl Property for ForeignRelease {
     }
 
     fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
-        let Moment::LockServed { client, node, lock, before: Some(before), after } = moment else { return None };
+        let Moment::LockServed { client, service, lock, before: Some(before), after } = moment else { return None };
         let owner = view.owner_of(&before.token)?;
         let gone = after.as_ref().is_none_or(|after| after.token != before.token);
         (gone && owner != *client).then(|| {
-            let (name, node) = (&view.locks()[*lock].0, view.node_name(*node));
-            format!("client-{client} takes {} of {name} off {node}", before.token)
+            let (name, service) = (&view.locks()[*lock].0, view.service_name(*service));
+            format!("client-{client} takes {} of {name} off {service}", before.token)
         })
     }
 }

@@ -18,21 +18,24 @@ impl Property for Leak {
 
     fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
         let Moment::Quiescent = moment else { return None };
-        for (number, (name, nodes)) in view.locks().into_iter().enumerate() {
-            for node in nodes {
-                let Some(holder) = view.holder_on(number, node) else { continue };
+        for (number, (name, services)) in view.locks().into_iter().enumerate() {
+            for service in services {
+                let Some(holder) = view.holder_on(number, service) else { continue };
                 let crashed = view.owner_of(&holder.token).is_some_and(|owner| view.has_crashed(owner));
-                let node = view.node_name(node);
+                let service = view.service_name(service);
                 match (crashed, holder.expires) {
                     (true, true) => {}
                     (true, false) => {
-                        return Some(format!("{} is held on {node} for ever by {}, which crashed", name, holder.token));
+                        return Some(format!(
+                            "{} is held on {service} for ever by {}, which crashed",
+                            name, holder.token
+                        ));
                     }
                     (false, true) => {
-                        return Some(format!("{} is left on {node} until its TTL by {}", name, holder.token));
+                        return Some(format!("{} is left on {service} until its TTL by {}", name, holder.token));
                     }
                     (false, false) => {
-                        return Some(format!("{} is left on {node} for ever by {}", name, holder.token));
+                        return Some(format!("{} is left on {service} for ever by {}", name, holder.token));
                     }
                 }
             }

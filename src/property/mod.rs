@@ -62,14 +62,14 @@ pub trait View {
     /// The clients that have not come to their end.
     fn waiting_clients(&self) -> Vec<usize>;
 
-    /// The locks' names and the places of the nodes that keep them.
+    /// The locks' names and the places of the services that keep them.
     fn locks(&self) -> Vec<(Blob, Vec<usize>)>;
 
-    /// A node's name.
-    fn node_name(&self, node: usize) -> String;
+    /// A service's name.
+    fn service_name(&self, service: usize) -> String;
 
-    /// Who holds a lock on one node, by the node's own state; nobody on a node that is down.
-    fn holder_on(&self, lock: usize, node: usize) -> Option<Holder>;
+    /// Who holds a lock by the state of one service; nobody on one that is down.
+    fn holder_on(&self, lock: usize, service: usize) -> Option<Holder>;
 
     /// The tokens that have a lock's quorum.
     fn owners(&self, lock: usize) -> Vec<Blob>;
@@ -104,12 +104,12 @@ pub enum Moment<'a> {
         /// What.
         event: &'a Event,
     },
-    /// A node that keeps a lock has served a request.
+    /// A service that keeps a lock has served a request.
     LockServed {
         /// The client whose request it was.
         client: usize,
-        /// The node.
-        node: usize,
+        /// The service.
+        service: usize,
         /// The lock, by its place in the setup.
         lock: usize,
         /// Who held it on that node before.

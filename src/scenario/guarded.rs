@@ -10,8 +10,8 @@ use crate::lock::resource::{Access, Counter};
 use crate::lock::{Guard, Lock, redis, redlock};
 use crate::port::{Blob, Ports};
 use crate::property::Property;
-use crate::world::setup::{ArrivalTime, LockSpec, NodeSpec, Probe, ResourceSpec, Setup};
-use doublehold_models::NodeConfig;
+use crate::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
+use doublehold_models::ServiceConfig;
 use doublehold_models::redis::{Config as RedisServer, Persistence};
 use std::sync::Arc;
 use std::time::Duration;
@@ -195,10 +195,10 @@ pub struct GuardedScenario {
 }
 
 impl GuardedScenario {
-    fn nodes(&self) -> Vec<NodeSpec> {
-        let redis = |name: String, persistence: Persistence| NodeSpec {
+    fn services(&self) -> Vec<ServiceSpec> {
+        let redis = |name: String, persistence: Persistence| ServiceSpec {
             name,
-            config: NodeConfig::Redis(RedisServer { persistence }),
+            config: ServiceConfig::Redis(RedisServer { persistence }),
         };
         let locks = (0..self.workload.servers).map(|server| redis(format!("redis-{server}"), self.persistence.clone()));
         let store =
@@ -214,7 +214,7 @@ impl GuardedScenario {
         };
         Some(LockSpec {
             name: LOCK.into(),
-            nodes: (0..self.workload.servers).collect(),
+            services: (0..self.workload.servers).collect(),
             quorum,
             probe: Probe::RedisKey(LOCK.into()),
         })
@@ -233,14 +233,14 @@ impl Scenario for GuardedScenario {
     fn setup(&self, parameters: &Parameters, seed: u64) -> Setup {
         let think = Duration::from_micros(parameters.think_us_max);
         let workload = Guarded { operations: parameters.operations, think, ..self.workload.clone() };
-        let nodes = self.nodes();
-        let resources = if nodes.len() > self.workload.servers {
-            vec![ResourceSpec { name: Blob::from(STOCK), node: self.workload.servers }]
+        let services = self.services();
+        let resources = if services.len() > self.workload.servers {
+            vec![ResourceSpec { name: Blob::from(STOCK), service: self.workload.servers }]
         } else {
             Vec::new()
         };
         Setup {
-            nodes,
+            services,
             clients: parameters.clients,
             program: program(workload),
             symmetric: true,

@@ -177,6 +177,8 @@ pub struct Simulation {
     pub think_us_max: u64,
     /// A client's pause lasts up to this long, in microseconds.
     pub pause_us_max: u64,
+    /// A node that is behind takes in one thing more within this time, in microseconds.
+    pub lag_us_max: u64,
     /// A crashed server stays down for up to this long beyond the least, in microseconds.
     pub down_us_max: u64,
     /// The mean time between two faults of one kind, in microseconds.
@@ -197,6 +199,7 @@ impl Default for Simulation {
             slow_us_max: 400_000,
             think_us_max: 20_000,
             pause_us_max: 300_000,
+            lag_us_max: 300_000,
             down_us_max: 200_000,
             fault_every_us: 500_000,
             healthy_after_us: 60_000_000,

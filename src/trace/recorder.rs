@@ -4,7 +4,7 @@ use crate::explore::choice::Choice;
 use crate::history::{Entry, Event};
 use crate::property::View;
 use crate::world::system::System;
-use doublehold_models::{Output, Request};
+use doublehold_models::{Output, Request, Response};
 use serde::{Deserialize, Serialize};
 
 /// One line of a trace.
@@ -84,9 +84,8 @@ impl Recorder {
             return;
         }
         let own_us = system.node_clock(node).wall_us;
-        let replies: Vec<String> =
-            outputs.iter().filter(|output| output.is_reply).map(|output| output.response.to_string()).collect();
-        let name = system.setup().nodes[node].name.clone();
+        let replies: Vec<String> = outputs.iter().filter_map(Output::as_reply).map(Response::to_string).collect();
+        let name = system.node_name(node);
         let what = format!("client-{client}: {request} → {}", replies.join(", "));
         self.push(system, &name, Some(own_us), &what);
     }

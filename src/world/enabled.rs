@@ -77,7 +77,7 @@ impl System {
     fn offer_messages(&self, into: &mut Vec<Choice>) {
         for link in &self.links {
             let paused = matches!(self.clients[usize::from(link.client)].status, Status::Paused(_));
-            if !paused && !link.arrivals.is_empty() {
+            if !paused && (!link.arrivals.is_empty() || self.is_given_up(link)) {
                 into.push(Choice::Deliver(link.name()));
             }
             if !paused && !link.requests.is_empty() {
@@ -106,8 +106,7 @@ impl System {
 
     /// True if time cannot pass to this moment because a lease would end once more than the bound allows.
     fn hides_expiry_until(&self, to_us: u64) -> bool {
-        let ends = |node| self.node_timer(node).is_some_and(|at| at <= to_us);
-        self.expiries_left == Some(0) && (0..self.nodes.len()).any(ends)
+        self.expiries_left == Some(0) && self.changes_until(to_us)
     }
 
     /// True while clients that begin at the start have not all begun.
@@ -132,7 +131,12 @@ impl System {
                 _ => None,
             })
         });
-        due.chain(delays).chain(pauses).min()
+        let silences = self.links.iter().filter_map(|link| {
+            let client = &self.clients[usize::from(link.client)];
+            let at_mono_us = link.given_up_at().filter(|_| client.status == Status::Running)?;
+            Some(client.clock.true_at_monotonic(at_mono_us))
+        });
+        due.chain(delays).chain(pauses).chain(silences).min()
     }
 
     /// When the messages of a link were sent, those that someone is bound to receive.
@@ -180,6 +184,9 @@ impl System {
     fn offer_node_faults(&self, into: &mut Vec<Choice>) {
         let up = self.nodes.iter().enumerate().filter(|(_, node)| node.down_since.is_none());
         for node in up.map(|(node, _)| node as u8) {
+            if self.budgets.left(Fault::Lag) > 0 && self.can_lag(node.into()) && !self.is_behind(node.into()) {
+                into.push(Choice::Lag { node });
+            }
             if self.budgets.left(Fault::NodeCrash) > 0 {
                 into.push(Choice::CrashNode { node });
             }
@@ -215,6 +222,9 @@ impl System {
                 into.push(Choice::Resume { client: number as u8 });
             }
         }
+        into.extend(
+            (0..self.nodes.len()).filter(|node| self.is_behind(*node)).map(|node| Choice::CatchUp { node: node as u8 }),
+        );
         let restart = self.setup().assumptions.restart_us_min;
         for (number, node) in self.nodes.iter().enumerate() {
             if node.down_since.is_some_and(|since| since + restart <= self.now_us) {

@@ -23,11 +23,13 @@ pub enum Fault {
     ClockStep,
     /// A client's wall clock jumps.
     ClientClockStep,
+    /// A node falls behind the others of its service, for a while.
+    Lag,
 }
 
 impl Fault {
     /// All kinds, in the order of their budgets.
-    pub const ALL: [Fault; 8] = [
+    pub const ALL: [Fault; 9] = [
         Fault::Break,
         Fault::Stall,
         Fault::Delay,
@@ -36,6 +38,7 @@ impl Fault {
         Fault::NodeCrash,
         Fault::ClockStep,
         Fault::ClientClockStep,
+        Fault::Lag,
     ];
 
     /// The name on the command line.
@@ -49,6 +52,7 @@ impl Fault {
             Fault::NodeCrash => "node-crash",
             Fault::ClockStep => "clock-step",
             Fault::ClientClockStep => "client-clock-step",
+            Fault::Lag => "lag",
         }
     }
 }

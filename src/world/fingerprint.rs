@@ -112,11 +112,13 @@ impl System {
         }
         digest.int(self.expiries_left.map_or(u64::MAX, u64::from));
         self.latest.iter().for_each(|latest| digest.int(orders.rank(*latest)));
-        for (number, state) in self.nodes.iter().enumerate() {
+        for state in &self.nodes {
             digest.int(state.down_since.map_or(u64::MAX, |since| since));
             digest.int(state.clock.drift_ppm as u64);
             digest.int(state.clock.offset_us as u64);
-            state.node.digest(self.node_clock(number).for_node(), digest);
+        }
+        for (number, service) in self.services.iter().enumerate() {
+            service.digest(&self.clocks_of(self.first_of(number)), digest);
         }
     }
 
@@ -140,6 +142,8 @@ impl System {
             flight.request.digest(digest);
         }
         digest.int(link.open.len() as u64);
+        digest.int(link.silence_us_max.unwrap_or(u64::MAX));
+        digest.int(link.given_up_at().unwrap_or(u64::MAX));
         for arriving in &link.arrivals {
             digest.int(sent(arriving.sent_us));
             match &arriving.what {
@@ -151,7 +155,7 @@ impl System {
                         Outcome::Indeterminate(_) => digest.int(2),
                     }
                 }
-                Arrival::Message(value) => doublehold_models::Response::Redis(value.clone()).digest(digest),
+                Arrival::Message(message) => message.digest(digest),
                 Arrival::Broken(ids) => digest.int(3 + ids.len() as u64),
             }
         }

@@ -3,8 +3,8 @@
 use super::seat::WaitId;
 use crate::explore::choice::LinkName;
 use crate::history::HoldOrder;
-use crate::port::{Outcome, Value};
-use doublehold_models::{ConnId, Request, Response};
+use crate::port::Outcome;
+use doublehold_models::{Request, Response};
 use smallvec::SmallVec;
 use std::rc::Rc;
 
@@ -35,8 +35,8 @@ pub struct Arriving {
 pub enum Arrival {
     /// The end of a request.
     Answer(WaitId, Outcome<Response>),
-    /// A message on a subscription.
-    Message(Value),
+    /// A message that the node sent of its own accord.
+    Message(Response),
     /// The connection has broken; these requests were open on it.
     Broken(SmallVec<[WaitId; 4]>),
 }
@@ -60,6 +60,10 @@ pub struct Link {
     pub stalled: bool,
     /// It is slow until nothing is on it any more: its messages may take longer than Δ.
     pub slow: bool,
+    /// For how long the client bears its silence, in microseconds of its own clock; for ever if `None`.
+    pub silence_us_max: Option<u64>,
+    /// Since when it has been silent, by the client's own clock.
+    silent_since_us: Option<u64>,
 }
 
 impl Link {
@@ -74,6 +78,8 @@ impl Link {
             open: SmallVec::new(),
             stalled: false,
             slow: false,
+            silence_us_max: None,
+            silent_since_us: None,
         }
     }
 
@@ -82,14 +88,9 @@ impl Link {
         LinkName { client: self.client as u8, node: self.node as u8, lane: self.lane }
     }
 
-    /// The node's name for it.
-    pub fn conn(&self) -> ConnId {
-        ConnId { client: self.client, lane: self.lane }
-    }
-
-    /// True if nothing is in flight and nobody waits.
+    /// True if nothing is in flight and nobody waits or watches.
     pub fn is_idle(&self) -> bool {
-        self.requests.is_empty() && self.arrivals.is_empty() && self.open.is_empty()
+        self.silence_us_max.is_none() && self.requests.is_empty() && self.arrivals.is_empty() && self.open.is_empty()
     }
 
     /// Breaks it: everything in flight is lost, and the client will be told.
@@ -104,17 +105,43 @@ impl Link {
         open.append(&mut self.open);
         self.requests.clear();
         self.arrivals.clear();
-        (self.stalled, self.slow) = (false, false);
+        (self.stalled, self.slow, self.silent_since_us) = (false, false, None);
         if self.lane > 0 || !open.is_empty() {
             self.arrivals.push(Arriving { what: Arrival::Broken(open), sent_us: now_us });
         }
     }
 
-    /// Loses everything in flight without telling anybody.
-    pub fn stall(&mut self) {
+    /// The node closes it: requests in flight are lost, what the node had sent still arrives.
+    pub fn close_at(&mut self, now_us: u64) {
+        if self.stalled || self.arrivals.iter().any(|arriving| matches!(arriving.what, Arrival::Broken(_))) {
+            return;
+        }
+        self.requests.clear();
+        let answered =
+            |id: &WaitId| self.arrivals.iter().any(|at| matches!(&at.what, Arrival::Answer(of, _) if of == id));
+        let unanswered: SmallVec<[WaitId; 4]> = self.open.iter().copied().filter(|id| !answered(id)).collect();
+        self.open.retain(|id| !unanswered.contains(id));
+        if self.lane > 0 || !unanswered.is_empty() {
+            self.arrivals.push(Arriving { what: Arrival::Broken(unanswered), sent_us: now_us });
+        }
+    }
+
+    /// Loses everything in flight without telling anybody. The client's own monotonic clock shows `now_mono_us`.
+    pub fn stall(&mut self, now_mono_us: u64) {
         self.requests.clear();
         self.arrivals.clear();
         self.stalled = true;
+        self.silent_since_us = Some(now_mono_us);
+    }
+
+    /// When the client will have borne its silence for too long, by the client's own clock.
+    pub fn given_up_at(&self) -> Option<u64> {
+        Some(self.silent_since_us?.saturating_add(self.silence_us_max?))
+    }
+
+    /// True if the client, whose monotonic clock shows `now_mono_us`, has borne its silence for too long.
+    pub fn is_given_up(&self, now_mono_us: u64) -> bool {
+        self.given_up_at().is_some_and(|at| at <= now_mono_us)
     }
 
     /// The client has its answer, or has given up.

@@ -23,6 +23,10 @@ pub mod fault;
 mod fingerprint;
 #[cfg(feature = "check")]
 pub mod link;
+#[cfg(feature = "check")]
+mod network;
+#[cfg(feature = "check")]
+mod nodes;
 #[cfg(feature = "real-redis")]
 pub mod real;
 #[cfg(feature = "check")]

@@ -56,6 +56,15 @@ pub enum Outgoing {
         /// The connection.
         lane: u8,
     },
+    /// Take a connection that has been silent for so long for broken, in microseconds of the client's own clock.
+    KeepAlive {
+        /// The server.
+        node: u16,
+        /// The connection.
+        lane: u8,
+        /// How long.
+        silence_us_max: u64,
+    },
     /// An event for the history.
     Record(Event),
 }
@@ -71,8 +80,8 @@ pub enum Told {
     Fired(WaitId),
     /// Several requests have ended because their connection broke.
     Broken(SmallVec<[WaitId; 4]>),
-    /// A message has come on a subscription.
-    Message(u16, u8, Value),
+    /// A message has come that the node sent of its own accord.
+    Message(u16, u8, Response),
     /// A subscription's connection has broken, and perhaps a request on it.
     Hangup(u16, u8, SmallVec<[WaitId; 4]>),
 }
@@ -179,7 +188,7 @@ impl Seat {
             Told::Answer(id, outcome) => state.complete(id, outcome),
             Told::Fired(id) => state.complete(id, Outcome::Ok(Response::Redis(Value::Nil))),
             Told::Broken(ids) => state.lose(&ids),
-            Told::Message(node, lane, message) => state.deliver(node, lane, message),
+            Told::Message(node, lane, Response::Redis(message)) => state.deliver(node, lane, message),
             Told::Hangup(node, lane, ids) => {
                 state.lose(&ids);
                 state.hang_up(node, lane);

@@ -3,15 +3,15 @@
 use super::fault::{Assumptions, Budgets};
 use super::seat::{Seat, SeatPorts, Task};
 use crate::property::Property;
-use doublehold_models::{Blob, Node, NodeClock, NodeConfig};
+use doublehold_models::{Blob, NodeClock, Service, ServiceConfig};
 use std::fmt;
 use std::sync::Arc;
 
 /// Everything about an execution that does not change while it runs. Shared by all executions of a search.
 #[derive(Clone)]
 pub struct Setup {
-    /// The servers, by their place in the topology.
-    pub nodes: Vec<NodeSpec>,
+    /// The services. Their nodes, one after the other, are the topology.
+    pub services: Vec<ServiceSpec>,
     /// The number of clients.
     pub clients: usize,
     /// The code that each client runs.
@@ -34,13 +34,20 @@ pub struct Setup {
     pub seed: u64,
 }
 
-/// A server: its name and how it is set up.
+/// A service: its name and how it is set up.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct NodeSpec {
-    /// Its name in traces, such as `redis-0`.
+pub struct ServiceSpec {
+    /// Its name in traces, such as `redis-0`. Where it has several nodes, theirs are `zk-0`, `zk-1` and so on.
     pub name: String,
     /// How it is set up.
-    pub config: NodeConfig,
+    pub config: ServiceConfig,
+}
+
+impl ServiceSpec {
+    /// The name of one of its nodes.
+    pub fn node_name(&self, member: u8) -> String {
+        if self.config.members() == 1 { self.name.clone() } else { format!("{}-{member}", self.name) }
+    }
 }
 
 /// When clients begin.
@@ -70,22 +77,22 @@ impl<F: Fn(usize, SeatPorts) -> Task + Send + Sync> Program for F {
 pub struct LockSpec {
     /// Its name in the history.
     pub name: Blob,
-    /// The nodes that keep it.
-    pub nodes: Vec<usize>,
+    /// The services that keep it.
+    pub services: Vec<usize>,
     /// On how many of them a token must be for its owner to hold the lock.
     pub quorum: usize,
-    /// Reads who holds it on one node.
+    /// Reads who holds it on one service.
     pub probe: Probe,
 }
 
-/// Reads a lock's holder off one node.
+/// Reads a lock's holder off one service.
 #[derive(Clone, Debug)]
 pub enum Probe {
     /// A Redis string key that holds the owner's token.
     RedisKey(Blob),
 }
 
-/// A token on a node.
+/// A token on a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// What the lock's owner put there.
@@ -95,11 +102,11 @@ pub struct Holder {
 }
 
 impl Probe {
-    /// The token that the node holds now, by its own clock.
-    pub fn holder(&self, node: &Node, clock: NodeClock) -> Option<Holder> {
+    /// The token that the service holds now, by its nodes' own clocks.
+    pub fn holder(&self, service: &Service, clocks: &[NodeClock]) -> Option<Holder> {
         match self {
             Probe::RedisKey(key) => {
-                let (token, deadline) = node.redis_string(clock, key)?;
+                let (token, deadline) = service.redis_string(clocks, key)?;
                 Some(Holder { token, expires: deadline.is_some() })
             }
         }
@@ -111,11 +118,17 @@ impl Probe {
 pub struct ResourceSpec {
     /// Its name in the history, and its key.
     pub name: Blob,
-    /// The node that keeps it.
-    pub node: usize,
+    /// The service that keeps it.
+    pub service: usize,
 }
 
 impl Setup {
+    /// The names of the nodes, by their place in the topology.
+    pub fn node_names(&self) -> Vec<String> {
+        let names = |spec: &ServiceSpec| (0..spec.config.members()).map(|member| spec.node_name(member)).collect();
+        self.services.iter().flat_map::<Vec<String>, _>(names).collect()
+    }
+
     /// The seed of one client's random stream.
     pub fn client_seed(&self, client: usize) -> [u8; 32] {
         let mut seed = [0; 32];
@@ -136,6 +149,9 @@ impl Setup {
 
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setup").field("nodes", &self.nodes).field("clients", &self.clients).finish_non_exhaustive()
+        f.debug_struct("Setup")
+            .field("services", &self.services)
+            .field("clients", &self.clients)
+            .finish_non_exhaustive()
     }
 }

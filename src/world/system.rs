@@ -8,13 +8,13 @@ use super::clock::{Clock, Reading};
 use super::fault::{Budgets, Fault};
 use super::link::{Arrival, Arriving, InFlight, Link};
 use super::seat::{Outgoing, Told, WaitId};
-use super::setup::{ArrivalTime, Holder, Setup};
+use super::setup::{ArrivalTime, Holder, ServiceSpec, Setup};
 use crate::explore::choice::{Choice, LinkName, Process};
 use crate::history::{Event, HoldOrder, Holds};
-use crate::port::{Blob, Outcome, Refusal};
+use crate::port::Blob;
 use crate::property::Moment;
 use crate::trace::Recorder;
-use doublehold_models::{Node, Output, Request, Response};
+use doublehold_models::Service;
 use smallvec::SmallVec;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -63,10 +63,12 @@ pub struct ClientState {
 }
 
 /// A server.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct NodeState {
-    /// Its state.
-    pub node: Rc<Node>,
+    /// The service whose state it keeps.
+    pub service: u8,
+    /// Its place among the nodes of that service.
+    pub member: u8,
     /// Its clocks.
     pub clock: Clock,
     /// When it went down, true time; `None` while it is up.
@@ -122,7 +124,9 @@ pub struct System {
     pub now_us: u64,
     /// The clients.
     pub clients: SmallVec<[ClientState; 3]>,
-    /// The servers.
+    /// The states of the services.
+    pub services: SmallVec<[Rc<Service>; 3]>,
+    /// The servers, those of one service side by side.
     pub nodes: SmallVec<[NodeState; 3]>,
     /// The connections that were ever used, ordered by client, node and lane.
     pub links: SmallVec<[Link; 6]>,
@@ -152,6 +156,8 @@ pub enum Agenda {
     Serve(LinkName),
     /// Something was sent to the client on this connection.
     Deliver(LinkName),
+    /// The client on this connection will have found it silent for too long at this moment of true time.
+    Silence(LinkName, u64),
     /// A client's timer will be due at this moment of true time.
     Fire {
         /// The client.
@@ -174,16 +180,21 @@ impl System {
             seen: 0,
             mentioned: 0,
         };
-        let nodes = setup.nodes.iter().map(|spec| NodeState {
-            node: Rc::new(Node::new(&spec.config)),
-            clock: Clock::default(),
-            down_since: None,
-        });
+        let services = setup.services.iter().map(|spec| Rc::new(Service::new(&spec.config)));
+        let members = |(service, spec): (usize, &ServiceSpec)| {
+            (0..spec.config.members()).map(move |member| NodeState {
+                service: service as u8,
+                member,
+                clock: Clock::default(),
+                down_since: None,
+            })
+        };
         System {
             setup: Arc::clone(setup),
             now_us: 0,
             clients: std::iter::repeat_n(client, setup.clients).collect(),
-            nodes: nodes.collect(),
+            services: services.collect(),
+            nodes: setup.services.iter().enumerate().flat_map(members).collect(),
             links: SmallVec::new(),
             budgets: setup.budgets,
             expiries_left: setup.assumptions.expiries_max,
@@ -207,10 +218,24 @@ impl System {
         into.append(self.agenda.as_mut().expect("an agenda is kept"));
     }
 
-    fn note(&mut self, agenda: Agenda) {
+    pub(super) fn note(&mut self, agenda: Agenda) {
         if let Some(kept) = &mut self.agenda {
             kept.push(agenda);
         }
+    }
+
+    /// Puts on the agenda that the client will have found a connection silent for too long.
+    pub(super) fn note_silence(&mut self, at: usize, name: LinkName) {
+        let link = &self.links[at];
+        if let Some(at_mono_us) = link.given_up_at() {
+            let clock = &self.clients[usize::from(link.client)].clock;
+            self.note(Agenda::Silence(name, clock.true_at_monotonic(at_mono_us).max(self.now_us)));
+        }
+    }
+
+    /// True if a connection has been silent for longer than its client bears.
+    pub(super) fn is_given_up(&self, link: &Link) -> bool {
+        link.is_given_up(self.client_clock(link.client.into()).mono_us)
     }
 
     /// Everything that waits for a client is on its way again: it was paused.
@@ -221,6 +246,7 @@ impl System {
                 let (name, requests, arrivals) = (link.name(), link.requests.len(), link.arrivals.len());
                 (0..requests).for_each(|_| self.note(Agenda::Serve(name)));
                 (0..arrivals).for_each(|_| self.note(Agenda::Deliver(name)));
+                self.note_silence(at, name);
             }
         }
         for (id, at_mono_us) in self.clients[client].timers.clone() {
@@ -235,9 +261,11 @@ impl System {
             Choice::Serve(at) | Choice::Deliver(at) => self.find_link(at).is_some_and(|place| {
                 let link = &self.links[place];
                 let paused = matches!(self.clients[usize::from(at.client)].status, Status::Paused(_));
-                let empty =
-                    if let Choice::Serve(_) = choice { link.requests.is_empty() } else { link.arrivals.is_empty() };
-                !paused && !empty
+                let waits = match choice {
+                    Choice::Serve(_) => !link.requests.is_empty(),
+                    _ => !link.arrivals.is_empty() || self.is_given_up(link),
+                };
+                !paused && waits
             }),
             Choice::Fire { client, id } => {
                 let client = &self.clients[usize::from(client)];
@@ -252,6 +280,12 @@ impl System {
         &self.setup
     }
 
+    /// A node's name.
+    pub fn node_name(&self, node: usize) -> String {
+        let state = &self.nodes[node];
+        self.setup.services[usize::from(state.service)].node_name(state.member)
+    }
+
     // What the oracles ask.
 
     /// What a client's clocks show now.
@@ -264,20 +298,21 @@ impl System {
         self.nodes[node].clock.read(self.now_us)
     }
 
-    /// Who holds a lock on one node, by the node's own state; nobody on a node that is down.
-    pub fn holder_on(&self, lock: usize, node: usize) -> Option<Holder> {
-        let state = &self.nodes[node];
-        if state.down_since.is_some() {
+    /// Who holds a lock by the state of one service; nobody if all its nodes are down.
+    pub fn holder_on(&self, lock: usize, service: usize) -> Option<Holder> {
+        let node = self.first_of(service);
+        let mut members = self.nodes[node..].iter().take_while(|state| usize::from(state.service) == service);
+        if members.all(|state| state.down_since.is_some()) {
             return None;
         }
-        self.setup.locks[lock].probe.holder(&state.node, self.node_clock(node).for_node())
+        self.setup.locks[lock].probe.holder(&self.services[service], &self.clocks_of(node))
     }
 
     /// The tokens that have a lock's quorum.
     pub fn owners(&self, lock: usize) -> SmallVec<[Blob; 2]> {
         let spec = &self.setup.locks[lock];
         let tokens: SmallVec<[Blob; 5]> =
-            spec.nodes.iter().filter_map(|node| Some(self.holder_on(lock, *node)?.token)).collect();
+            spec.services.iter().filter_map(|service| Some(self.holder_on(lock, *service)?.token)).collect();
         let mut owners = SmallVec::new();
         for token in &tokens {
             let count = tokens.iter().filter(|other| *other == token).count();
@@ -355,8 +390,7 @@ impl System {
             }
             Choice::Stall(at) => {
                 self.budgets.spend(Fault::Stall);
-                let at = self.place_of(at);
-                self.links[at].stall();
+                self.stall(self.place_of(at));
             }
             Choice::Delay(at) => {
                 self.budgets.spend(Fault::Delay);
@@ -365,12 +399,15 @@ impl System {
             }
             Choice::Pause { client } => {
                 self.budgets.spend(Fault::Pause);
+                self.hear(client.into(), false);
                 self.clients[usize::from(client)].status = Status::Paused(self.now_us);
             }
             Choice::Resume { client } => self.resume(client.into()),
             Choice::CrashClient { client } => self.crash_client(client.into()),
             Choice::CrashNode { node } => self.crash_node(node.into()),
             Choice::RestartNode { node } => self.restart_node(node.into()),
+            Choice::Lag { node } => self.lag(node.into()),
+            Choice::CatchUp { node } => self.catch_up(node.into()),
             Choice::StepNode { node, us } => {
                 self.budgets.spend(Fault::ClockStep);
                 self.nodes[usize::from(node)].clock.offset_us += us;
@@ -399,6 +436,9 @@ impl System {
                 }
                 Outgoing::Forget(id) => self.forget(client, id),
                 Outgoing::Close { node, lane } => self.close(client, node, lane),
+                Outgoing::KeepAlive { node, lane, silence_us_max } => {
+                    self.keep_alive(client, node, lane, silence_us_max);
+                }
                 Outgoing::Record(event) => self.record(client, event, recorder),
             }
         }
@@ -420,7 +460,7 @@ impl System {
     /// Judges the end of an execution.
     pub fn judge_end(&mut self) {
         // A lease whose end the toy's bound hides would end in truth, and let somebody on.
-        let hidden = self.expiries_left == Some(0) && (0..self.nodes.len()).any(|node| self.node_timer(node).is_some());
+        let hidden = self.expiries_left == Some(0) && self.next_node_timer().is_some();
         if self.is_quiescent() {
             self.check(&Moment::Quiescent);
         } else if !hidden && self.waiting_clients().next().is_some() {
@@ -440,7 +480,7 @@ impl System {
         }
     }
 
-    fn run(&mut self, client: usize, told: Told) -> Run {
+    pub(super) fn run(&mut self, client: usize, told: Told) -> Run {
         let input = Input { now: self.client_clock(client), told, stamp: 0 };
         if self.keep_inputs {
             Rc::make_mut(&mut self.clients[client].inputs).push(input.clone());
@@ -463,197 +503,6 @@ impl System {
         }
     }
 
-    // The network.
-
-    /// The place of a connection that a choice names.
-    fn place_of(&self, at: LinkName) -> usize {
-        self.find_link(at).unwrap_or_else(|| panic!("a choice names a connection that is not there: {at:?}"))
-    }
-
-    /// The place of a connection in the list.
-    pub(super) fn find_link(&self, at: LinkName) -> Option<usize> {
-        self.links.binary_search_by_key(&at, Link::name).ok()
-    }
-
-    /// The place of a connection in the list; it is added if it was never used.
-    fn link(&mut self, client: u16, node: u16, lane: u8) -> usize {
-        let name = LinkName { client: client as u8, node: node as u8, lane };
-        match self.links.binary_search_by_key(&name, Link::name) {
-            Ok(at) => at,
-            Err(at) => {
-                self.links.insert(at, Link::new(client, node, lane));
-                at
-            }
-        }
-    }
-
-    fn send(&mut self, client: usize, id: WaitId, node: u16, lane: u8, request: Request) {
-        let (sent_us, hold) = (self.now_us, self.holds.current(client));
-        let down = self.nodes[usize::from(node)].down_since.is_some();
-        let at = self.link(client as u16, node, lane);
-        let link = &mut self.links[at];
-        link.open.push(id);
-        if down {
-            let what = Arrival::Answer(id, Outcome::Fail(Refusal::Refused));
-            link.arrivals.push(Arriving { what, sent_us });
-            let name = link.name();
-            self.note(Agenda::Deliver(name));
-        } else if !link.stalled {
-            link.requests.push(InFlight { id, request: Rc::new(request), sent_us, hold });
-            let name = link.name();
-            self.note(Agenda::Serve(name));
-        }
-    }
-
-    fn forget(&mut self, client: usize, id: WaitId) {
-        let timers = self.clients[client].timers.len();
-        self.clients[client].timers.retain(|(timer, _)| *timer != id);
-        self.footprint.timed |= timers != self.clients[client].timers.len();
-        for at in 0..self.links.len() {
-            let link = &mut self.links[at];
-            if usize::from(link.client) != client {
-                continue;
-            }
-            link.forget(id);
-            if link.stalled && link.open.is_empty() {
-                // The client has given up on the silent connection; its next request opens a new one.
-                self.break_link(at);
-            }
-        }
-    }
-
-    fn close(&mut self, client: usize, node: u16, lane: u8) {
-        let at = self.link(client as u16, node, lane);
-        let conn = self.links[at].conn();
-        self.links.remove(at);
-        Rc::make_mut(&mut self.nodes[usize::from(node)].node).disconnect(conn);
-    }
-
-    fn serve(&mut self, at: usize, recorder: &mut Recorder) {
-        let link = &mut self.links[at];
-        let flight = link.requests.remove(0);
-        link.settle();
-        let (client, node, conn) = (usize::from(link.client), usize::from(link.node), link.conn());
-        let before = self.watch(node);
-        let clock = self.node_clock(node).for_node();
-        let mut outputs = Vec::new();
-        Rc::make_mut(&mut self.nodes[node].node).handle(clock, conn, &flight.request, &mut outputs);
-        recorder.served(self, client, node, &flight.request, &outputs);
-        let mut answered = false;
-        for Output { conn: to, is_reply, response } in outputs {
-            // Only the first reply ends the request; SUBSCRIBE's further ones are not waited for.
-            let is_answer = is_reply && !answered;
-            answered |= is_reply;
-            self.send_back(node, to, is_answer.then_some(flight.id), response);
-        }
-        self.judge_service(client, node, &flight, before);
-        if self.clients[client].status == Status::Finished {
-            self.leave(client);
-        }
-    }
-
-    fn send_back(&mut self, node: usize, to: doublehold_models::ConnId, answers: Option<WaitId>, response: Response) {
-        let sent_us = self.now_us;
-        let name = LinkName { client: to.client as u8, node: node as u8, lane: to.lane };
-        let Some(at) = self.find_link(name) else { return };
-        let link = &mut self.links[at];
-        let what = match (answers, response) {
-            // The client waits no more: what comes would be thrown away.
-            (Some(id), _) if !link.open.contains(&id) => return,
-            (Some(id), response) => Arrival::Answer(id, Outcome::Ok(response)),
-            (None, Response::Redis(message)) => Arrival::Message(message),
-        };
-        link.arrivals.push(Arriving { what, sent_us });
-        self.note(Agenda::Deliver(name));
-    }
-
-    fn deliver(&mut self, at: usize) -> Option<Run> {
-        let link = &mut self.links[at];
-        let (client, node, lane) = (usize::from(link.client), link.node, link.lane);
-        let told = match link.arrivals.remove(0).what {
-            Arrival::Answer(id, outcome) => {
-                link.answered(id);
-                Told::Answer(id, outcome)
-            }
-            Arrival::Message(message) => Told::Message(node, lane, message),
-            Arrival::Broken(ids) if lane > 0 => Told::Hangup(node, lane, ids),
-            Arrival::Broken(ids) => Told::Broken(ids),
-        };
-        Some(self.run(client, told))
-    }
-
-    fn break_link(&mut self, at: usize) {
-        let now_us = self.now_us;
-        self.links[at].break_at(now_us);
-        let name = self.links[at].name();
-        self.note(Agenda::Deliver(name));
-        let (node, conn) = (usize::from(self.links[at].node), self.links[at].conn());
-        Rc::make_mut(&mut self.nodes[node].node).disconnect(conn);
-    }
-
-    /// A client that has ended closes its connections; what it had sent and did not wait for still arrives.
-    fn leave(&mut self, client: usize) {
-        let nodes = &mut self.nodes;
-        self.links.retain(|link| {
-            if usize::from(link.client) != client {
-                return true;
-            }
-            link.arrivals.clear();
-            link.open.clear();
-            if link.requests.is_empty() {
-                Rc::make_mut(&mut nodes[usize::from(link.node)].node).disconnect(link.conn());
-            }
-            !link.requests.is_empty()
-        });
-    }
-
-    /// Ends all connections of a client that has crashed, with all that is in flight, as when a connection breaks.
-    fn disconnect(&mut self, client: usize) {
-        let nodes = &mut self.nodes;
-        self.links.retain(|link| {
-            let gone = usize::from(link.client) == client;
-            if gone {
-                let node = &mut nodes[usize::from(link.node)].node;
-                Rc::make_mut(node).disconnect(link.conn());
-            }
-            !gone
-        });
-    }
-
-    // Time.
-
-    fn advance(&mut self, to_us: u64) {
-        assert!(to_us >= self.now_us, "time went backwards: from {} to {to_us}", self.now_us);
-        if self.expiries_left.is_some() {
-            let expires = (0..self.nodes.len()).any(|node| self.node_timer(node).is_some_and(|at| at <= to_us));
-            if expires {
-                self.expiries_left = self.expiries_left.map(|left| left.saturating_sub(1));
-            }
-        }
-        self.now_us = to_us;
-        (0..self.nodes.len()).for_each(|node| self.tick(node));
-    }
-
-    /// When a node's state changes by itself next, true time.
-    pub(super) fn node_timer(&self, node: usize) -> Option<u64> {
-        let state = &self.nodes[node];
-        if state.down_since.is_some() {
-            return None;
-        }
-        let at = state.node.next_timer(self.node_clock(node).for_node())?;
-        Some(state.clock.true_at_wall(at))
-    }
-
-    /// Lets a node do what has fallen due.
-    fn tick(&mut self, node: usize) {
-        let clock = self.node_clock(node).for_node();
-        if self.nodes[node].down_since.is_none() && self.nodes[node].node.is_due(clock) {
-            Rc::make_mut(&mut self.nodes[node].node).tick(clock);
-        }
-    }
-
-    // Faults.
-
     fn resume(&mut self, client: usize) {
         self.clients[client].status = Status::Running;
         // What it had handed to its network card only now leaves the machine.
@@ -663,6 +512,7 @@ impl System {
             link.arrivals.iter_mut().for_each(|arriving| arriving.sent_us = now_us);
         }
         self.note_waiting(client);
+        self.hear(client, true);
     }
 
     fn crash_client(&mut self, client: usize) {
@@ -676,25 +526,6 @@ impl System {
         self.disconnect(client);
     }
 
-    fn crash_node(&mut self, node: usize) {
-        self.budgets.spend(Fault::NodeCrash);
-        self.nodes[node].down_since = Some(self.now_us);
-        Rc::make_mut(&mut self.nodes[node].node).crash();
-        for at in 0..self.links.len() {
-            if usize::from(self.links[at].node) == node {
-                self.links[at].break_at(self.now_us);
-                let name = self.links[at].name();
-                self.note(Agenda::Deliver(name));
-            }
-        }
-    }
-
-    fn restart_node(&mut self, node: usize) {
-        let clock = self.node_clock(node).for_node();
-        self.nodes[node].down_since = None;
-        Rc::make_mut(&mut self.nodes[node].node).restart(clock);
-    }
-
     // What the oracles need to know.
 
     fn record(&mut self, client: usize, event: Event, recorder: &mut Recorder) {
@@ -705,34 +536,34 @@ impl System {
         self.holds.take(client, mono_us, &event);
     }
 
-    /// What a request may change that oracles watch: holders and resource values on this node.
-    fn watch(&self, node: usize) -> Watched {
-        let clock = self.node_clock(node).for_node();
-        let locks = self.setup.locks.iter().enumerate().filter(|(_, spec)| spec.nodes.contains(&node));
-        let resources = self.setup.resources.iter().enumerate().filter(|(_, spec)| spec.node == node);
+    /// What a request may change that oracles watch: holders and resource values of this node's service.
+    pub(super) fn watch(&self, node: usize) -> Watched {
+        let service = self.service_of(node);
+        let locks = self.setup.locks.iter().enumerate().filter(|(_, spec)| spec.services.contains(&service));
+        let resources = self.setup.resources.iter().enumerate().filter(|(_, spec)| spec.service == service);
         Watched {
-            locks: locks.map(|(number, _)| (number, self.holder_on(number, node))).collect(),
-            resources: resources
-                .map(|(number, spec)| {
-                    let value = self.nodes[node].node.redis_string(clock, &spec.name).map(|(value, _)| value);
-                    (number, value)
-                })
-                .collect(),
+            locks: locks.map(|(number, _)| (number, self.holder_on(number, service))).collect(),
+            resources: resources.map(|(number, spec)| (number, self.value_of(node, &spec.name))).collect(),
         }
     }
 
-    fn judge_service(&mut self, client: usize, node: usize, flight: &InFlight, before: Watched) {
+    fn value_of(&self, node: usize, key: &Blob) -> Option<Blob> {
+        let service = &self.services[self.service_of(node)];
+        service.redis_string(&self.clocks_of(node), key).map(|(value, _)| value)
+    }
+
+    pub(super) fn judge_service(&mut self, client: usize, node: usize, flight: &InFlight, before: Watched) {
+        let service = self.service_of(node);
         for (lock, before) in before.locks {
-            let after = self.holder_on(lock, node);
+            let after = self.holder_on(lock, service);
             if before != after {
-                self.check(&Moment::LockServed { client, node, lock, before: &before, after: &after });
+                self.check(&Moment::LockServed { client, service, lock, before: &before, after: &after });
             }
         }
         let Some(hold) = flight.hold else { return };
-        let clock = self.node_clock(node).for_node();
         for (resource, old) in before.resources {
             let spec = self.setup.resources[resource].clone();
-            let new = self.nodes[node].node.redis_string(clock, &spec.name).map(|(value, _)| value);
+            let new = self.value_of(node, &spec.name);
             let latest = self.latest[resource];
             let changed = new != old;
             if changed {
@@ -741,7 +572,7 @@ impl System {
                 let change = (text(old), text(new));
                 self.check(&Moment::ResourceWritten { client, hold, latest, change });
             }
-            if changed || names(&flight.request, &spec.name) {
+            if changed || flight.request.mentions(&spec.name) {
                 self.latest[resource] = latest.max(hold);
             }
         }
@@ -754,34 +585,7 @@ impl System {
 }
 
 /// What oracles watch on a node, as it was before a request.
-struct Watched {
+pub(super) struct Watched {
     locks: SmallVec<[(usize, Option<Holder>); 1]>,
     resources: SmallVec<[(usize, Option<Blob>); 1]>,
-}
-
-/// True if a request names this key.
-fn names(request: &Request, key: &Blob) -> bool {
-    match request {
-        Request::Redis(command) => command.words().iter().any(|word| word == key),
-    }
-}
-
-impl System {
-    /// The number and the command of the request that a connection's node would serve next.
-    pub fn request_at(&self, at: LinkName) -> Option<(WaitId, &Blob)> {
-        let flight = self.links[self.find_link(at)?].requests.first()?;
-        let Request::Redis(command) = &*flight.request;
-        Some((flight.id, command.name()))
-    }
-
-    /// What a connection's client would be told next.
-    pub fn arrival_at(&self, at: LinkName) -> String {
-        let arriving = self.find_link(at).and_then(|place| self.links[place].arrivals.first());
-        match arriving.map(|arriving| &arriving.what) {
-            Some(Arrival::Answer(id, _)) => format!("#{id}"),
-            Some(Arrival::Message(_)) => "message".to_owned(),
-            Some(Arrival::Broken(_)) => "broken".to_owned(),
-            None => "nothing".to_owned(),
-        }
-    }
 }

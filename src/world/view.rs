@@ -28,15 +28,15 @@ impl View for System {
     }
 
     fn locks(&self) -> Vec<(Blob, Vec<usize>)> {
-        self.setup().locks.iter().map(|spec| (spec.name.clone(), spec.nodes.clone())).collect()
+        self.setup().locks.iter().map(|spec| (spec.name.clone(), spec.services.clone())).collect()
     }
 
-    fn node_name(&self, node: usize) -> String {
-        self.setup().nodes[node].name.clone()
+    fn service_name(&self, service: usize) -> String {
+        self.setup().services[service].name.clone()
     }
 
-    fn holder_on(&self, lock: usize, node: usize) -> Option<Holder> {
-        System::holder_on(self, lock, node)
+    fn holder_on(&self, lock: usize, service: usize) -> Option<Holder> {
+        System::holder_on(self, lock, service)
     }
 
     fn owners(&self, lock: usize) -> Vec<Blob> {

@@ -93,13 +93,13 @@ impl Node {
         self.transactions.invalidate(&touched);
         self.disk.after_command(clock.wall_us, dirty, save);
         for response in replies {
-            out.push(Output { conn, is_reply: true, response: Response::Redis(response) });
+            out.push(Output::reply(conn, Response::Redis(response)));
         }
         if let Some(reply) = reply {
-            out.push(Output { conn, is_reply: true, response: Response::Redis(reply) });
+            out.push(Output::reply(conn, Response::Redis(reply)));
         }
         for (to, message) in published {
-            out.push(Output { conn: to, is_reply: false, response: Response::Redis(message) });
+            out.push(Output::message(to, Response::Redis(message)));
         }
     }
 

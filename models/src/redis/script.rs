@@ -493,11 +493,11 @@ mod tests {
         let mut out = Vec::new();
         for command in commands {
             ENGINE.with_borrow_mut(before_each);
-            node.handle(CLOCK, ConnId { client: 0, lane: 0 }, command, &mut out);
+            node.handle(CLOCK, ConnId { client: 0, member: 0, lane: 0 }, command, &mut out);
         }
         let mut digest = Digest::default();
         node.digest(CLOCK, &mut digest);
-        (out.into_iter().map(|output| output.response).collect(), digest.finish())
+        (out.iter().filter_map(crate::Output::response).cloned().collect(), digest.finish())
     }
 
     #[test]

@@ -102,7 +102,7 @@ pub(crate) fn blob(text: impl AsRef<[u8]>) -> Blob {
 
 /// Sends one command on a connection.
 pub(crate) fn send(client: u16, words: Vec<Blob>) -> Step {
-    Step::Send(ConnId { client, lane: 0 }, Request::Redis(Command::from_words(words)))
+    Step::Send(ConnId { client, member: 0, lane: 0 }, Request::Redis(Command::from_words(words)))
 }
 
 /// Sends a command that is written with spaces between its words.
@@ -129,7 +129,7 @@ pub(crate) fn sequence(family: usize, seed: u64, len: usize) -> Vec<Step> {
                 let apart = subscribes || family == PUBSUB && random.chance(50);
                 let client = if apart { SUBSCRIBER + random.below(2) as u16 } else { client };
                 if random.chance(1) {
-                    steps.push(Step::Close(ConnId { client, lane: 0 }));
+                    steps.push(Step::Close(ConnId { client, member: 0, lane: 0 }));
                 }
                 if is_fair(&words) {
                     steps.push(send(client, words));

@@ -6,7 +6,7 @@ mod wire;
 
 use doublehold::world::real::servers::RedisServer;
 use doublehold_models::resp::{Command, Value};
-use doublehold_models::{Blob, ConnId, NodeConfig, Output, Request, Response, redis};
+use doublehold_models::{Blob, ConnId, Output, Request, Response, ServiceConfig, redis};
 use doublehold_sim_tests::conformance::{Dialect, Step, Sweep, Tally, sweep};
 use doublehold_sim_tests::redis_server_or_skip;
 use std::collections::BTreeMap;
@@ -94,8 +94,8 @@ fn order(connection: &mut Connection, line: &'static str) {
 }
 
 impl Dialect for RealRedis {
-    fn config(&self) -> NodeConfig {
-        NodeConfig::Redis(redis::Config::default())
+    fn config(&self) -> ServiceConfig {
+        ServiceConfig::Redis(redis::Config::default())
     }
 
     fn reset(&mut self) {
@@ -138,11 +138,11 @@ impl Dialect for RealRedis {
         align(command.words().len() == 1 && name.ends_with("UNSUBSCRIBE"), model, real);
         let queued = if name == "EXEC" { self.queued.get(&conn).map(Vec::as_slice) } else { None };
         let differs = |one: &Output, real: &Option<Response>| {
-            let Response::Redis(model) = &one.response;
+            let Some(Response::Redis(model)) = one.response() else { return true };
             real.as_ref().is_none_or(|Response::Redis(real)| !is_same(command, queued, real, model))
         };
         let first = model.iter().zip(real.iter()).position(|(one, real)| differs(one, real));
-        match (name.as_str(), model.first().map(|one| &one.response)) {
+        match (name.as_str(), model.first().and_then(Output::response)) {
             ("EXEC" | "DISCARD", _) => drop(self.queued.remove(&conn)),
             (_, Some(Response::Redis(Value::Status(text)))) if text.as_bytes() == b"QUEUED" => {
                 self.queued.entry(conn).or_default().push(command.clone());
@@ -200,11 +200,11 @@ fn not_modelled(value: &Value) -> Option<String> {
 /// unsubscription from everything (`loose`), which count down.
 fn align(loose: bool, model: &[Output], real: &mut [Option<Response>]) {
     for at in 0..model.len() {
-        if model[at].is_reply && !loose {
+        if model[at].as_reply().is_some() && !loose {
             continue;
         }
-        let Output { conn, response, .. } = &model[at];
-        let same = |other: &usize| model[*other].conn == *conn && real[*other].as_ref() == Some(response);
+        let (conn, response) = (model[at].conn, model[at].response());
+        let same = |other: &usize| model[*other].conn == conn && real[*other].as_ref() == response;
         if let Some(found) = (at..model.len()).find(same) {
             real.swap(at, found);
         }
@@ -225,7 +225,7 @@ fn align_names(model: &[Output], real: &mut [Option<Response>]) {
     let names = |all: &mut dyn Iterator<Item = Response>| -> Vec<Option<Value>> {
         all.map(|mut response| name(&mut response).cloned()).collect()
     };
-    let wanted = names(&mut model.iter().map(|one| one.response.clone()));
+    let wanted = names(&mut model.iter().filter_map(Output::response).cloned());
     let sorted = |mut names: Vec<Option<Value>>| {
         names.sort_by_key(|name| name.as_ref().map(show));
         names

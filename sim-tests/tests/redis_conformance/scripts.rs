@@ -3,7 +3,7 @@
 use crate::generate::{Random, blob};
 use doublehold_models::Blob;
 use doublehold_models::resp::{Command, Value};
-use doublehold_models::{ConnId, Node, NodeClock, NodeConfig, Request, Response, redis};
+use doublehold_models::{ConnId, NodeClock, Request, Response, Service, ServiceConfig, redis};
 use std::sync::OnceLock;
 
 /// Conversions both ways, error texts and where they say the error is, globals, protected tables, pcall.
@@ -124,13 +124,13 @@ fn sha_of(script: &str) -> Option<Blob> {
     let mut out = Vec::new();
     let load = Request::Redis(Command::from_words(["SCRIPT".into(), "LOAD".into(), blob(script)]));
     let clock = NodeClock { wall_us: 0, mono_us: 0 };
-    Node::new(&NodeConfig::Redis(redis::Config::default())).handle(
-        clock,
-        ConnId { client: 0, lane: 0 },
+    Service::new(&ServiceConfig::Redis(redis::Config::default())).handle(
+        &[clock],
+        ConnId { client: 0, member: 0, lane: 0 },
         &load,
         &mut out,
     );
-    match &out.first()?.response {
+    match out.first()?.response()? {
         Response::Redis(Value::Bulk(sha)) => Some(sha.clone()),
         Response::Redis(_) => None,
     }

@@ -38,6 +38,11 @@ impl Agenda {
         self.count += 1;
     }
 
+    /// When the next thing happens.
+    pub(super) fn next_at(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse((at_us, _))| *at_us)
+    }
+
     pub(super) fn next(&mut self) -> Option<(u64, Due)> {
         let Reverse((at_us, number)) = self.heap.pop()?;
         let due = self.due.remove(&number).expect("each entry is put once");
@@ -51,6 +56,7 @@ impl Agenda {
         for entry in noted.drain(..) {
             match entry {
                 Noted::Fire { client, id, at_us } => self.put(at_us, Due::Choice(Choice::Fire { client, id })),
+                Noted::Silence(at, at_us) => self.put(at_us, Due::Choice(Choice::Deliver(at))),
                 Noted::Serve(at) => self.send(system, at, true, network, simulation),
                 Noted::Deliver(at) => self.send(system, at, false, network, simulation),
             }

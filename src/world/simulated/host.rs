@@ -147,16 +147,20 @@ impl Host {
         self.struck = vec![false; planned.len()];
         plan(&mut self.agenda, &self.system, &self.simulation, planned, &mut self.streams.faults);
         let start = time::Instant::now();
-        while let Some((at_us, due)) = self.agenda.next() {
-            if self.system.violation.is_some() || self.system.is_quiescent() {
-                break;
-            }
+        while self.system.violation.is_none() && !self.system.is_quiescent() {
+            let wakes_at = self.system.next_wake();
+            let own = wakes_at.filter(|wakes| self.agenda.next_at().is_none_or(|due| *wakes < due));
+            let next = own.map(|at_us| (at_us, None)).or_else(|| self.agenda.next().map(|(at, due)| (at, Some(due))));
+            let Some((at_us, due)) = next else { break };
             if at_us > self.simulation.horizon_us {
                 self.give_up();
                 break;
             }
             time::sleep_until(start + Duration::from_micros(at_us)).await;
-            self.happen(at_us, due, planned).await;
+            match due {
+                Some(due) => self.happen(at_us, due, planned).await,
+                None => self.pass(at_us),
+            }
         }
         // A madsim runtime that is dropped with live nodes leaks them.
         self.processes.drain(..).flatten().for_each(end);
@@ -173,7 +177,7 @@ impl Host {
 
     /// How far each clock is off: one of the extremes, each as likely.
     fn set_clocks(&mut self) {
-        let processes = self.setup.clients + self.setup.nodes.len();
+        let processes = self.setup.clients + self.system.nodes.len();
         for _ in 0..processes {
             self.system.enabled(&mut self.enabled);
             if !matches!(self.enabled.first(), Some(Choice::SetClock { .. })) {
@@ -193,8 +197,10 @@ impl Host {
                 return;
             }
             Due::Choice(choice) => {
-                let recovers =
-                    matches!(choice, Choice::Resume { .. } | Choice::RestartNode { .. } | Choice::Start { .. });
+                let recovers = matches!(
+                    choice,
+                    Choice::Resume { .. } | Choice::RestartNode { .. } | Choice::CatchUp { .. } | Choice::Start { .. }
+                );
                 if recovers || self.system.can_come(choice) { Some(choice) } else { None }
             }
             Due::Fault(kind) => {
@@ -218,18 +224,29 @@ impl Host {
         }
     }
 
-    /// Lets time pass, and then makes the choice.
-    async fn make(&mut self, at_us: u64, choice: Choice) {
+    /// Lets time pass; servers do what falls due.
+    fn pass(&mut self, at_us: u64) {
         if at_us > self.system.now_us {
             let passed = self.system.apply(Choice::Advance { to_us: at_us }, &mut self.recorder);
             debug_assert!(passed.is_none(), "time alone runs no client");
+            self.agenda.take_from(&mut self.system, &mut self.streams.network, &self.simulation);
+        }
+    }
+
+    /// Lets time pass, and then makes the choice.
+    async fn make(&mut self, at_us: u64, choice: Choice) {
+        self.pass(at_us);
+        if let Choice::CatchUp { node } = choice
+            && !self.system.is_behind(node.into())
+        {
+            return;
         }
         if let Choice::Resume { client } = choice
             && !self.system.is_paused(client.into())
         {
             return;
         }
-        if choice.is_fault()
+        if (choice.is_fault() || matches!(choice, Choice::CatchUp { .. }))
             && let Some((at_us, heal)) = recovery(&self.system, choice, &self.simulation, &mut self.streams.faults)
         {
             self.agenda.put(at_us, Due::Choice(heal));

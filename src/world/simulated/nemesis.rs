@@ -29,9 +29,10 @@ pub enum Target {
 
 fn hits(choice: &Choice, target: Target) -> bool {
     match (target, choice) {
-        (Target::Node(node), Choice::CrashNode { node: hit } | Choice::StepNode { node: hit, .. }) => {
-            node == usize::from(*hit)
-        }
+        (
+            Target::Node(node),
+            Choice::CrashNode { node: hit } | Choice::StepNode { node: hit, .. } | Choice::Lag { node: hit },
+        ) => node == usize::from(*hit),
         (Target::Node(node), Choice::Break(at) | Choice::Stall(at) | Choice::Delay(at)) => node == usize::from(at.node),
         (Target::Client(client), choice) => choice.client().map(usize::from) == Some(client),
         _ => false,
@@ -90,6 +91,10 @@ pub(super) fn recovery(
         Choice::CrashNode { node } => {
             let down = system.setup().assumptions.restart_us_min + faults.below(simulation.down_us_max + 1);
             Some((system.now_us + down, Choice::RestartNode { node }))
+        }
+        // It takes in one thing at a time until it is no longer behind.
+        Choice::Lag { node } | Choice::CatchUp { node } => {
+            Some((system.now_us + 1 + faults.below(simulation.lag_us_max), Choice::CatchUp { node }))
         }
         _ => None,
     }

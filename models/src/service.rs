@@ -1,0 +1,307 @@
+//! Service: what every simulated server, or ensemble of servers, can be asked to do, whatever its kind.
+
+use crate::resp::{Command, Value};
+use crate::{Blob, Digest, redis};
+use serde::{Deserialize, Serialize};
+
+/// A connection, by its ends. After [`Service::disconnect`] the same name stands for the client's next connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId {
+    /// The client's number.
+    pub client: u16,
+    /// The node's place within its service.
+    pub member: u8,
+    /// 0 for the connection that carries commands; further ones carry subscriptions.
+    pub lane: u8,
+}
+
+/// What a node may know of time: its own clocks, never true time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeClock {
+    /// The node's wall clock, microseconds since the epoch.
+    pub wall_us: i64,
+    /// The node's monotonic clock, microseconds.
+    pub mono_us: u64,
+}
+
+impl NodeClock {
+    /// The wall clock in whole milliseconds, rounded down.
+    pub fn wall_ms(&self) -> i64 {
+        self.wall_us.div_euclid(1000)
+    }
+}
+
+/// A request to a server of any kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Request {
+    /// To a Redis.
+    Redis(Command),
+}
+
+/// A server's answer, or a message that it sends by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Response {
+    /// From a Redis.
+    Redis(Value),
+}
+
+impl Request {
+    /// The name of what is asked.
+    pub fn name(&self) -> Blob {
+        match self {
+            Request::Redis(command) => command.name().clone(),
+        }
+    }
+
+    /// True if the request names this key or path.
+    pub fn mentions(&self, key: &Blob) -> bool {
+        match self {
+            Request::Redis(command) => command.words().iter().any(|word| word == key),
+        }
+    }
+
+    /// Adds the request to a fingerprint.
+    pub fn digest(&self, digest: &mut Digest) {
+        match self {
+            Request::Redis(command) => command.words().iter().for_each(|word| digest.text(word)),
+        }
+    }
+}
+
+impl Response {
+    /// Adds the response to a fingerprint.
+    pub fn digest(&self, digest: &mut Digest) {
+        match self {
+            Response::Redis(value) => redis::digest_value(value, digest),
+        }
+    }
+}
+
+impl std::fmt::Display for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Request::Redis(command) => command.fmt(f),
+        }
+    }
+}
+
+impl std::fmt::Display for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Response::Redis(value) => value.fmt(f),
+        }
+    }
+}
+
+/// Something that a node does to a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The connection.
+    pub conn: ConnId,
+    /// What it does.
+    pub sent: Sent,
+}
+
+/// What a node does to a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Answers the request just served.
+    Reply(Response),
+    /// Sends something of its own accord.
+    Message(Response),
+    /// Closes it; what was sent before still arrives.
+    Close,
+}
+
+impl Output {
+    /// The answer to the request just served.
+    pub fn reply(conn: ConnId, response: Response) -> Self {
+        Output { conn, sent: Sent::Reply(response) }
+    }
+
+    /// A message of the node's own accord.
+    pub fn message(conn: ConnId, response: Response) -> Self {
+        Output { conn, sent: Sent::Message(response) }
+    }
+
+    /// The end of a connection.
+    pub fn close(conn: ConnId) -> Self {
+        Output { conn, sent: Sent::Close }
+    }
+
+    /// What it carries, unless it closes the connection.
+    pub fn response(&self) -> Option<&Response> {
+        match &self.sent {
+            Sent::Reply(response) | Sent::Message(response) => Some(response),
+            Sent::Close => None,
+        }
+    }
+
+    /// The answer, if it is one.
+    pub fn as_reply(&self) -> Option<&Response> {
+        match &self.sent {
+            Sent::Reply(response) => Some(response),
+            Sent::Message(_) | Sent::Close => None,
+        }
+    }
+}
+
+/// A moment of one of a node's own clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Due {
+    /// Of its wall clock, microseconds since the epoch.
+    Wall(i64),
+    /// Of its monotonic clock, microseconds.
+    Monotonic(u64),
+}
+
+/// How a service is set up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ServiceConfig {
+    /// A Redis server.
+    Redis(redis::Config),
+}
+
+/// A simulated server of any kind, or several that keep one state together.
+///
+/// The nodes of a service are its *members*; what they say to each other is the service's own affair. Where the
+/// moment of such an internal step can be told apart by a client, it is a step that somebody else decides on
+/// ([`lag`](Service::lag), [`catch_up`](Service::catch_up)).
+///
+/// The contract: [`handle`](Service::handle) takes one request and pushes everything that follows from it;
+/// [`next_timer`](Service::next_timer) says when a member next wants to be woken by its own clock;
+/// [`tick`](Service::tick) wakes it. Each member's clocks are handed in with every call (`clocks`, by place).
+#[derive(Clone)]
+pub enum Service {
+    /// A Redis server.
+    Redis(redis::Node),
+}
+
+impl ServiceConfig {
+    /// How many nodes it has.
+    pub fn members(&self) -> u8 {
+        match self {
+            ServiceConfig::Redis(_) => 1,
+        }
+    }
+}
+
+impl Service {
+    /// A service whose nodes have just started for the first time.
+    pub fn new(config: &ServiceConfig) -> Self {
+        match config {
+            ServiceConfig::Redis(config) => Service::Redis(redis::Node::new(config.clone())),
+        }
+    }
+
+    /// Serves one request.
+    pub fn handle(&mut self, clocks: &[NodeClock], conn: ConnId, request: &Request, out: &mut Vec<Output>) {
+        match (self, request) {
+            (Service::Redis(node), Request::Redis(command)) => node.handle(clocks[0], conn, command, out),
+        }
+    }
+
+    /// Takes note that a connection has ended.
+    pub fn disconnect(&mut self, _clocks: &[NodeClock], conn: ConnId) {
+        match self {
+            Service::Redis(node) => node.disconnect(conn),
+        }
+    }
+
+    /// Takes note that the client at the other end of an open connection has fallen silent, or is heard again. Until it
+    /// falls silent it is taken to send its pings in time.
+    pub fn hear(&mut self, _clocks: &[NodeClock], _conn: ConnId, _heard: bool) {
+        match self {
+            Service::Redis(_) => {}
+        }
+    }
+
+    /// The earliest moment of a member's own clocks at which the state changes by itself: a key expires, a
+    /// periodic fsync falls due.
+    pub fn next_timer(&self, clocks: &[NodeClock], member: u8) -> Option<Due> {
+        match self {
+            Service::Redis(node) => node.next_timer(clocks[usize::from(member)]).map(Due::Wall),
+        }
+    }
+
+    /// True if what falls due may be felt by clients that ask for nothing: a watch fires, a connection is closed.
+    pub fn wakes_clients(&self) -> bool {
+        match self {
+            Service::Redis(_) => false,
+        }
+    }
+
+    /// True if something has fallen due at a member: [`tick`](Service::tick) would do something.
+    pub fn is_due(&self, clocks: &[NodeClock], member: u8) -> bool {
+        match self {
+            Service::Redis(node) => node.is_due(clocks[usize::from(member)]),
+        }
+    }
+
+    /// Does what has fallen due by a member's own clocks.
+    pub fn tick(&mut self, clocks: &[NodeClock], member: u8, _out: &mut Vec<Output>) {
+        match self {
+            Service::Redis(node) => node.tick(clocks[usize::from(member)]),
+        }
+    }
+
+    /// True if a member can fall behind the others.
+    pub fn can_lag(&self, _member: u8) -> bool {
+        match self {
+            Service::Redis(_) => false,
+        }
+    }
+
+    /// A member falls behind: from now on it takes in what the others know only in steps of
+    /// [`catch_up`](Service::catch_up).
+    pub fn lag(&mut self, _member: u8) {
+        match self {
+            Service::Redis(_) => {}
+        }
+    }
+
+    /// True if a member is behind.
+    pub fn is_behind(&self, _member: u8) -> bool {
+        match self {
+            Service::Redis(_) => false,
+        }
+    }
+
+    /// A member that is behind takes in one thing more; with the last one it is no longer behind.
+    pub fn catch_up(&mut self, _clocks: &[NodeClock], _member: u8, _out: &mut Vec<Output>) {
+        match self {
+            Service::Redis(_) => {}
+        }
+    }
+
+    /// A member's machine loses power: everything that was not synced to its disk is gone. Its connections end.
+    pub fn crash(&mut self, _clocks: &[NodeClock], _member: u8, _out: &mut Vec<Output>) {
+        match self {
+            Service::Redis(node) => node.crash(),
+        }
+    }
+
+    /// A member starts again from what its disk still holds.
+    pub fn restart(&mut self, clocks: &[NodeClock], member: u8, _out: &mut Vec<Output>) {
+        match self {
+            Service::Redis(node) => node.restart(clocks[usize::from(member)]),
+        }
+    }
+
+    /// Adds the state to a fingerprint. Deadlines count as what is left of them, so that two
+    /// states that differ only in when they happen are one.
+    pub fn digest(&self, clocks: &[NodeClock], digest: &mut Digest) {
+        match self {
+            Service::Redis(node) => node.digest(clocks[0], digest),
+        }
+    }
+
+    /// For a Redis: the value and the expiry (milliseconds of the node's wall clock) of a string key
+    /// that is alive by the node's own clock.
+    pub fn redis_string(&self, clocks: &[NodeClock], key: &Blob) -> Option<(Blob, Option<i64>)> {
+        match self {
+            Service::Redis(node) => node.string(clocks[0], key),
+        }
+    }
+}
