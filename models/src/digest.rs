@@ -100,9 +100,29 @@ impl Digest {
         self.hasher.write_usize(bytes.len());
     }
 
+    /// Adds what a type's `Hash` writes, with the clients that its texts name renamed.
+    pub fn hashed(&mut self, value: &impl std::hash::Hash) {
+        value.hash(&mut IntoDigest(self));
+    }
+
     /// The fingerprint.
     pub fn finish(&self) -> u64 {
         self.hasher.finish()
+    }
+}
+
+/// Feeds what a type's `Hash` writes into a digest.
+struct IntoDigest<'a>(&'a mut Digest);
+
+impl Hasher for IntoDigest<'_> {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.text(bytes);
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0.int(number);
+    }
+    fn finish(&self) -> u64 {
+        self.0.finish()
     }
 }
 

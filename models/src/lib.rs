@@ -5,8 +5,8 @@
 //! same service serves the explored and the simulated world and can be compared, request by request,
 //! with the real server.
 //!
-//! Without the `nodes` feature only the wire vocabulary is built: [`Blob`], [`resp::Command`] and
-//! [`resp::Value`], which the ports of the `doublehold` crate speak in every world.
+//! Without the `nodes` feature only the wire vocabulary is built: [`Blob`], [`resp::Command`], [`resp::Value`] and
+//! [`zookeeper::wire`], which the ports of the `doublehold` crate speak in every world.
 
 mod blob;
 pub mod resp;
@@ -15,6 +15,7 @@ pub mod resp;
 mod digest;
 #[cfg(feature = "nodes")]
 pub mod redis;
+pub mod zookeeper;
 #[cfg(feature = "nodes")]
 mod service;
 

@@ -1,7 +1,7 @@
 //! Service: what every simulated server, or ensemble of servers, can be asked to do, whatever its kind.
 
 use crate::resp::{Command, Value};
-use crate::{Blob, Digest, redis};
+use crate::{Blob, Digest, redis, zookeeper};
 use serde::{Deserialize, Serialize};
 
 /// A connection, by its ends. After [`Service::disconnect`] the same name stands for the client's next connection.
@@ -36,6 +36,8 @@ impl NodeClock {
 pub enum Request {
     /// To a Redis.
     Redis(Command),
+    /// To a ZooKeeper.
+    ZooKeeper(zookeeper::wire::Request),
 }
 
 /// A server's answer, or a message that it sends by itself.
@@ -43,6 +45,8 @@ pub enum Request {
 pub enum Response {
     /// From a Redis.
     Redis(Value),
+    /// From a ZooKeeper.
+    ZooKeeper(zookeeper::wire::Reply),
 }
 
 impl Request {
@@ -50,6 +54,7 @@ impl Request {
     pub fn name(&self) -> Blob {
         match self {
             Request::Redis(command) => command.name().clone(),
+            Request::ZooKeeper(request) => request.name().into(),
         }
     }
 
@@ -57,6 +62,7 @@ impl Request {
     pub fn mentions(&self, key: &Blob) -> bool {
         match self {
             Request::Redis(command) => command.words().iter().any(|word| word == key),
+            Request::ZooKeeper(request) => request.paths().contains(&key),
         }
     }
 
@@ -64,6 +70,7 @@ impl Request {
     pub fn digest(&self, digest: &mut Digest) {
         match self {
             Request::Redis(command) => command.words().iter().for_each(|word| digest.text(word)),
+            Request::ZooKeeper(request) => digest.hashed(request),
         }
     }
 }
@@ -73,6 +80,7 @@ impl Response {
     pub fn digest(&self, digest: &mut Digest) {
         match self {
             Response::Redis(value) => redis::digest_value(value, digest),
+            Response::ZooKeeper(reply) => digest.hashed(reply),
         }
     }
 }
@@ -81,6 +89,7 @@ impl std::fmt::Display for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Request::Redis(command) => command.fmt(f),
+            Request::ZooKeeper(request) => request.fmt(f),
         }
     }
 }
@@ -89,6 +98,7 @@ impl std::fmt::Display for Response {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Response::Redis(value) => value.fmt(f),
+            Response::ZooKeeper(reply) => reply.fmt(f),
         }
     }
 }
@@ -161,6 +171,9 @@ pub enum Due {
 pub enum ServiceConfig {
     /// A Redis server.
     Redis(redis::Config),
+    /// A ZooKeeper ensemble.
+    #[serde(rename = "zookeeper")]
+    ZooKeeper(zookeeper::Config),
 }
 
 /// A simulated server of any kind, or several that keep one state together.
@@ -176,6 +189,8 @@ pub enum ServiceConfig {
 pub enum Service {
     /// A Redis server.
     Redis(redis::Node),
+    /// A ZooKeeper ensemble.
+    ZooKeeper(zookeeper::Ensemble),
 }
 
 impl ServiceConfig {
@@ -183,6 +198,7 @@ impl ServiceConfig {
     pub fn members(&self) -> u8 {
         match self {
             ServiceConfig::Redis(_) => 1,
+            ServiceConfig::ZooKeeper(config) => config.servers,
         }
     }
 }
@@ -192,6 +208,7 @@ impl Service {
     pub fn new(config: &ServiceConfig) -> Self {
         match config {
             ServiceConfig::Redis(config) => Service::Redis(redis::Node::new(config.clone())),
+            ServiceConfig::ZooKeeper(config) => Service::ZooKeeper(zookeeper::Ensemble::new(config.clone())),
         }
     }
 
@@ -199,21 +216,25 @@ impl Service {
     pub fn handle(&mut self, clocks: &[NodeClock], conn: ConnId, request: &Request, out: &mut Vec<Output>) {
         match (self, request) {
             (Service::Redis(node), Request::Redis(command)) => node.handle(clocks[0], conn, command, out),
+            (Service::ZooKeeper(ensemble), Request::ZooKeeper(request)) => ensemble.handle(clocks, conn, request, out),
+            (_, request) => panic!("a service of another kind was asked for {request}: a mistake of the scenario"),
         }
     }
 
     /// Takes note that a connection has ended.
-    pub fn disconnect(&mut self, _clocks: &[NodeClock], conn: ConnId) {
+    pub fn disconnect(&mut self, clocks: &[NodeClock], conn: ConnId) {
         match self {
             Service::Redis(node) => node.disconnect(conn),
+            Service::ZooKeeper(ensemble) => ensemble.disconnect(clocks, conn),
         }
     }
 
     /// Takes note that the client at the other end of an open connection has fallen silent, or is heard again. Until it
     /// falls silent it is taken to send its pings in time.
-    pub fn hear(&mut self, _clocks: &[NodeClock], _conn: ConnId, _heard: bool) {
+    pub fn hear(&mut self, clocks: &[NodeClock], conn: ConnId, heard: bool) {
         match self {
             Service::Redis(_) => {}
+            Service::ZooKeeper(ensemble) => ensemble.hear(clocks, conn, heard),
         }
     }
 
@@ -222,6 +243,7 @@ impl Service {
     pub fn next_timer(&self, clocks: &[NodeClock], member: u8) -> Option<Due> {
         match self {
             Service::Redis(node) => node.next_timer(clocks[usize::from(member)]).map(Due::Wall),
+            Service::ZooKeeper(ensemble) => ensemble.next_timer(member),
         }
     }
 
@@ -229,6 +251,7 @@ impl Service {
     pub fn wakes_clients(&self) -> bool {
         match self {
             Service::Redis(_) => false,
+            Service::ZooKeeper(_) => true,
         }
     }
 
@@ -236,55 +259,79 @@ impl Service {
     pub fn is_due(&self, clocks: &[NodeClock], member: u8) -> bool {
         match self {
             Service::Redis(node) => node.is_due(clocks[usize::from(member)]),
+            Service::ZooKeeper(ensemble) => ensemble.is_due(clocks, member),
         }
     }
 
     /// Does what has fallen due by a member's own clocks.
-    pub fn tick(&mut self, clocks: &[NodeClock], member: u8, _out: &mut Vec<Output>) {
+    pub fn tick(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
         match self {
             Service::Redis(node) => node.tick(clocks[usize::from(member)]),
+            Service::ZooKeeper(ensemble) => ensemble.tick(clocks, member, out),
         }
     }
 
     /// True if a member can fall behind the others.
-    pub fn can_lag(&self, _member: u8) -> bool {
+    pub fn can_lag(&self, member: u8) -> bool {
         match self {
             Service::Redis(_) => false,
+            Service::ZooKeeper(ensemble) => ensemble.can_lag(member),
         }
     }
 
     /// A member falls behind: from now on it takes in what the others know only in steps of
     /// [`catch_up`](Service::catch_up).
-    pub fn lag(&mut self, _member: u8) {
+    pub fn lag(&mut self, member: u8) {
         match self {
             Service::Redis(_) => {}
+            Service::ZooKeeper(ensemble) => ensemble.lag(member),
         }
     }
 
     /// True if a member is behind.
-    pub fn is_behind(&self, _member: u8) -> bool {
+    pub fn is_behind(&self, member: u8) -> bool {
         match self {
             Service::Redis(_) => false,
+            Service::ZooKeeper(ensemble) => ensemble.is_behind(member),
         }
     }
 
     /// A member that is behind takes in one thing more; with the last one it is no longer behind.
-    pub fn catch_up(&mut self, _clocks: &[NodeClock], _member: u8, _out: &mut Vec<Output>) {
+    pub fn catch_up(&mut self, member: u8, out: &mut Vec<Output>) {
         match self {
             Service::Redis(_) => {}
+            Service::ZooKeeper(ensemble) => ensemble.catch_up(member, out),
+        }
+    }
+
+    /// The clients that have a session here and no connection.
+    pub fn cut_off(&self) -> Vec<u16> {
+        match self {
+            Service::Redis(_) => Vec::new(),
+            Service::ZooKeeper(ensemble) => ensemble.cut_off(),
+        }
+    }
+
+    /// The sessions of a client without a connection expire.
+    pub fn expire(&mut self, clocks: &[NodeClock], client: u16, out: &mut Vec<Output>) {
+        match self {
+            Service::Redis(_) => {}
+            Service::ZooKeeper(ensemble) => ensemble.expire(clocks, client, out),
         }
     }
 
     /// A member's machine loses power: everything that was not synced to its disk is gone. Its connections end.
-    pub fn crash(&mut self, _clocks: &[NodeClock], _member: u8, _out: &mut Vec<Output>) {
+    pub fn crash(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
         match self {
             Service::Redis(node) => node.crash(),
+            Service::ZooKeeper(ensemble) => ensemble.crash(clocks, member, out),
         }
     }
 
     /// A member starts again from what its disk still holds.
-    pub fn restart(&mut self, clocks: &[NodeClock], member: u8, _out: &mut Vec<Output>) {
+    pub fn restart(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
         match self {
+            Service::ZooKeeper(ensemble) => ensemble.restart(clocks, member, out),
             Service::Redis(node) => node.restart(clocks[usize::from(member)]),
         }
     }
@@ -294,6 +341,7 @@ impl Service {
     pub fn digest(&self, clocks: &[NodeClock], digest: &mut Digest) {
         match self {
             Service::Redis(node) => node.digest(clocks[0], digest),
+            Service::ZooKeeper(ensemble) => ensemble.digest(clocks, digest),
         }
     }
 
@@ -302,6 +350,15 @@ impl Service {
     pub fn redis_string(&self, clocks: &[NodeClock], key: &Blob) -> Option<(Blob, Option<i64>)> {
         match self {
             Service::Redis(node) => node.string(clocks[0], key),
+            Service::ZooKeeper(_) => None,
+        }
+    }
+
+    /// For a ZooKeeper: the child of `path` that was created first, and whether it ends with its session.
+    pub fn zookeeper_first(&self, path: &Blob) -> Option<(Blob, bool)> {
+        match self {
+            Service::ZooKeeper(ensemble) => ensemble.first_child(path),
+            Service::Redis(_) => None,
         }
     }
 }

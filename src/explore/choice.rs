@@ -93,6 +93,13 @@ pub enum Choice {
         /// The node.
         node: u8,
     },
+    /// A session expires whose client is cut off.
+    Expire {
+        /// A node of the service.
+        node: u8,
+        /// The client.
+        client: u8,
+    },
     /// A node that is behind takes in one thing more.
     CatchUp {
         /// The node.
@@ -125,6 +132,7 @@ impl Choice {
             Choice::CrashClient { .. } => Fault::ClientCrash,
             Choice::CrashNode { .. } => Fault::NodeCrash,
             Choice::Lag { .. } => Fault::Lag,
+            Choice::Expire { .. } => Fault::SessionExpiry,
             Choice::StepNode { .. } => Fault::ClockStep,
             Choice::StepClient { .. } => Fault::ClientClockStep,
             _ => return None,
@@ -186,6 +194,9 @@ impl Choice {
             Choice::CrashNode { node: number } => format!("{}: crash", node(number)),
             Choice::RestartNode { node: number } => format!("{}: restart", node(number)),
             Choice::Lag { node: number } => format!("{}: falls behind", node(number)),
+            Choice::Expire { node: number, client } => {
+                format!("{}: the session of client-{client} expires", node(number))
+            }
             Choice::CatchUp { node: number } => format!("{}: catches up", node(number)),
             Choice::StepNode { node: number, us } => format!("{}: clock steps {}", node(number), signed(us)),
             Choice::StepClient { client, us } => format!("client-{client}: clock steps {}", signed(us)),

@@ -55,6 +55,7 @@ fn actor(choice: &Choice) -> (u8, u8, u8) {
         Choice::Resume { client } => (6, *client, 0),
         Choice::CrashNode { node } | Choice::StepNode { node, .. } | Choice::Lag { node } => (7, *node, 0),
         Choice::RestartNode { node } => (8, *node, 0),
+        Choice::Expire { node, client } => (12, *node, *client),
         Choice::CatchUp { node } => (11, *node, 0),
         Choice::SetClock { process: Process::Client(client), drift_ppm, .. } => (9, *client, u8::from(*drift_ppm > 0)),
         Choice::SetClock { process: Process::Node(node), drift_ppm, .. } => (10, *node, u8::from(*drift_ppm > 0)),

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`redis`] | `SET key token NX PX ttl` on one server | no failover, pauses and delays below the TTL |
 //! | [`redlock`] | RedLock on N independent servers | bounded drift, no clock steps, durable or delayed restarts |
+//! | [`zookeeper`] | ephemeral sequential nodes on a ZooKeeper ensemble | no pause beyond the session time-out |
 //! | [`in_process`] | a mutex in the memory of one process | one process only: the baseline |
 //!
 //! [`resource`] is what a lock guards; it can check fencing tokens.
@@ -13,6 +14,7 @@ pub mod redis;
 pub mod redlock;
 pub mod resource;
 mod undo;
+pub mod zookeeper;
 
 use crate::port::{Blob, Host, Instant, Outcome};
 use std::fmt;
@@ -48,11 +50,26 @@ pub trait Lock: Clone + Send + Sync + 'static {
     /// How long to wait before the next attempt.
     fn retry_delay(&self) -> Duration;
 
+    /// Ends when the holder must stop to believe in the lease, as far as its own machine knows.
+    fn lost(&self, lease: &Lease) -> impl Future<Output = ()> + Send {
+        async move {
+            match lease.valid_until {
+                Some(until) => self.host().sleep(until.since(self.host().monotonic())).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// True while the holder may believe in the lease, by what its own machine knows.
+    fn holds(&self, lease: &Lease) -> bool {
+        lease.valid_until.is_none_or(|until| self.host().monotonic() < until)
+    }
+
     /// Tries once to take the lock.
     fn try_acquire(&self) -> impl Future<Output = Result<Guard<Self>, NotAcquired>> + Send {
         async move {
             let lease = self.host().round(self.attempt()).await?;
-            Ok(Guard { lock: self.clone(), lease: Some(lease) })
+            Ok(Guard::new(self, lease))
         }
     }
 
@@ -85,6 +102,8 @@ pub struct Lease {
     pub fence: Option<u64>,
     /// Until when the holder may believe in it, by its own monotonic clock; `None`: until told otherwise.
     pub valid_until: Option<Instant>,
+    /// The session on the servers that it ends with, if it does.
+    pub session: Option<i64>,
 }
 
 /// Why a lock was not acquired. Nothing of the attempt is left on the servers that answered.
@@ -128,6 +147,10 @@ pub struct Guard<L: Lock> {
 }
 
 impl<L: Lock> Guard<L> {
+    pub(crate) fn new(lock: &L, lease: Lease) -> Self {
+        Guard { lock: lock.clone(), lease: Some(lease) }
+    }
+
     /// The lease behind it.
     pub fn lease(&self) -> &Lease {
         self.lease.as_ref().expect("a guard has its lease until it is released")
@@ -138,9 +161,14 @@ impl<L: Lock> Guard<L> {
         self.lease().fence
     }
 
-    /// True while the holder may believe in the lease by its own clock.
+    /// True while the holder may believe in the lease, by what its own machine knows.
     pub fn is_valid(&self) -> bool {
-        self.lease().valid_until.is_none_or(|until| self.lock.host().monotonic() < until)
+        self.lock.holds(self.lease())
+    }
+
+    /// Ends when the holder must stop to believe in the lease, as far as its own machine knows.
+    pub async fn lost(&self) {
+        self.lock.lost(self.lease()).await;
     }
 
     /// Makes the lease last a full TTL from now.

@@ -243,7 +243,7 @@ impl<P: Ports> Lock for RedisLock<P> {
     async fn attempt(&self) -> Result<Lease, NotAcquired> {
         let token = self.host.unique_id();
         let start = self.host.monotonic();
-        let lease = Lease { token: token.clone(), fence: None, valid_until: self.valid_until(start) };
+        let lease = Lease { token: token.clone(), fence: None, valid_until: self.valid_until(start), session: None };
         let mut undo = Undo::new(self, lease.clone());
         let answer = self.take(&token).await;
         undo.disarm();

@@ -4,18 +4,23 @@
 //! simulated world answer from simulated nodes and virtual time, the real world from real servers
 //! and the machine's clocks; the code cannot tell which.
 
+mod absent;
 mod host;
 mod outcome;
 mod redis;
 mod time;
+pub mod zookeeper;
 
+pub use absent::Absent;
 pub use doublehold_models::Blob;
 pub use host::Host;
 pub use outcome::{Outcome, Refusal, Unknown};
 pub use redis::{Command, Redis, Script, Subscription, Value};
 pub use time::{Instant, WallTime};
+pub use zookeeper::ZooKeeper;
 
 use crate::history::Event;
+use std::ops::Range;
 
 /// The ports of one client: its own machine ([`Host`]), the servers it can reach, and the history.
 ///
@@ -23,12 +28,20 @@ use crate::history::Event;
 pub trait Ports: Host {
     /// A connection to a Redis server.
     type Redis: Redis;
+    /// A ZooKeeper ensemble.
+    type ZooKeeper: ZooKeeper;
 
     /// The Redis server at this place of the topology.
     ///
     /// # Panics
     /// If there is no server at this place, or it is of another kind: a mistake of the scenario.
     fn redis(&self, server: usize) -> Self::Redis;
+
+    /// The ensemble whose servers are at these places of the topology.
+    ///
+    /// # Panics
+    /// If there are no servers at these places, or this world has no ZooKeeper: a mistake of the scenario.
+    fn zookeeper(&self, servers: Range<usize>) -> Self::ZooKeeper;
 
     /// Tells the history what the client just did or learnt; the oracles judge by it.
     fn record(&self, event: Event);

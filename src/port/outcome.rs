@@ -1,6 +1,7 @@
 //! Outcome: how a request ended, with the third case that a caller must face.
 
 use super::Blob;
+use super::zookeeper::Error;
 use std::fmt;
 
 /// How a request to a server ended (Jepsen's `:ok`, `:fail`, `:info`).
@@ -25,6 +26,8 @@ pub enum Refusal {
     Refused,
     /// The server answered with an error; its text begins with the code.
     Server(Blob),
+    /// A ZooKeeper server answered with an error.
+    ZooKeeper(Error),
 }
 
 /// Why nobody knows whether a request happened.
@@ -65,6 +68,7 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::Refused => f.write_str("connection refused"),
             Refusal::Server(text) => write!(f, "error {text}"),
+            Refusal::ZooKeeper(error) => write!(f, "error {error}"),
         }
     }
 }

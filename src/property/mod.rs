@@ -89,8 +89,10 @@ impl dyn View + '_ {
     /// The client whose token this is.
     pub fn owner_of(&self, token: &Blob) -> Option<usize> {
         self.holds().owner_of(token).or_else(|| {
+            // A client's unique texts begin with its name; the lock may have put something before it.
             let text = std::str::from_utf8(token).ok()?;
-            text.strip_prefix("client-")?.split_once('/')?.0.parse().ok()
+            let (_, number) = text.split_once("client-")?;
+            number.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
         })
     }
 }

@@ -7,17 +7,21 @@ use crate::lock::in_process::InProcessLock;
 use crate::lock::redis::RedisLock;
 use crate::lock::redlock::RedLock;
 use crate::lock::resource::{Access, Counter};
-use crate::lock::{Guard, Lock, redis, redlock};
+use crate::lock::zookeeper::{Client, ZkLock};
+use crate::lock::{Guard, Lock, NotAcquired, redis, redlock, zookeeper};
 use crate::port::{Blob, Ports};
 use crate::property::Property;
 use crate::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
 use doublehold_models::ServiceConfig;
 use doublehold_models::redis::{Config as RedisServer, Persistence};
+use doublehold_models::zookeeper::Config as Ensemble;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The lock's name and key.
 pub const LOCK: &str = "lock";
+/// The lock's path.
+pub const ZK_PATH: &str = "/lock";
 /// The guarded resource's name and key.
 pub const STOCK: &str = "stock";
 
@@ -30,6 +34,8 @@ pub enum LockKind {
     Redis(redis::Config),
     /// Several Redis servers.
     RedLock(redlock::Config),
+    /// A ZooKeeper ensemble.
+    ZooKeeper(zookeeper::Config),
 }
 
 /// What the holder does.
@@ -37,12 +43,20 @@ pub enum LockKind {
 pub enum Work {
     /// Nothing but time passes.
     Hold(Duration),
+    /// Nothing but time passes, and the holder stops when the lock tells it that its hold is lost.
+    HoldUntilLost(Duration),
     /// Reads the counter and writes it back, one less.
     Plain,
     /// The same, with the fencing token.
     Fenced,
     /// The same, but the lease is first extended.
     ExtendThenPlain,
+}
+
+impl Work {
+    fn needs_store(self) -> bool {
+        !matches!(self, Work::Hold(_) | Work::HoldUntilLost(_))
+    }
 }
 
 /// What each client does.
@@ -60,6 +74,8 @@ pub struct Guarded {
     pub think: Duration,
     /// How long to wait for the lock; zero: try once.
     pub wait: Duration,
+    /// Whoever waits longer than this is interrupted: what waits is dropped.
+    pub interrupt: Option<Duration>,
     /// How often to try, where it does not wait.
     pub tries: usize,
     /// A deliberate mistake.
@@ -91,6 +107,10 @@ impl Guarded {
                 let lock = RedLock::new(ports, servers, LOCK, config.clone());
                 self.repeat(ports, &lock).await;
             }
+            LockKind::ZooKeeper(config) => {
+                let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
+                self.repeat(ports, &ZkLock::new(&client, ZK_PATH, *config)).await;
+            }
         }
     }
 
@@ -110,7 +130,14 @@ impl Guarded {
     async fn acquire<P: Ports, L: Lock>(&self, ports: &P, lock: &L) -> Option<Guard<L>> {
         let wait_us_max = u64::try_from(self.wait.as_micros()).unwrap_or(u64::MAX);
         ports.record(Event::Acquiring { lock: LOCK.into(), wait_us_max });
-        let mut result = if self.wait.is_zero() { lock.try_acquire().await } else { lock.acquire(self.wait).await };
+        let mut result = match (self.wait, self.interrupt) {
+            (Duration::ZERO, _) => lock.try_acquire().await,
+            (wait, None) => lock.acquire(wait).await,
+            (wait, Some(limit)) => {
+                let acquired = ports.timeout(limit, lock.acquire(wait)).await;
+                acquired.unwrap_or(Err(NotAcquired::Held))
+            }
+        };
         for _ in 1..self.tries {
             if result.is_err() {
                 result = lock.try_acquire().await;
@@ -137,6 +164,11 @@ impl Guarded {
     async fn work<P: Ports, L: Lock>(&self, ports: &P, mut guard: Guard<L>) -> Guard<L> {
         match self.work {
             Work::Hold(time) => ports.sleep(time).await,
+            Work::HoldUntilLost(time) => {
+                if ports.timeout(time, guard.lost()).await.is_some() {
+                    ports.record(Event::Lost { lock: LOCK.into() });
+                }
+            }
             Work::Plain => self.decrement(ports, &guard, None).await,
             Work::Fenced => self.decrement(ports, &guard, guard.fence()).await,
             Work::ExtendThenPlain => match guard.extend().await {
@@ -182,8 +214,10 @@ pub struct GuardedScenario {
     pub about: About,
     /// What each client does.
     pub workload: Guarded,
-    /// What survives a crash of the lock's servers.
+    /// What survives a crash of the lock's Redis servers.
     pub persistence: Persistence,
+    /// The lock's ZooKeeper ensemble.
+    pub ensemble: Ensemble,
     /// How it is set up if the user says nothing.
     pub parameters: Parameters,
     /// How it runs in the simulated world.
@@ -200,24 +234,29 @@ impl GuardedScenario {
             name,
             config: ServiceConfig::Redis(RedisServer { persistence }),
         };
-        let locks = (0..self.workload.servers).map(|server| redis(format!("redis-{server}"), self.persistence.clone()));
+        let locks: Vec<ServiceSpec> = match &self.workload.lock {
+            LockKind::ZooKeeper(_) => {
+                let config = ServiceConfig::ZooKeeper(self.ensemble.clone());
+                vec![ServiceSpec { name: "zk".to_owned(), config }]
+            }
+            _ => (0..self.workload.servers)
+                .map(|server| redis(format!("redis-{server}"), self.persistence.clone()))
+                .collect(),
+        };
         let store =
-            (!matches!(self.workload.work, Work::Hold(_))).then(|| redis("store".to_owned(), Persistence::Durable));
-        locks.chain(store).collect()
+            self.workload.work.needs_store().then(|| redis("store".to_owned(), Persistence::Durable));
+        locks.into_iter().chain(store).collect()
     }
 
     fn lock_spec(&self) -> Option<LockSpec> {
-        let quorum = match &self.workload.lock {
+        let servers = self.workload.servers;
+        let (services, quorum, probe) = match &self.workload.lock {
             LockKind::InProcess => return None,
-            LockKind::Redis(_) => 1,
-            LockKind::RedLock(config) => config.quorum.unwrap_or(self.workload.servers / 2 + 1),
+            LockKind::Redis(_) => (1, 1, Probe::RedisKey(LOCK.into())),
+            LockKind::RedLock(config) => (servers, config.quorum.unwrap_or(servers / 2 + 1), Probe::RedisKey(LOCK.into())),
+            LockKind::ZooKeeper(_) => (1, 1, Probe::ZooKeeperPath(ZK_PATH.into())),
         };
-        Some(LockSpec {
-            name: LOCK.into(),
-            services: (0..self.workload.servers).collect(),
-            quorum,
-            probe: Probe::RedisKey(LOCK.into()),
-        })
+        Some(LockSpec { name: LOCK.into(), services: (0..services).collect(), quorum, probe })
     }
 }
 
@@ -234,16 +273,15 @@ impl Scenario for GuardedScenario {
         let think = Duration::from_micros(parameters.think_us_max);
         let workload = Guarded { operations: parameters.operations, think, ..self.workload.clone() };
         let services = self.services();
-        let resources = if services.len() > self.workload.servers {
-            vec![ResourceSpec { name: Blob::from(STOCK), service: self.workload.servers }]
-        } else {
-            Vec::new()
-        };
+        // The store comes last.
+        let store = services.len().checked_sub(1).filter(|_| self.workload.work.needs_store());
+        let resources = store.map(|service| ResourceSpec { name: Blob::from(STOCK), service }).into_iter().collect();
         Setup {
             services,
             clients: parameters.clients,
             program: program(workload),
-            symmetric: true,
+            // Sessions have numbers, which tell clients apart.
+            symmetric: !matches!(self.workload.lock, LockKind::ZooKeeper(_)),
             arrival: self.arrival,
             budgets: parameters.budgets,
             assumptions: parameters.assumptions,

@@ -7,6 +7,7 @@ use crate::history::Event;
 use crate::port::{Blob, Command, Host, Instant, Outcome, Ports, Redis, Value, WallTime};
 use std::future::Future;
 use std::hash::Hash;
+use std::ops::Range;
 use std::time::Duration;
 
 /// A mistake that people make.
@@ -82,9 +83,14 @@ impl<P: Ports> Host for Mutant<P> {
 
 impl<P: Ports> Ports for Mutant<P> {
     type Redis = Mutant<P::Redis>;
+    type ZooKeeper = P::ZooKeeper;
 
     fn redis(&self, server: usize) -> Self::Redis {
         Mutant { ports: self.ports.redis(server), mutation: self.mutation }
+    }
+
+    fn zookeeper(&self, servers: Range<usize>) -> P::ZooKeeper {
+        self.ports.zookeeper(servers)
     }
 
     fn record(&self, event: Event) {

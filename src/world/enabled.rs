@@ -23,6 +23,7 @@ impl System {
             self.offer_client_faults(into);
             self.offer_node_faults(into);
             self.offer_link_faults(into);
+            self.offer_session_faults(into);
         }
         self.offer_recoveries(into);
     }
@@ -194,6 +195,16 @@ impl System {
                 let steps = self.setup().assumptions.clock_steps_us;
                 into.extend(steps.iter().map(|us| Choice::StepNode { node, us }));
             }
+        }
+    }
+
+    fn offer_session_faults(&self, into: &mut Vec<Choice>) {
+        if self.budgets.left(Fault::SessionExpiry) == 0 {
+            return;
+        }
+        for service in 0..self.services.len() {
+            let node = self.first_of(service) as u8;
+            into.extend(self.cut_off(service).map(|client| Choice::Expire { node, client: client as u8 }));
         }
     }
 

@@ -25,11 +25,13 @@ pub enum Fault {
     ClientClockStep,
     /// A node falls behind the others of its service, for a while.
     Lag,
+    /// A session whose client is cut off, and knows it, expires before the client comes back.
+    SessionExpiry,
 }
 
 impl Fault {
     /// All kinds, in the order of their budgets.
-    pub const ALL: [Fault; 9] = [
+    pub const ALL: [Fault; 10] = [
         Fault::Break,
         Fault::Stall,
         Fault::Delay,
@@ -39,6 +41,7 @@ impl Fault {
         Fault::ClockStep,
         Fault::ClientClockStep,
         Fault::Lag,
+        Fault::SessionExpiry,
     ];
 
     /// The name on the command line.
@@ -53,6 +56,7 @@ impl Fault {
             Fault::ClockStep => "clock-step",
             Fault::ClientClockStep => "client-clock-step",
             Fault::Lag => "lag",
+            Fault::SessionExpiry => "session-expiry",
         }
     }
 }

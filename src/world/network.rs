@@ -171,14 +171,17 @@ impl System {
         }
         let link = &mut self.links[at];
         let (client, node, lane) = (usize::from(link.client), link.node, link.lane);
-        let told = match link.arrivals.remove(0).what {
+        let what = link.arrivals.remove(0).what;
+        let told = match what {
             Arrival::Answer(id, outcome) => {
                 link.answered(id);
                 Told::Answer(id, outcome)
             }
             Arrival::Message(message) => Told::Message(node, lane, message),
-            Arrival::Broken(ids) if lane > 0 => {
-                link.silence_us_max = None;
+            Arrival::Broken(mut ids) if lane > 0 => {
+                // What was sent since then went into a connection that was broken already.
+                ids.append(&mut link.open);
+                self.links.remove(at);
                 Told::Hangup(node, lane, ids)
             }
             Arrival::Broken(ids) => Told::Broken(ids),

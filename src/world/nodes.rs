@@ -1,6 +1,7 @@
 //! Nodes: the clocks, the timers and the crashes of a system's servers.
 
 use super::fault::Fault;
+use super::link::Link;
 use super::system::{Agenda, System};
 use doublehold_models::{Due, NodeClock, Output};
 use smallvec::SmallVec;
@@ -107,10 +108,28 @@ impl System {
     }
 
     pub(super) fn catch_up(&mut self, node: usize) {
-        let (clocks, service, member) = (self.clocks_of(node), self.service_of(node), self.nodes[node].member);
+        let (service, member) = (self.service_of(node), self.nodes[node].member);
         let mut outputs = Vec::new();
-        Rc::make_mut(&mut self.services[service]).catch_up(&clocks, member, &mut outputs);
+        Rc::make_mut(&mut self.services[service]).catch_up(member, &mut outputs);
         self.send_all(node, outputs);
+    }
+
+    pub(super) fn expire(&mut self, node: usize, client: usize) {
+        self.budgets.spend(Fault::SessionExpiry);
+        let (clocks, service) = (self.clocks_of(node), self.service_of(node));
+        let mut outputs = Vec::new();
+        Rc::make_mut(&mut self.services[service]).expire(&clocks, client as u16, &mut outputs);
+        self.send_all(node, outputs);
+    }
+
+    /// The clients that are cut off from a service, know it, and still have a session there.
+    pub(super) fn cut_off(&self, service: usize) -> impl Iterator<Item = usize> {
+        let told = move |client: &usize| {
+            let theirs = |link: &&Link| usize::from(link.client) == *client && link.lane > 0;
+            let here = |link: &&Link| self.service_of(link.node.into()) == service;
+            self.links.iter().filter(theirs).filter(here).all(|link| link.arrivals.is_empty())
+        };
+        self.services[service].cut_off().into_iter().map(usize::from).filter(told)
     }
 
     /// True if a node is up and can fall behind the others of its service.

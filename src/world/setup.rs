@@ -90,6 +90,8 @@ pub struct LockSpec {
 pub enum Probe {
     /// A Redis string key that holds the owner's token.
     RedisKey(Blob),
+    /// A ZooKeeper path whose oldest child is the owner's.
+    ZooKeeperPath(Blob),
 }
 
 /// A token on a service.
@@ -108,6 +110,10 @@ impl Probe {
             Probe::RedisKey(key) => {
                 let (token, deadline) = service.redis_string(clocks, key)?;
                 Some(Holder { token, expires: deadline.is_some() })
+            }
+            Probe::ZooKeeperPath(path) => {
+                let (token, expires) = service.zookeeper_first(path)?;
+                Some(Holder { token, expires })
             }
         }
     }

@@ -408,6 +408,7 @@ impl System {
             Choice::RestartNode { node } => self.restart_node(node.into()),
             Choice::Lag { node } => self.lag(node.into()),
             Choice::CatchUp { node } => self.catch_up(node.into()),
+            Choice::Expire { node, client } => self.expire(node.into(), client.into()),
             Choice::StepNode { node, us } => {
                 self.budgets.spend(Fault::ClockStep);
                 self.nodes[usize::from(node)].clock.offset_us += us;

@@ -6,9 +6,10 @@ mod redis;
 pub mod servers;
 
 use crate::history::{Entry, Event};
-use crate::port::{Blob, Host, Instant, Ports, WallTime};
+use crate::port::{Absent, Blob, Host, Instant, Ports, WallTime};
 pub use redis::{RealRedis, RedisOptions};
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -88,11 +89,16 @@ impl Host for RealPorts {
 
 impl Ports for RealPorts {
     type Redis = RealRedis;
+    type ZooKeeper = Absent;
 
     /// Where a workload asks for one server more than there are, it gets the first: the guarded resource lives there.
     fn redis(&self, server: usize) -> RealRedis {
         let server = if server == self.servers.len() { 0 } else { server };
         self.servers[server].clone()
+    }
+
+    fn zookeeper(&self, _servers: Range<usize>) -> Absent {
+        panic!("the real world has no ZooKeeper yet: a mistake of the scenario")
     }
 
     fn record(&self, event: Event) {

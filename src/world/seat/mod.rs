@@ -3,22 +3,28 @@
 //! Sans-IO: the client's code leaves what it wants in the outbox, and the host of the world puts in
 //! what has happened ([`Seat::tell`]) before it polls the code again. Between two polls nothing moves.
 
+mod redis;
+mod zookeeper;
+
 use super::clock::Reading;
 use crate::history::Event;
-use crate::port::{self, Blob, Command, Host, Instant, Outcome, Ports, Redis, Subscription, Value, WallTime};
+use crate::port::{self, Blob, Host, Instant, Outcome, Ports, Value, WallTime};
 use doublehold_models::{Digest, Request, Response};
 use pin_project_lite::pin_project;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use redis::SeatRedis;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::future::Future;
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
+use zookeeper::{SeatZooKeeper, Sessions};
 
 /// A task of a client.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -115,6 +121,7 @@ struct State {
     next_lane: u8,
     slots: SmallVec<[(WaitId, u16, Slot); 4]>,
     inboxes: Vec<Inbox>,
+    sessions: Sessions,
     outbox: Vec<Outgoing>,
     spawned: Vec<Task>,
     seed: [u8; 32],
@@ -158,6 +165,7 @@ impl Seat {
             next_lane: 1,
             slots: SmallVec::new(),
             inboxes: Vec::new(),
+            sessions: Sessions::default(),
             outbox: Vec::new(),
             spawned: Vec::new(),
             seed,
@@ -185,13 +193,15 @@ impl Seat {
         state.read_clock = false;
         match told {
             Told::Start => {}
-            Told::Answer(id, outcome) => state.complete(id, outcome),
-            Told::Fired(id) => state.complete(id, Outcome::Ok(Response::Redis(Value::Nil))),
+            Told::Answer(id, outcome) => state.answered(id, outcome),
+            Told::Fired(id) => state.fired(id),
             Told::Broken(ids) => state.lose(&ids),
             Told::Message(node, lane, Response::Redis(message)) => state.deliver(node, lane, message),
+            Told::Message(node, lane, Response::ZooKeeper(event)) => state.notify(node, lane, &event),
             Told::Hangup(node, lane, ids) => {
                 state.lose(&ids);
                 state.hang_up(node, lane);
+                state.session_cut(node, lane);
             }
         }
     }
@@ -238,6 +248,7 @@ impl Seat {
             digest.int(inbox.messages.len() as u64);
             inbox.messages.iter().for_each(|message| Response::Redis(message.clone()).digest(&mut digest));
         }
+        digest.hashed(&state.sessions);
         (digest.finish(), state.seen.mentioned | digest.mentioned())
     }
 
@@ -337,9 +348,18 @@ impl State {
         }
     }
 
-    fn open_slot(&mut self) -> WaitId {
-        let id = self.next_id;
+    fn next_id(&mut self) -> WaitId {
         self.next_id += 1;
+        self.next_id - 1
+    }
+
+    fn next_lane(&mut self) -> u8 {
+        self.next_lane = self.next_lane.checked_add(1).expect("a client opens fewer than 256 subscriptions and sessions");
+        self.next_lane - 1
+    }
+
+    fn open_slot(&mut self) -> WaitId {
+        let id = self.next_id();
         let round = self.round();
         self.slots.push((id, round, Slot::Waiting(None)));
         id
@@ -367,6 +387,7 @@ impl State {
     fn close_slot(&mut self, id: WaitId) {
         if let Some(at) = self.slots.iter().position(|(slot, ..)| *slot == id) {
             self.slots.remove(at);
+            self.sessions.forget(id);
             self.push(Outgoing::Forget(id));
         }
     }
@@ -384,21 +405,7 @@ fn digest_outcome(outcome: &Outcome<Response>, digest: &mut Digest) {
             digest.text(text);
         }
         Outcome::Indeterminate(why) => digest.int(3 + *why as u64),
-    }
-}
-
-/// Feeds what a type's `Hash` writes into a digest, so that names in it are renamed.
-struct IntoDigest(Digest);
-
-impl Hasher for IntoDigest {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.text(bytes);
-    }
-    fn write_u64(&mut self, number: u64) {
-        self.0.int(number);
-    }
-    fn finish(&self) -> u64 {
-        self.0.finish()
+        Outcome::Fail(port::Refusal::ZooKeeper(error)) => digest.hashed(error),
     }
 }
 
@@ -463,10 +470,10 @@ impl<T: Hash, F: Future<Output = T>> Future for Round<'_, F> {
         state.rounds.pop();
         let Poll::Ready(value) = polled else { return Poll::Pending };
         let result = state.keep_digest.then(|| {
-            let mut hasher = IntoDigest(state.own_digest());
-            value.hash(&mut hasher);
-            state.seen.mentioned |= hasher.0.mentioned();
-            hasher.finish()
+            let mut digest = state.own_digest();
+            digest.hashed(&value);
+            state.seen.mentioned |= digest.mentioned();
+            digest.finish()
         });
         state.end_round(number, result);
         drop(state);
@@ -553,98 +560,19 @@ impl Host for SeatPorts {
 
 impl Ports for SeatPorts {
     type Redis = SeatRedis;
+    type ZooKeeper = SeatZooKeeper;
 
     fn redis(&self, server: usize) -> SeatRedis {
         let node = u16::try_from(server).expect("a topology has fewer servers than 65536");
         SeatRedis { seat: Arc::clone(&self.seat), node }
     }
 
+    fn zookeeper(&self, servers: Range<usize>) -> SeatZooKeeper {
+        let place = |server| u16::try_from(server).expect("a topology has fewer servers than 65536");
+        SeatZooKeeper { seat: Arc::clone(&self.seat), servers: place(servers.start)..place(servers.end) }
+    }
+
     fn record(&self, event: Event) {
         self.seat.lock().push(Outgoing::Record(event));
-    }
-}
-
-/// A connection to a simulated Redis.
-#[derive(Clone)]
-pub struct SeatRedis {
-    seat: Arc<Seat>,
-    node: u16,
-}
-
-impl SeatRedis {
-    fn send(&self, lane: u8, command: Command) -> Wait<'_> {
-        let mut state = self.seat.lock();
-        let id = state.open_slot();
-        state.push(Outgoing::Request { id, node: self.node, lane, request: Request::Redis(command) });
-        Wait { seat: &self.seat, id, open: true }
-    }
-}
-
-/// The answer as the port gives it: an error reply means that nothing was done.
-fn redis_outcome(outcome: Outcome<Response>) -> Outcome<Value> {
-    match outcome {
-        Outcome::Ok(Response::Redis(Value::Error(text))) => Outcome::Fail(port::Refusal::Server(text)),
-        other => other.map(|Response::Redis(value)| value),
-    }
-}
-
-impl Redis for SeatRedis {
-    type Subscription = SeatSubscription;
-
-    async fn call(&self, command: Command) -> Outcome<Value> {
-        redis_outcome(self.send(0, command).await)
-    }
-
-    async fn subscribe(&self, channel: Blob) -> Outcome<SeatSubscription> {
-        let lane = {
-            let mut state = self.seat.lock();
-            let lane = state.next_lane;
-            state.next_lane += 1;
-            state.inboxes.push(Inbox { node: self.node, lane, messages: VecDeque::new(), closed: false, waker: None });
-            lane
-        };
-        let subscription = SeatSubscription { seat: Arc::clone(&self.seat), node: self.node, lane };
-        let reply = self.send(lane, Command::new("SUBSCRIBE").arg(channel)).await;
-        redis_outcome(reply).map(|_| subscription)
-    }
-}
-
-/// A channel that is listened to on a simulated Redis.
-pub struct SeatSubscription {
-    seat: Arc<Seat>,
-    node: u16,
-    lane: u8,
-}
-
-impl Subscription for SeatSubscription {
-    async fn next(&mut self) -> Option<Blob> {
-        std::future::poll_fn(|cx| {
-            let mut state = self.seat.lock();
-            let round = state.round();
-            let lane = (self.node, self.lane);
-            let inbox = state.inboxes.iter_mut().find(|inbox| (inbox.node, inbox.lane) == lane);
-            let inbox = inbox.expect("an inbox lives as long as its subscription");
-            let message = match inbox.messages.pop_front() {
-                Some(Value::Array(parts)) => parts.last().and_then(Value::as_blob).cloned(),
-                Some(_) => None,
-                None if inbox.closed => None,
-                None => {
-                    inbox.waker = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
-            };
-            state.see(round, 4, |digest| digest.text(message.as_deref().unwrap_or(b"closed")));
-            Poll::Ready(message)
-        })
-        .await
-    }
-}
-
-impl Drop for SeatSubscription {
-    fn drop(&mut self) {
-        let mut state = self.seat.lock();
-        let lane = (self.node, self.lane);
-        state.inboxes.retain(|inbox| (inbox.node, inbox.lane) != lane);
-        state.push(Outgoing::Close { node: self.node, lane: self.lane });
     }
 }

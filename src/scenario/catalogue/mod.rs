@@ -1,5 +1,7 @@
 //! The catalogue: published failures, each broken and fixed; known-bad locks; sound ones; toys.
 
+mod zookeeper;
+
 use super::guarded::{Guarded, GuardedScenario, LockKind, Work};
 use super::mutation::Mutation;
 use super::{About, Expectation, Parameters, Scenario, Simulation};
@@ -10,6 +12,7 @@ use crate::property::{self, Property};
 use crate::world::fault::{Assumptions, Budgets, ClockSteps, Fault};
 use crate::world::setup::ArrivalTime;
 use doublehold_models::redis::{Fsync, Persistence};
+use doublehold_models::zookeeper::Config as Ensemble;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,11 +27,12 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
     all.extend(sound());
     all.extend(failures());
     all.extend(mutants());
+    all.extend(zookeeper::scenarios());
     all.push(ttl_lock());
     all.into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>).collect()
 }
 
-fn ms(ms: u64) -> Duration {
+const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
@@ -47,7 +51,7 @@ fn about(name: &str, row: Option<&'static str>, summary: &'static str, source: &
 }
 
 fn workload(lock: LockKind, servers: usize, work: Work) -> Guarded {
-    Guarded { lock, servers, work, operations: 1, think: Duration::ZERO, wait: ms(200), tries: 1, mutation: None }
+    Guarded { lock, servers, work, operations: 1, think: Duration::ZERO, wait: ms(200), interrupt: None, tries: 1, mutation: None }
 }
 
 /// Two clients, one operation each, no faults, messages that take no time.
@@ -56,6 +60,7 @@ fn base(about: About, workload: Guarded) -> GuardedScenario {
         about,
         workload,
         persistence: Persistence::Durable,
+        ensemble: Ensemble::default(),
         parameters: Parameters {
             clients: 2,
             operations: 1,

@@ -1,0 +1,60 @@
+//! The watches of one server: one-shot, each for a connection.
+
+use super::tree::Happened;
+use super::wire::EventKind;
+use crate::{Blob, ConnId, Digest};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who watches what.
+#[derive(Clone, Default)]
+pub(super) struct Watches {
+    /// Watches on nodes: their data, their creation, their deletion.
+    data: BTreeMap<Blob, BTreeSet<ConnId>>,
+    /// Watches on lists of children.
+    child: BTreeMap<Blob, BTreeSet<ConnId>>,
+}
+
+impl Watches {
+    pub(super) fn on_data(&mut self, path: &Blob, conn: ConnId) {
+        self.data.entry(path.clone()).or_default().insert(conn);
+    }
+
+    pub(super) fn on_children(&mut self, path: &Blob, conn: ConnId) {
+        self.child.entry(path.clone()).or_default().insert(conn);
+    }
+
+    /// Takes off the watches that fire, and says for whom.
+    pub(super) fn fire(&mut self, (kind, path): &Happened) -> BTreeSet<ConnId> {
+        let mut fired = BTreeSet::new();
+        if *kind != EventKind::ChildrenChanged {
+            fired.append(&mut self.data.remove(path).unwrap_or_default());
+        }
+        if matches!(kind, EventKind::ChildrenChanged | EventKind::Deleted) {
+            fired.append(&mut self.child.remove(path).unwrap_or_default());
+        }
+        fired
+    }
+
+    /// Forgets a connection.
+    pub(super) fn forget(&mut self, conn: ConnId) {
+        for watches in [&mut self.data, &mut self.child] {
+            watches.values_mut().for_each(|conns| {
+                conns.remove(&conn);
+            });
+            watches.retain(|_, conns| !conns.is_empty());
+        }
+    }
+
+    pub(super) fn digest(&self, digest: &mut Digest) {
+        for watches in [&self.data, &self.child] {
+            digest.int(watches.len() as u64);
+            for (path, conns) in watches {
+                digest.text(path);
+                for conn in conns {
+                    digest.client(conn.client.into());
+                    digest.int(u64::from(conn.member) << 8 | u64::from(conn.lane));
+                }
+            }
+        }
+    }
+}

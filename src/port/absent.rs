@@ -1,0 +1,56 @@
+//! Absent: the port of a server that a world does not have.
+
+use super::{Outcome, zookeeper};
+use std::convert::Infallible;
+use std::time::Duration;
+use zookeeper::{Answer, Request, SessionId, SessionState, WatchEvent};
+
+/// Where a world has no servers of some kind. There is no value of this type.
+#[derive(Clone, Copy, Debug)]
+pub struct Absent(Infallible);
+
+impl zookeeper::ZooKeeper for Absent {
+    type Session = Absent;
+
+    async fn connect(&self, _timeout: Duration) -> Outcome<Absent> {
+        match self.0 {}
+    }
+}
+
+impl zookeeper::Session for Absent {
+    type Watch = Absent;
+
+    fn id(&self) -> SessionId {
+        match self.0 {}
+    }
+
+    fn timeout(&self) -> Duration {
+        match self.0 {}
+    }
+
+    fn state(&self) -> SessionState {
+        match self.0 {}
+    }
+
+    async fn changed(&self, _from: SessionState) -> SessionState {
+        match self.0 {}
+    }
+
+    async fn ask(&self, _request: Request) -> Outcome<Answer> {
+        match self.0 {}
+    }
+
+    async fn ask_watching(&self, _request: Request) -> (Outcome<Answer>, Absent) {
+        match self.0 {}
+    }
+
+    async fn close(&self) {
+        match self.0 {}
+    }
+}
+
+impl zookeeper::Watch for Absent {
+    async fn fired(&mut self) -> WatchEvent {
+        match self.0 {}
+    }
+}

@@ -1,0 +1,179 @@
+//! The ZooKeeper rows of the catalogue, Z1 to Z9, the sound sequential lock, and single mistakes in it.
+
+use super::{about, base, ms, workload};
+use crate::lock::zookeeper::sequence::Order;
+use crate::lock::zookeeper::{AfterEvent, Believe, Config, Delete, OnCancel, Protection, Waiting};
+use crate::property;
+use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
+use crate::world::fault::Fault;
+use doublehold_models::zookeeper::Overflow;
+use std::time::Duration;
+
+/// The session time-out: the least that the ensemble's tick allows.
+const SESSION: Duration = Duration::from_secs(4);
+/// How long contenders wait.
+const WAIT: Duration = Duration::from_secs(30);
+/// How long holders hold.
+const HOLD: Work = Work::Hold(ms(20));
+/// How long holders hold that listen to what the lock tells them: past every expiry.
+const LISTEN: Work = Work::HoldUntilLost(Duration::from_secs(8));
+/// The number of servers.
+const SERVERS: usize = 3;
+
+/// All of them.
+pub(super) fn scenarios() -> Vec<GuardedScenario> {
+    let rows = [sound_ones(), z1(), z2(), z3(), z4(), z5(), z6(), z9()];
+    rows.into_iter().flatten().chain(mutants()).collect()
+}
+
+fn with(name: &str, row: Option<&'static str>, summary: &'static str, source: &'static str, work: Work) -> GuardedScenario {
+    let mut workload = workload(LockKind::ZooKeeper(Config::new(SESSION)), SERVERS, work);
+    workload.wait = WAIT;
+    base(about(name, row, summary, source), workload)
+}
+
+impl GuardedScenario {
+    /// The same with another ZooKeeper lock.
+    fn zk(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        if let LockKind::ZooKeeper(config) = &mut self.workload.lock {
+            change(config);
+        }
+        self
+    }
+}
+
+fn sound_ones() -> Vec<GuardedScenario> {
+    let curator = |name: &str, summary, work| with(name, None, summary, "Apache Curator, InterProcessMutex", work);
+    vec![
+        curator("zk-sequential", "the sequential lock on three servers", Work::Plain),
+        curator("zk-sequential-leader-crash", "the same, and a server dies", HOLD).faults(Fault::NodeCrash, 1),
+        curator("zk-sequential-break", "the same, and a connection breaks", HOLD).faults(Fault::Break, 1),
+        curator("zk-sequential-client-crash", "the same, and a client dies: its session expires", HOLD)
+            .faults(Fault::ClientCrash, 1),
+        curator("zk-sequential-partition", "the same, and a client is cut off for longer than its session lasts", LISTEN)
+            .faults(Fault::Stall, 1)
+            .faults(Fault::SessionExpiry, 1),
+        curator("zk-herd", "everybody watches all waiters, as in the naive recipe", HOLD)
+            .zk(|lock| lock.waiting = Waiting::Herd),
+    ]
+}
+
+fn z1() -> Vec<GuardedScenario> {
+    let broken = with(
+        "zk-pause-past-session",
+        Some("Z1"),
+        "a holder pauses for longer than its session lasts",
+        "curator#727; kazoo#2",
+        Work::Plain,
+    );
+    let broken = broken.only(property::Effect).faults(Fault::Pause, 1).violating("effect");
+    let mut fixed = broken.clone().fixed("fenced", "the resource checks the node's creation transaction as fencing token");
+    fixed.workload.work = Work::Fenced;
+    vec![broken, fixed]
+}
+
+fn z2() -> Vec<GuardedScenario> {
+    let sound = with(
+        "zk-orphan-after-create",
+        Some("Z2"),
+        "the answer to a create is lost, and a second node waits for the first",
+        "ZooKeeper recipes, GUID note; curator#566",
+        HOLD,
+    );
+    let sound = sound.only(property::Leak).faults(Fault::Break, 1);
+    let broken = sound.clone().zk(|lock| lock.client.protection = Protection::None).violating("leak");
+    vec![broken, sound.fixed("guid", "a GUID in the name, looked for before another create")]
+}
+
+fn z3() -> Vec<GuardedScenario> {
+    let mut sound =
+        with("zk-interrupt-leaks", Some("Z3"), "a waiter is interrupted and its node stays", "curator#600", HOLD);
+    sound.workload.interrupt = Some(ms(10));
+    let sound = sound.only(property::Leak);
+    let broken = sound.clone().zk(|lock| lock.on_cancel = OnCancel::Leave).violating("leak");
+    vec![broken, sound.fixed("fixed", "cancellation deletes the node")]
+}
+
+fn z4() -> Vec<GuardedScenario> {
+    let mut sound = with(
+        "zk-adopt-old-session",
+        Some("Z4"),
+        "the client gives its session up, and then takes that session's node for its own",
+        "curator#1018, #1121, #1211",
+        LISTEN,
+    );
+    // One server is enough: the client cannot reach it until it gives up, before the server's tick does.
+    sound.workload.servers = 1;
+    sound.ensemble.servers = 1;
+    let sound = sound.only(property::Belief).faults(Fault::Break, 1).faults(Fault::Stall, 1);
+    let broken = sound.clone().zk(|lock| lock.client.protection = Protection::AnySession).violating("belief");
+    vec![broken, sound.fixed("fixed", "the node's owner is compared with the session")]
+}
+
+fn z5() -> Vec<GuardedScenario> {
+    let sound = with(
+        "zk-stale-search",
+        Some("Z5"),
+        "the answer to a create is lost, and a server that is behind does not show the node",
+        "curator#784",
+        HOLD,
+    );
+    let sound = sound.only(property::Leak).faults(Fault::Break, 1).faults(Fault::Lag, 1);
+    let broken = sound.clone().zk(|lock| lock.client.sync_first = false).violating("leak");
+    vec![broken, sound.fixed("sync", "the server is told to catch up before the search")]
+}
+
+fn z6() -> Vec<GuardedScenario> {
+    let sound = with(
+        "zk-release-once",
+        Some("Z6"),
+        "the release is lost, and the holder forgets its node",
+        "curator#1193; kazoo#732",
+        HOLD,
+    );
+    let sound = sound.only(property::Leak).faults(Fault::Break, 1);
+    let broken = sound.clone().zk(|lock| lock.client.delete = Delete::Once).violating("leak");
+    vec![broken, sound.fixed("guaranteed", "the delete is repeated until the session ends")]
+}
+
+fn z9() -> Vec<GuardedScenario> {
+    let mut sound = with(
+        "zk-sequence-overflow",
+        Some("Z9"),
+        "the counter of sequential names wraps to a negative number",
+        "kazoo#606, #730; go-zookeeper#65",
+        HOLD,
+    );
+    sound.ensemble.sequence_start = i32::MAX;
+    sound.ensemble.overflow = Overflow::Wraps;
+    let sound = sound.only(property::Belief);
+    let broken = sound.clone().zk(|lock| lock.order = Order::Numeric).violating("belief");
+    vec![broken, sound.fixed("serial", "names are compared in serial-number arithmetic")]
+}
+
+/// The sequential lock with one deliberate mistake each, and what must catch it.
+fn mutants() -> Vec<GuardedScenario> {
+    let lock = |name: &str, summary| with(&format!("mutant-zk-{name}"), None, summary, "known-bad lock", HOLD);
+    let mut no_recheck = lock("no-recheck", "a watch that fires is taken for the lock")
+        .zk(|lock| lock.after_event = AfterEvent::Assume)
+        .only(property::Belief)
+        .violating("belief");
+    // Whoever waits longest gives up, and lets on the one behind it.
+    (no_recheck.parameters.clients, no_recheck.workload.interrupt) = (3, Some(ms(10)));
+    let mut herd = lock("any-event", "the list of waiters is watched, and any change taken for the lock")
+        .zk(|lock| (lock.waiting, lock.after_event) = (Waiting::Herd, AfterEvent::Assume))
+        .only(property::Belief)
+        .violating("belief");
+    herd.parameters.clients = 3;
+    let full_name = lock("full-name-order", "nodes are ordered by their whole names")
+        .zk(|lock| lock.order = Order::FullName)
+        .only(property::Belief)
+        .violating("belief");
+    let mut deaf = lock("ignores-expiry", "the holder never asks whether its session is alive")
+        .zk(|lock| lock.believe = Believe::Always)
+        .faults(Fault::Stall, 1)
+        .faults(Fault::SessionExpiry, 1)
+        .violating("belief");
+    deaf.workload.work = LISTEN;
+    vec![no_recheck, herd, full_name, deaf]
+}
