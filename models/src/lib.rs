@@ -15,9 +15,9 @@ pub mod resp;
 mod digest;
 #[cfg(feature = "nodes")]
 pub mod redis;
-pub mod zookeeper;
 #[cfg(feature = "nodes")]
 mod service;
+pub mod zookeeper;
 
 pub use blob::Blob;
 #[cfg(feature = "nodes")]

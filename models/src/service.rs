@@ -190,7 +190,7 @@ pub enum Service {
     /// A Redis server.
     Redis(redis::Node),
     /// A ZooKeeper ensemble.
-    ZooKeeper(zookeeper::Ensemble),
+    ZooKeeper(Box<zookeeper::Ensemble>),
 }
 
 impl ServiceConfig {
@@ -208,7 +208,7 @@ impl Service {
     pub fn new(config: &ServiceConfig) -> Self {
         match config {
             ServiceConfig::Redis(config) => Service::Redis(redis::Node::new(config.clone())),
-            ServiceConfig::ZooKeeper(config) => Service::ZooKeeper(zookeeper::Ensemble::new(config.clone())),
+            ServiceConfig::ZooKeeper(config) => Service::ZooKeeper(Box::new(zookeeper::Ensemble::new(config.clone()))),
         }
     }
 

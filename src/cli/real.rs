@@ -53,7 +53,17 @@ impl Job {
             "redis-fenced" => (LockKind::Redis(redis::Config { fencing: true, ..redis }), 0, Work::Fenced),
             _ => (LockKind::Redis(redis), 0, Work::Plain),
         };
-        Guarded { lock, servers, work, operations: 1, think: Duration::ZERO, wait: 2 * ttl, tries: 1, mutation: None }
+        Guarded {
+            lock,
+            servers,
+            work,
+            operations: 1,
+            think: Duration::ZERO,
+            wait: 2 * ttl,
+            interrupt: None,
+            tries: 1,
+            mutation: None,
+        }
     }
 }
 

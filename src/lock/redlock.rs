@@ -194,7 +194,8 @@ impl<P: Ports> Lock for RedLock<P> {
 
         // 1. Get the current time. By the monotonic clock, which no operator can step.
         let start = self.host.monotonic();
-        let lease = Lease { token: token.clone(), fence: None, valid_until: Some(self.valid_until(start)), session: None };
+        let lease =
+            Lease { token: token.clone(), fence: None, valid_until: Some(self.valid_until(start)), session: None };
         let mut undo = Undo::new(self, lease.clone());
 
         // 2. Try to take the lock on all N servers, with the same key and the same random value.

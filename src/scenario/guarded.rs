@@ -243,8 +243,7 @@ impl GuardedScenario {
                 .map(|server| redis(format!("redis-{server}"), self.persistence.clone()))
                 .collect(),
         };
-        let store =
-            self.workload.work.needs_store().then(|| redis("store".to_owned(), Persistence::Durable));
+        let store = self.workload.work.needs_store().then(|| redis("store".to_owned(), Persistence::Durable));
         locks.into_iter().chain(store).collect()
     }
 
@@ -253,7 +252,9 @@ impl GuardedScenario {
         let (services, quorum, probe) = match &self.workload.lock {
             LockKind::InProcess => return None,
             LockKind::Redis(_) => (1, 1, Probe::RedisKey(LOCK.into())),
-            LockKind::RedLock(config) => (servers, config.quorum.unwrap_or(servers / 2 + 1), Probe::RedisKey(LOCK.into())),
+            LockKind::RedLock(config) => {
+                (servers, config.quorum.unwrap_or(servers / 2 + 1), Probe::RedisKey(LOCK.into()))
+            }
             LockKind::ZooKeeper(_) => (1, 1, Probe::ZooKeeperPath(ZK_PATH.into())),
         };
         Some(LockSpec { name: LOCK.into(), services: (0..services).collect(), quorum, probe })

@@ -64,6 +64,8 @@ pub struct Link {
     pub silence_us_max: Option<u64>,
     /// Since when it has been silent, by the client's own clock.
     silent_since_us: Option<u64>,
+    /// The client has ended: nobody is there to be told anything.
+    left: bool,
 }
 
 impl Link {
@@ -80,6 +82,7 @@ impl Link {
             slow: false,
             silence_us_max: None,
             silent_since_us: None,
+            left: false,
         }
     }
 
@@ -106,7 +109,7 @@ impl Link {
         self.requests.clear();
         self.arrivals.clear();
         (self.stalled, self.slow, self.silent_since_us) = (false, false, None);
-        if self.lane > 0 || !open.is_empty() {
+        if !self.left && (self.lane > 0 || !open.is_empty()) {
             self.arrivals.push(Arriving { what: Arrival::Broken(open), sent_us: now_us });
         }
     }
@@ -121,7 +124,7 @@ impl Link {
             |id: &WaitId| self.arrivals.iter().any(|at| matches!(&at.what, Arrival::Answer(of, _) if of == id));
         let unanswered: SmallVec<[WaitId; 4]> = self.open.iter().copied().filter(|id| !answered(id)).collect();
         self.open.retain(|id| !unanswered.contains(id));
-        if self.lane > 0 || !unanswered.is_empty() {
+        if !self.left && (self.lane > 0 || !unanswered.is_empty()) {
             self.arrivals.push(Arriving { what: Arrival::Broken(unanswered), sent_us: now_us });
         }
     }
@@ -142,6 +145,13 @@ impl Link {
     /// True if the client, whose monotonic clock shows `now_mono_us`, has borne its silence for too long.
     pub fn is_given_up(&self, now_mono_us: u64) -> bool {
         self.given_up_at().is_some_and(|at| at <= now_mono_us)
+    }
+
+    /// The client has ended; what it had sent is still on its way.
+    pub fn leave(&mut self) {
+        self.arrivals.clear();
+        self.open.clear();
+        (self.left, self.silence_us_max) = (true, None);
     }
 
     /// The client has its answer, or has given up.

@@ -221,8 +221,7 @@ impl System {
             }
             let conn = self.conn(&self.links[at]);
             let link = &mut self.links[at];
-            link.arrivals.clear();
-            link.open.clear();
+            link.leave();
             if link.requests.is_empty() {
                 gone.push((usize::from(link.node), conn));
             }

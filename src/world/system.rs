@@ -353,6 +353,11 @@ impl System {
         self.find_link(at).is_some_and(|place| self.links[place].slow)
     }
 
+    /// True if a connection has gone silent.
+    pub fn is_silent(&self, at: LinkName) -> bool {
+        self.find_link(at).is_some_and(|place| self.links[place].stalled)
+    }
+
     /// True once every client has ended and no request is in flight.
     pub fn is_quiescent(&self) -> bool {
         self.waiting_clients().next().is_none() && self.links.iter().all(|link| link.requests.is_empty())

@@ -22,11 +22,11 @@
 //! Not modelled: access control lists, quotas, TTL nodes, persistent and recursive watches, observers, local sessions,
 //! reconfiguration, the times (`ctime`, `mtime`) in a [`Stat`], and transaction numbers used up by refused requests.
 
+use super::Config;
 use super::sessions::Sessions;
 use super::tree::{self, Change, Happened, Tree};
 use super::watches::Watches;
 use super::wire::{Answer, Error, EventKind, Op, Reply, Request, SessionId, Stat, Zxid};
-use super::Config;
 use crate::{Blob, ConnId, Digest, Due, NodeClock, Output, Response};
 use smallvec::SmallVec;
 use std::collections::VecDeque;

@@ -321,7 +321,9 @@ impl fmt::Display for Request {
                 let ops: Vec<String> = ops.iter().map(Op::to_string).collect();
                 write!(f, "multi [{}]", ops.join(", "))
             }
-            Request::Exists { path, watch } | Request::GetData { path, watch } | Request::GetChildren { path, watch } => {
+            Request::Exists { path, watch }
+            | Request::GetData { path, watch }
+            | Request::GetChildren { path, watch } => {
                 write!(f, "{} {path}{}", self.name(), watched(watch))
             }
             Request::Sync { path } => write!(f, "sync {path}"),

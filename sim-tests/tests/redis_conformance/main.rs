@@ -106,7 +106,7 @@ impl Dialect for RealRedis {
     }
 
     fn send(&mut self, conn: ConnId, request: &Request) {
-        let Request::Redis(command) = request;
+        let command = command_of(request);
         self.open.entry(conn).or_insert_with(|| Connection::open(self.port)).send(command);
     }
 
@@ -122,7 +122,7 @@ impl Dialect for RealRedis {
     }
 
     fn not_modelled(&self, response: &Response) -> Option<String> {
-        let Response::Redis(value) = response;
+        let value = value_of(response);
         not_modelled(value)
     }
 
@@ -133,13 +133,13 @@ impl Dialect for RealRedis {
         model: &[Output],
         real: &mut [Option<Response>],
     ) -> Option<usize> {
-        let Request::Redis(command) = request;
+        let command = command_of(request);
         let name = name_of(command);
         align(command.words().len() == 1 && name.ends_with("UNSUBSCRIBE"), model, real);
         let queued = if name == "EXEC" { self.queued.get(&conn).map(Vec::as_slice) } else { None };
         let differs = |one: &Output, real: &Option<Response>| {
             let Some(Response::Redis(model)) = one.response() else { return true };
-            real.as_ref().is_none_or(|Response::Redis(real)| !is_same(command, queued, real, model))
+            real.as_ref().is_none_or(|real| !is_same(command, queued, value_of(real), model))
         };
         let first = model.iter().zip(real.iter()).position(|(one, real)| differs(one, real));
         match (name.as_str(), model.first().and_then(Output::response)) {
@@ -157,14 +157,32 @@ impl Dialect for RealRedis {
     }
 
     fn show_request(&self, request: &Request) -> String {
-        let Request::Redis(command) = request;
+        let command = command_of(request);
         let words = command.words().iter().map(|word| format!("\"{}\"", word.escape_ascii()));
         words.collect::<Vec<_>>().join(" ")
     }
 
     fn show_response(&self, response: &Response) -> String {
-        let Response::Redis(value) = response;
+        let value = value_of(response);
         show(value)
+    }
+}
+
+/// # Panics
+/// If the request is to a server of another kind.
+fn command_of(request: &Request) -> &Command {
+    match request {
+        Request::Redis(command) => command,
+        other => panic!("a request to another kind of server: {other}"),
+    }
+}
+
+/// # Panics
+/// If the response is from a server of another kind.
+fn value_of(response: &Response) -> &Value {
+    match response {
+        Response::Redis(value) => value,
+        other => panic!("a response from another kind of server: {other}"),
     }
 }
 
@@ -219,7 +237,7 @@ fn align_names(model: &[Output], real: &mut [Option<Response>]) {
     fn name(response: &mut Response) -> Option<&mut Value> {
         match response {
             Response::Redis(Value::Array(items)) => items.get_mut(1),
-            Response::Redis(_) => None,
+            _ => None,
         }
     }
     let names = |all: &mut dyn Iterator<Item = Response>| -> Vec<Option<Value>> {

@@ -132,7 +132,7 @@ fn sha_of(script: &str) -> Option<Blob> {
     );
     match out.first()?.response()? {
         Response::Redis(Value::Bulk(sha)) => Some(sha.clone()),
-        Response::Redis(_) => None,
+        _ => None,
     }
 }
 

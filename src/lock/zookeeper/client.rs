@@ -111,12 +111,20 @@ impl<P: Ports> Client<P> {
     /// the GUID tells whether the node is there.
     pub async fn create_protected(&self, parent: &Blob, prefix: &str) -> Result<Owned<SessionOf<P>>, NotAcquired> {
         let guid = self.guid();
+        let mut half_way = HalfWay { client: self, parent, guid: &guid, armed: true };
+        let created = self.create_named(parent, &guid, prefix).await;
+        // Whoever gives up does not know whether its last create has made the node.
+        half_way.armed = created.is_err();
+        created
+    }
+
+    async fn create_named(&self, parent: &Blob, guid: &Blob, prefix: &str) -> Result<Owned<SessionOf<P>>, NotAcquired> {
         let path = Blob::from(format!("{parent}/_c_{guid}-{prefix}"));
         let mut answer_lost = false;
         for _ in 0..=RETRIES_MAX {
             let session = self.session().await?;
             if answer_lost && self.config.protection != Protection::None {
-                match self.find(&session, parent, &guid).await {
+                match self.find(&session, parent, guid).await {
                     Outcome::Ok(Some(found)) => return Ok(found),
                     Outcome::Ok(None) | Outcome::Fail(_) => {}
                     Outcome::Indeterminate(_) => continue,
@@ -141,12 +149,7 @@ impl<P: Ports> Client<P> {
     }
 
     /// The node with this GUID, if it is there and may be taken for ours.
-    async fn find(
-        &self,
-        session: &SessionOf<P>,
-        parent: &Blob,
-        guid: &Blob,
-    ) -> Outcome<Option<Owned<SessionOf<P>>>> {
+    async fn find(&self, session: &SessionOf<P>, parent: &Blob, guid: &Blob) -> Outcome<Option<Owned<SessionOf<P>>>> {
         if self.config.sync_first
             && let Outcome::Indeterminate(why) = session.sync(parent.clone()).await
         {
@@ -161,9 +164,8 @@ impl<P: Ports> Client<P> {
         let Some(name) = name else { return Outcome::Ok(None) };
         let path = Blob::from(format!("{parent}/{name}"));
         session.exists(path.clone()).await.map(|stat| {
-            let ours = |stat: &Stat| {
-                self.config.protection == Protection::AnySession || stat.ephemeral_owner == session.id()
-            };
+            let ours =
+                |stat: &Stat| self.config.protection == Protection::AnySession || stat.ephemeral_owner == session.id();
             stat.filter(ours).map(|stat| Owned { session: session.clone(), path, czxid: stat.czxid })
         })
     }
@@ -180,6 +182,17 @@ impl<P: Ports> Client<P> {
         Ok(())
     }
 
+    /// Deletes the node with this GUID, if it is there.
+    async fn delete_named(&self, parent: &Blob, guid: &Blob) {
+        while let Some(session) = self.current() {
+            match self.find(&session, parent, guid).await {
+                Outcome::Ok(Some(found)) => return drop(self.delete(found.session.id(), &found.path).await),
+                Outcome::Ok(None) | Outcome::Fail(_) => return,
+                Outcome::Indeterminate(_) => {}
+            }
+        }
+    }
+
     /// Deletes a node of the session with this number. `false` if it was gone already.
     pub async fn delete(&self, owner: SessionId, path: &Blob) -> Outcome<bool> {
         loop {
@@ -189,9 +202,29 @@ impl<P: Ports> Client<P> {
                 Outcome::Ok(()) => return Outcome::Ok(true),
                 Outcome::Fail(Refusal::ZooKeeper(Error::NoNode | Error::SessionExpired)) => return Outcome::Ok(false),
                 Outcome::Fail(why) => return Outcome::Fail(why),
-                Outcome::Indeterminate(why) if self.config.delete == Delete::Once => return Outcome::Indeterminate(why),
+                Outcome::Indeterminate(why) if self.config.delete == Delete::Once => {
+                    return Outcome::Indeterminate(why);
+                }
                 Outcome::Indeterminate(_) => {}
             }
+        }
+    }
+}
+
+/// A create that is under way: where it is cancelled or given up, nobody knows whether the node is there.
+struct HalfWay<'a, P: Ports> {
+    client: &'a Client<P>,
+    parent: &'a Blob,
+    guid: &'a Blob,
+    armed: bool,
+}
+
+impl<P: Ports> Drop for HalfWay<'_, P> {
+    fn drop(&mut self) {
+        if self.armed && self.client.config.protection != Protection::None {
+            let (client, parent, guid) = (self.client.clone(), self.parent.clone(), self.guid.clone());
+            // The create was sent before: what looks for its node over the same session comes behind it.
+            self.client.ports.spawn(async move { client.delete_named(&parent, &guid).await });
         }
     }
 }

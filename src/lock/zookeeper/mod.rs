@@ -169,11 +169,7 @@ impl<P: Ports> ZkLock<P> {
     }
 
     /// True once it is our turn; false if our own node is gone.
-    async fn wait_for_turn(
-        &self,
-        node: &Owned<SessionOf<P>>,
-        deadline: Option<Instant>,
-    ) -> Result<bool, NotAcquired> {
+    async fn wait_for_turn(&self, node: &Owned<SessionOf<P>>, deadline: Option<Instant>) -> Result<bool, NotAcquired> {
         loop {
             let behind = match self.look(node).await {
                 Look::Held => return Ok(true),
@@ -238,10 +234,9 @@ impl<P: Ports> Lock for ZkLock<P> {
     fn holds(&self, lease: &Lease) -> bool {
         let Some(id) = lease.session else { return false };
         match self.config.believe {
-            Believe::WhileConnected => self
-                .client
-                .session_numbered(id)
-                .is_some_and(|session| session.state() == SessionState::Connected),
+            Believe::WhileConnected => {
+                self.client.session_numbered(id).is_some_and(|session| session.state() == SessionState::Connected)
+            }
             Believe::UntilLost => self.client.session_numbered(id).is_some(),
             Believe::Always => true,
         }

@@ -51,7 +51,17 @@ fn about(name: &str, row: Option<&'static str>, summary: &'static str, source: &
 }
 
 fn workload(lock: LockKind, servers: usize, work: Work) -> Guarded {
-    Guarded { lock, servers, work, operations: 1, think: Duration::ZERO, wait: ms(200), interrupt: None, tries: 1, mutation: None }
+    Guarded {
+        lock,
+        servers,
+        work,
+        operations: 1,
+        think: Duration::ZERO,
+        wait: ms(200),
+        interrupt: None,
+        tries: 1,
+        mutation: None,
+    }
 }
 
 /// Two clients, one operation each, no faults, messages that take no time.
@@ -69,14 +79,13 @@ fn base(about: About, workload: Guarded) -> GuardedScenario {
             assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
         },
         simulation: Simulation { clients: 4, ..Simulation::default() },
-        properties: everything(),
+        properties: everything(2 * TTL_US),
         arrival: ArrivalTime::AtStart,
     }
 }
 
 /// What a lock must keep where nothing is wrong with its assumptions.
-fn everything() -> Vec<Arc<dyn Property>> {
-    let slack_us = 2 * TTL_US;
+fn everything(slack_us: u64) -> Vec<Arc<dyn Property>> {
     vec![
         Arc::new(property::Grant),
         Arc::new(property::Belief),

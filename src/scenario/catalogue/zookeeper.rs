@@ -1,6 +1,6 @@
 //! The ZooKeeper rows of the catalogue, Z1 to Z9, the sound sequential lock, and single mistakes in it.
 
-use super::{about, base, ms, workload};
+use super::{about, base, everything, ms, workload};
 use crate::lock::zookeeper::sequence::Order;
 use crate::lock::zookeeper::{AfterEvent, Believe, Config, Delete, OnCancel, Protection, Waiting};
 use crate::property;
@@ -11,6 +11,9 @@ use std::time::Duration;
 
 /// The session time-out: the least that the ensemble's tick allows.
 const SESSION: Duration = Duration::from_secs(4);
+const SESSION_US: u64 = 4_000_000;
+/// The mean time between faults that must hit a certain message.
+const OFTEN_US: u64 = 20_000;
 /// How long contenders wait.
 const WAIT: Duration = Duration::from_secs(30);
 /// How long holders hold.
@@ -26,10 +29,23 @@ pub(super) fn scenarios() -> Vec<GuardedScenario> {
     rows.into_iter().flatten().chain(mutants()).collect()
 }
 
-fn with(name: &str, row: Option<&'static str>, summary: &'static str, source: &'static str, work: Work) -> GuardedScenario {
+fn with(
+    name: &str,
+    row: Option<&'static str>,
+    summary: &'static str,
+    source: &'static str,
+    work: Work,
+) -> GuardedScenario {
     let mut workload = workload(LockKind::ZooKeeper(Config::new(SESSION)), SERVERS, work);
     workload.wait = WAIT;
-    base(about(name, row, summary, source), workload)
+    let mut scenario = base(about(name, row, summary, source), workload);
+    // Who waits learns of a dead connection only after most of the session time-out.
+    scenario.properties = everything(2 * SESSION_US);
+    if let Work::HoldUntilLost(_) = work {
+        // Long holds: a few of them fill the run.
+        scenario.simulation.operations = 5;
+    }
+    scenario
 }
 
 impl GuardedScenario {
@@ -50,9 +66,13 @@ fn sound_ones() -> Vec<GuardedScenario> {
         curator("zk-sequential-break", "the same, and a connection breaks", HOLD).faults(Fault::Break, 1),
         curator("zk-sequential-client-crash", "the same, and a client dies: its session expires", HOLD)
             .faults(Fault::ClientCrash, 1),
-        curator("zk-sequential-partition", "the same, and a client is cut off for longer than its session lasts", LISTEN)
-            .faults(Fault::Stall, 1)
-            .faults(Fault::SessionExpiry, 1),
+        curator(
+            "zk-sequential-partition",
+            "the same, and a client is cut off for longer than its session lasts",
+            LISTEN,
+        )
+        .faults(Fault::Stall, 1)
+        .faults(Fault::SessionExpiry, 1),
         curator("zk-herd", "everybody watches all waiters, as in the naive recipe", HOLD)
             .zk(|lock| lock.waiting = Waiting::Herd),
     ]
@@ -66,8 +86,10 @@ fn z1() -> Vec<GuardedScenario> {
         "curator#727; kazoo#2",
         Work::Plain,
     );
-    let broken = broken.only(property::Effect).faults(Fault::Pause, 1).violating("effect");
-    let mut fixed = broken.clone().fixed("fenced", "the resource checks the node's creation transaction as fencing token");
+    let mut broken = broken.only(property::Effect).faults(Fault::Pause, 1).violating("effect");
+    (broken.simulation.pause_us_max, broken.simulation.fault_every_us) = (3 * SESSION_US, OFTEN_US);
+    let mut fixed =
+        broken.clone().fixed("fenced", "the resource checks the node's creation transaction as fencing token");
     fixed.workload.work = Work::Fenced;
     vec![broken, fixed]
 }
@@ -100,11 +122,13 @@ fn z4() -> Vec<GuardedScenario> {
         Some("Z4"),
         "the client gives its session up, and then takes that session's node for its own",
         "curator#1018, #1121, #1211",
-        LISTEN,
+        Work::HoldUntilLost(Duration::from_secs(3)),
     );
     // One server is enough: the client cannot reach it until it gives up, before the server's tick does.
     sound.workload.servers = 1;
     sound.ensemble.servers = 1;
+    sound.simulation.fault_every_us = OFTEN_US / 2;
+    (sound.simulation.operations, sound.simulation.horizon_us) = (20, 2 * sound.simulation.horizon_us);
     let sound = sound.only(property::Belief).faults(Fault::Break, 1).faults(Fault::Stall, 1);
     let broken = sound.clone().zk(|lock| lock.client.protection = Protection::AnySession).violating("belief");
     vec![broken, sound.fixed("fixed", "the node's owner is compared with the session")]
@@ -118,7 +142,9 @@ fn z5() -> Vec<GuardedScenario> {
         "curator#784",
         HOLD,
     );
-    let sound = sound.only(property::Leak).faults(Fault::Break, 1).faults(Fault::Lag, 1);
+    let mut sound = sound.only(property::Leak).faults(Fault::Break, 1).faults(Fault::Lag, 1);
+    // Only a little behind: a server that lacks what the client has seen would refuse it.
+    (sound.simulation.fault_every_us, sound.simulation.lag_us_max) = (OFTEN_US, OFTEN_US / 4);
     let broken = sound.clone().zk(|lock| lock.client.sync_first = false).violating("leak");
     vec![broken, sound.fixed("sync", "the server is told to catch up before the search")]
 }
@@ -174,6 +200,6 @@ fn mutants() -> Vec<GuardedScenario> {
         .faults(Fault::Stall, 1)
         .faults(Fault::SessionExpiry, 1)
         .violating("belief");
-    deaf.workload.work = LISTEN;
+    (deaf.workload.work, deaf.simulation.operations) = (LISTEN, 5);
     vec![no_recheck, herd, full_name, deaf]
 }

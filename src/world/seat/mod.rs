@@ -354,7 +354,8 @@ impl State {
     }
 
     fn next_lane(&mut self) -> u8 {
-        self.next_lane = self.next_lane.checked_add(1).expect("a client opens fewer than 256 subscriptions and sessions");
+        self.next_lane =
+            self.next_lane.checked_add(1).expect("a client opens fewer than 256 subscriptions and sessions");
         self.next_lane - 1
     }
 

@@ -192,7 +192,9 @@ impl State {
                 };
                 self.connected(at, session, timeout_ms, zxid);
             }
-            Outcome::Ok(Response::ZooKeeper(Reply::Failed { error: Error::SessionExpired, .. })) => self.end_session(at),
+            Outcome::Ok(Response::ZooKeeper(Reply::Failed { error: Error::SessionExpired, .. })) => {
+                self.end_session(at)
+            }
             Outcome::Ok(_) | Outcome::Fail(_) | Outcome::Indeterminate(_) => self.not_connected(at),
         }
     }
@@ -229,7 +231,7 @@ impl State {
         self.fail_queue(at);
         let session = &mut self.sessions.0[at];
         session.refused += 1;
-        if session.refused % (session.servers.end - session.servers.start) != 0 {
+        if !session.refused.is_multiple_of(session.servers.end - session.servers.start) {
             return self.try_server(at);
         }
         if let Some(opening) = session.opening.take() {
@@ -348,7 +350,8 @@ impl SessionSeat {
     /// The request that leaves the watches anew, if there are any.
     fn watches_to_leave(&self) -> Option<Request> {
         let of = |kind: WatchKind| {
-            let waits = move |watch: &&WatchState| watch.kind == kind && watch.event.is_none() && watch.request.is_none();
+            let waits =
+                move |watch: &&WatchState| watch.kind == kind && watch.event.is_none() && watch.request.is_none();
             self.watches.iter().filter(waits).map(|watch| watch.path.clone()).collect::<Vec<Blob>>()
         };
         let (data, exist, child) = (of(WatchKind::Data), of(WatchKind::Exist), of(WatchKind::Child));

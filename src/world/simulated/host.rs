@@ -197,6 +197,10 @@ impl Host {
                 return;
             }
             Due::Choice(choice) => {
+                if matches!(choice, Choice::Deliver(at) if self.system.is_silent(at)) {
+                    // Whether the client has borne the silence for too long is told by its clock.
+                    self.pass(at_us);
+                }
                 let recovers = matches!(
                     choice,
                     Choice::Resume { .. } | Choice::RestartNode { .. } | Choice::CatchUp { .. } | Choice::Start { .. }
