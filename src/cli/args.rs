@@ -227,6 +227,10 @@ pub(super) enum RealLock {
     Redis,
     /// The single-instance lock with fencing tokens that the resource checks.
     RedisFenced,
+    /// The sequential lock on a ZooKeeper ensemble.
+    ZkSequential,
+    /// The same, with fencing by the node's creation transaction.
+    ZkFenced,
 }
 
 #[derive(Args)]
@@ -234,15 +238,19 @@ pub(super) struct RealOptions {
     /// The lock.
     #[arg(value_enum)]
     pub lock: RealLock,
-    /// Start redis-server processes on loopback, and end them.
+    /// Start the servers on loopback, and end them.
     #[arg(long, conflicts_with = "redis")]
     pub spawn: bool,
-    /// How many servers to start for the lock.
+    /// How many Redis servers to start for RedLock.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=9), requires = "spawn")]
     pub servers: u8,
     /// Servers that run already, such as `redis://127.0.0.1:6379`. The first also keeps the guarded counter.
     #[arg(long, value_name = "URL", num_args = 1..)]
     pub redis: Vec<String>,
+    /// The servers of a ZooKeeper ensemble that runs already, such as `127.0.0.1:2181`. The guarded counter is on the first
+    /// of `--redis`.
+    #[arg(long, value_name = "HOST:PORT", num_args = 1.., conflicts_with = "spawn", requires = "redis")]
+    pub zookeeper: Vec<String>,
     /// Operating-system processes.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub processes: u8,
@@ -252,10 +260,10 @@ pub(super) struct RealOptions {
     /// How long the clients contend.
     #[arg(long, value_parser = some_time, default_value = "5s", value_name = "TIME")]
     pub time: Duration,
-    /// The TTL of leases.
+    /// The TTL of leases, or the time-out of sessions.
     #[arg(long, value_parser = some_time, default_value = "2s", value_name = "TIME")]
     pub ttl: Duration,
-    /// Kill a server under load, and start it again after the TTL.
+    /// Kill a server under load (of an ensemble the leader), and start it again after the TTL.
     #[arg(long, requires = "spawn")]
     pub kill: bool,
     /// Where the history goes.

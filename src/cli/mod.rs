@@ -13,6 +13,8 @@ mod list;
 mod output;
 #[cfg(feature = "real-redis")]
 mod real;
+#[cfg(feature = "real-redis")]
+mod real_servers;
 mod replay;
 mod report;
 mod shrink;

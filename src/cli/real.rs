@@ -5,12 +5,12 @@ use super::error::CliError;
 use super::output::write_file;
 use crate::history::judge::judge;
 use crate::history::{Ended, Entry, Event};
-use crate::lock::{redis, redlock};
+use crate::lock::{redis, redlock, zookeeper};
 use crate::port::{Blob, Command as RedisCommand, Outcome, Redis, Value};
 use crate::property::{self, Property};
 use crate::scenario::Workload;
 use crate::scenario::guarded::{Guarded, LOCK, LockKind, STOCK, Work};
-use crate::world::real::servers::{RedisServer, SpawnError};
+use super::real_servers::Fleet;
 use crate::world::real::{RealPorts, RealRedis, RedisOptions, monotonic_us};
 use crate::world::setup::Holder;
 use crate::world::system::Violation;
@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// The counter's first value.
 const STOCK_AT_START: i64 = 1_000_000;
+/// How often a client acquires the lock in one ZooKeeper session.
+const SESSION_OPERATIONS: usize = 20;
 /// How long a client may take to end after its time is over.
 const GRACE: Duration = Duration::from_secs(15);
 
@@ -33,6 +35,7 @@ const GRACE: Duration = Duration::from_secs(15);
 struct Job {
     lock: String,
     urls: Vec<String>,
+    zookeeper: Vec<String>,
     first_client: usize,
     clients: usize,
     time_ms: u64,
@@ -50,6 +53,8 @@ impl Job {
                 let config = redlock::Config { retry_delay, node_timeout, ..redlock::Config::new(ttl) };
                 (LockKind::RedLock(config), self.urls.len(), Work::Plain)
             }
+            "zk-sequential" => (LockKind::ZooKeeper(zookeeper::Config::new(ttl)), 0, Work::Plain),
+            "zk-fenced" => (LockKind::ZooKeeper(zookeeper::Config::new(ttl)), 0, Work::Fenced),
             "redis-fenced" => (LockKind::Redis(redis::Config { fencing: true, ..redis }), 0, Work::Fenced),
             _ => (LockKind::Redis(redis), 0, Work::Plain),
         };
@@ -57,7 +62,8 @@ impl Job {
             lock,
             servers,
             work,
-            operations: 1,
+            // A session is for more than one operation.
+            operations: if self.zookeeper.is_empty() { 1 } else { SESSION_OPERATIONS },
             think: Duration::ZERO,
             wait: 2 * ttl,
             interrupt: None,
@@ -87,6 +93,8 @@ pub(super) fn work(options: &WorkerOptions) -> Result<u8, CliError> {
         for client in job.first_client..job.first_client + job.clients {
             let ports = RealPorts::new(client, &job.urls, RedisOptions::default(), Some(Arc::clone(&journal)));
             let ports = ports.map_err(|problem| CliError::Usage(problem.to_string()))?;
+            #[cfg(feature = "real-zookeeper")]
+            let ports = ports.with_zookeeper(&job.zookeeper);
             let guarded = job.guarded();
             let told_to_end = Arc::clone(&told_to_end);
             clients.spawn(async move {
@@ -119,33 +127,20 @@ pub(super) fn run(options: &RealOptions, stop: &AtomicBool) -> Result<u8, CliErr
     if options.ttl < Duration::from_millis(100) {
         return Err(CliError::Usage("a TTL below 100ms leaves no time for real servers".into()));
     }
-    let mut servers = start_servers(options)?;
-    let urls: Vec<String> =
-        if options.spawn { servers.iter().map(RedisServer::url).collect() } else { options.redis.clone() };
+    let mut fleet = Fleet::start(options)?;
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let control = control.map_err(|problem| CliError::Environment(format!("cannot start tokio: {problem}")))?;
-    control.block_on(prepare(&urls))?;
+    control.block_on(prepare(&fleet.urls))?;
     let mut incidents = Vec::new();
     let started = Instant::now();
-    let mut entries = contend(options, &urls, &mut servers, stop, &mut incidents)?;
+    let mut entries = contend(options, &mut fleet, stop, &mut incidents)?;
     let seconds = started.elapsed().as_secs_f64();
     entries.sort_by_key(|entry| entry.at_us);
-    let left = control.block_on(look(&urls));
+    let left = control.block_on(look(&fleet.urls));
     let report = summarize(options, entries, left, seconds, incidents);
     write_file(&options.history, &serde_json::to_string_pretty(&report.entries).expect("plain data"))?;
     print(&report, options);
     Ok(report.exit_code())
-}
-
-fn start_servers(options: &RealOptions) -> Result<Vec<RedisServer>, CliError> {
-    let count = match (options.spawn, options.lock) {
-        (false, _) => 0,
-        (true, RealLock::Redlock) => options.servers,
-        (true, RealLock::Redis | RealLock::RedisFenced) => 1,
-    };
-    let start = |_| RedisServer::start();
-    let servers: Result<Vec<_>, SpawnError> = (0..count).map(start).collect();
-    servers.map_err(|problem| CliError::Environment(problem.to_string()))
 }
 
 /// Makes sure that every server answers, and sets the counter.
@@ -172,19 +167,17 @@ async fn prepare(urls: &[String]) -> Result<(), CliError> {
 /// Runs the worker processes, and the faults that were asked for, and collects the history.
 fn contend(
     options: &RealOptions,
-    urls: &[String],
-    servers: &mut [RedisServer],
+    fleet: &mut Fleet,
     stop: &AtomicBool,
     incidents: &mut Vec<String>,
 ) -> Result<Vec<Entry>, CliError> {
-    let mut workers = start_workers(options, urls)?;
+    let mut workers = start_workers(options, fleet)?;
     let readers: Vec<_> = workers.iter_mut().map(read_history).collect();
     let started = Instant::now();
     let deadline = options.time + GRACE;
     let mut killed_at = None;
     let mut restarted = false;
     let mut ending = false;
-    let victim = servers.len().saturating_sub(1);
     while workers.iter_mut().any(|worker| matches!(worker.try_wait(), Ok(None))) {
         std::thread::sleep(Duration::from_millis(20));
         if stop.load(Ordering::SeqCst) && !ending {
@@ -197,22 +190,16 @@ fn contend(
             incidents.push("some clients did not end in time and were killed".to_owned());
             break;
         }
-        for (number, server) in servers.iter_mut().enumerate() {
-            if let Some(status) = server.ended() {
-                incidents.push(format!("redis-{number} ended by itself: {status}"));
-            }
-        }
+        incidents.extend(fleet.ended());
         if options.kill && killed_at.is_none() && started.elapsed() > options.time / 3 {
-            servers[victim]
-                .kill()
-                .map_err(|problem| CliError::Environment(format!("cannot kill redis-{victim}: {problem}")))?;
-            incidents.push(format!("killed redis-{victim} after {:.1} s", started.elapsed().as_secs_f64()));
+            let victim = fleet.kill_one()?;
+            incidents.push(format!("killed {victim} after {:.1} s", started.elapsed().as_secs_f64()));
             killed_at = Some(Instant::now());
         }
         let away = options.ttl.min(options.time / 3);
         if killed_at.is_some_and(|at| at.elapsed() > away) && !restarted {
-            servers[victim].restart().map_err(|problem| CliError::Environment(problem.to_string()))?;
-            incidents.push(format!("restarted redis-{victim} after {:.1} s", started.elapsed().as_secs_f64()));
+            let victim = fleet.restart_it()?;
+            incidents.push(format!("restarted {victim} after {:.1} s", started.elapsed().as_secs_f64()));
             restarted = true;
         }
     }
@@ -225,7 +212,7 @@ fn contend(
     Ok(histories.flatten().collect())
 }
 
-fn start_workers(options: &RealOptions, urls: &[String]) -> Result<Vec<Child>, CliError> {
+fn start_workers(options: &RealOptions, fleet: &Fleet) -> Result<Vec<Child>, CliError> {
     let failed = |problem: std::io::Error| CliError::Environment(format!("cannot start a worker process: {problem}"));
     let program = std::env::current_exe().map_err(failed)?;
     let clients = usize::from(options.clients);
@@ -233,7 +220,8 @@ fn start_workers(options: &RealOptions, urls: &[String]) -> Result<Vec<Child>, C
     for process in 0..usize::from(options.processes) {
         let job = Job {
             lock: lock_name(options.lock).to_owned(),
-            urls: urls.to_vec(),
+            urls: fleet.urls.clone(),
+            zookeeper: fleet.zookeeper.clone(),
             first_client: process * clients,
             clients,
             time_ms: u64::try_from(options.time.as_millis()).unwrap_or(u64::MAX),
@@ -253,6 +241,8 @@ fn lock_name(lock: RealLock) -> &'static str {
         RealLock::Redlock => "redlock",
         RealLock::Redis => "redis",
         RealLock::RedisFenced => "redis-fenced",
+        RealLock::ZkSequential => "zk-sequential",
+        RealLock::ZkFenced => "zk-fenced",
     }
 }
 

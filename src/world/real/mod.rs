@@ -3,11 +3,15 @@
 //! [`RealPorts`] is what a production service uses: give it the servers' URLs and hand it to a lock.
 
 mod redis;
+#[cfg(feature = "real-zookeeper")]
+mod zookeeper;
 pub mod servers;
 
 use crate::history::{Entry, Event};
-use crate::port::{Absent, Blob, Host, Instant, Ports, WallTime};
+use crate::port::{Blob, Host, Instant, Ports, WallTime};
 pub use redis::{RealRedis, RedisOptions};
+#[cfg(feature = "real-zookeeper")]
+pub use zookeeper::RealZooKeeper;
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +25,7 @@ pub type Journal = Option<Arc<dyn Fn(Entry) + Send + Sync>>;
 pub struct RealPorts {
     client: usize,
     servers: Arc<[RealRedis]>,
+    zookeeper: Arc<[String]>,
     journal: Journal,
 }
 
@@ -38,7 +43,14 @@ impl RealPorts {
     /// The ports of client number `client`, with connections of its own to these servers. Nothing is connected yet.
     pub fn new(client: usize, urls: &[String], options: RedisOptions, journal: Journal) -> Result<Self, BadUrl> {
         let servers = urls.iter().map(|url| RealRedis::new(url, options)).collect::<Result<Vec<_>, BadUrl>>()?;
-        Ok(RealPorts { client, servers: servers.into(), journal })
+        Ok(RealPorts { client, servers: servers.into(), zookeeper: Arc::default(), journal })
+    }
+
+    /// The same with a ZooKeeper ensemble at these addresses, such as `127.0.0.1:2181`.
+    #[cfg(feature = "real-zookeeper")]
+    #[must_use]
+    pub fn with_zookeeper(self, addresses: &[String]) -> Self {
+        RealPorts { zookeeper: addresses.into(), ..self }
     }
 }
 
@@ -89,16 +101,27 @@ impl Host for RealPorts {
 
 impl Ports for RealPorts {
     type Redis = RealRedis;
-    type ZooKeeper = Absent;
+    #[cfg(feature = "real-zookeeper")]
+    type ZooKeeper = RealZooKeeper;
+    #[cfg(not(feature = "real-zookeeper"))]
+    type ZooKeeper = crate::port::Absent;
 
-    /// Where a workload asks for one server more than there are, it gets the first: the guarded resource lives there.
+    /// Where a workload asks for a server behind those of the lock, it gets the first: the guarded resource lives there.
     fn redis(&self, server: usize) -> RealRedis {
-        let server = if server == self.servers.len() { 0 } else { server };
+        let server = if server < self.servers.len() { server } else { 0 };
         self.servers[server].clone()
     }
 
-    fn zookeeper(&self, _servers: Range<usize>) -> Absent {
-        panic!("the real world has no ZooKeeper yet: a mistake of the scenario")
+    /// There is one ensemble; its client finds the servers by itself.
+    #[cfg(feature = "real-zookeeper")]
+    fn zookeeper(&self, _servers: Range<usize>) -> RealZooKeeper {
+        assert!(!self.zookeeper.is_empty(), "these ports have no ZooKeeper ensemble: give them its addresses");
+        RealZooKeeper::new(&self.zookeeper)
+    }
+
+    #[cfg(not(feature = "real-zookeeper"))]
+    fn zookeeper(&self, _servers: Range<usize>) -> crate::port::Absent {
+        panic!("this build has no ZooKeeper adapter: build it with the feature `real-zookeeper`")
     }
 
     fn record(&self, event: Event) {

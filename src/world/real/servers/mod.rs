@@ -1,0 +1,128 @@
+//! Servers: real server processes on loopback, each in a directory of its own, ended by their process ids.
+
+mod redis;
+#[cfg(feature = "real-zookeeper")]
+mod zookeeper;
+
+pub use redis::RedisServer;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+#[cfg(feature = "real-zookeeper")]
+pub use zookeeper::ZooKeeperServer;
+
+/// How often to look whether a server answers.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Why servers could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The program is not there.
+    #[error(
+        "{program} is not installed: install it (Debian: apt-get install {package}) or name running servers with {option}"
+    )]
+    NotInstalled {
+        /// What is missing.
+        program: &'static str,
+        /// Where it comes from.
+        package: &'static str,
+        /// What to give instead.
+        option: &'static str,
+    },
+    /// It did not start.
+    #[error("{program} does not start: {why}")]
+    DoesNotStart {
+        /// What did not start.
+        program: &'static str,
+        /// What it said.
+        why: String,
+    },
+    /// The system said no.
+    #[error("cannot start a server: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A server that runs on this machine.
+pub trait Server: Send {
+    /// Kills it, as `kill -9` does.
+    fn kill(&mut self) -> io::Result<()>;
+
+    /// Starts it again on the same port, with what its disk kept.
+    fn restart(&mut self) -> Result<(), SpawnError>;
+
+    /// How it ended, if it ended by itself.
+    fn ended(&mut self) -> Option<String>;
+}
+
+/// A server's process, while it runs.
+#[derive(Default)]
+struct Process(Option<Child>);
+
+impl Process {
+    /// Starts it. An interrupt at the terminal is for us: the servers are ended after we have judged.
+    fn launch(&mut self, mut command: Command, missing: SpawnError) -> Result<(), SpawnError> {
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let child = command.spawn().map_err(|problem| match problem.kind() {
+            io::ErrorKind::NotFound => missing,
+            _ => SpawnError::Io(problem),
+        })?;
+        self.0 = Some(child);
+        Ok(())
+    }
+
+    /// Waits until it answers, or says why it does not.
+    fn wait_until(
+        &mut self,
+        program: &'static str,
+        limit: Duration,
+        log: &Path,
+        answers: impl Fn() -> bool,
+    ) -> Result<(), SpawnError> {
+        let started = Instant::now();
+        while started.elapsed() < limit {
+            if let Some(status) = self.ended() {
+                let said = std::fs::read_to_string(log).unwrap_or_default();
+                let last = said.lines().last().unwrap_or("it said nothing").to_owned();
+                return Err(SpawnError::DoesNotStart { program, why: format!("{status}, {last}") });
+            }
+            if answers() {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        self.kill()?;
+        Err(SpawnError::DoesNotStart { program, why: format!("no answer within {} s", limit.as_secs()) })
+    }
+
+    fn id(&self) -> Option<u32> {
+        self.0.as_ref().map(Child::id)
+    }
+
+    fn kill(&mut self) -> io::Result<()> {
+        if let Some(mut child) = self.0.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self) -> Option<String> {
+        let status = self.0.as_mut()?.try_wait().ok()??;
+        self.0 = None;
+        Some(status.to_string())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Nothing more can be done about a process that cannot be killed.
+        let _ = self.kill();
+    }
+}
+
+fn free_port() -> io::Result<u16> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr().map(|address| address.port())
+}

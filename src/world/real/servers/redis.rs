@@ -1,0 +1,79 @@
+//! redis-server.
+
+use super::{Process, Server, SpawnError, free_port};
+use std::io;
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const PROGRAM: &str = "redis-server";
+/// How long a server may take to answer after its start.
+const START_WAIT: Duration = Duration::from_secs(10);
+/// How often to try another port, should somebody take the one that was free.
+const PORT_TRIES: usize = 5;
+
+/// One running redis-server.
+pub struct RedisServer {
+    process: Process,
+    port: u16,
+    folder: TempDir,
+}
+
+impl RedisServer {
+    /// Starts a server on a free port of loopback, with `appendfsync always`: a kill loses nothing.
+    pub fn start() -> Result<Self, SpawnError> {
+        let folder = tempfile::Builder::new().prefix("doublehold-redis-").tempdir()?;
+        let mut server = RedisServer { folder, port: 0, process: Process::default() };
+        let mut last = String::new();
+        for _ in 0..PORT_TRIES {
+            server.port = free_port()?;
+            match server.launch() {
+                Err(SpawnError::DoesNotStart { why, .. }) => last = why,
+                other => return other.map(|()| server),
+            }
+        }
+        Err(SpawnError::DoesNotStart { program: PROGRAM, why: last })
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Its process id while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    fn launch(&mut self) -> Result<(), SpawnError> {
+        let log = self.folder.path().join("redis.log");
+        let mut command = Command::new(program());
+        command.arg("--port").arg(self.port.to_string()).args(["--bind", "127.0.0.1", "--daemonize", "no"]);
+        command.args(["--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
+        command.arg("--dir").arg(self.folder.path()).arg("--logfile").arg(&log).stderr(Stdio::null());
+        let missing = SpawnError::NotInstalled { program: PROGRAM, package: PROGRAM, option: "--redis URL" };
+        self.process.launch(command, missing)?;
+        let port = self.port;
+        self.process.wait_until(PROGRAM, START_WAIT, &log, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
+    }
+}
+
+impl Server for RedisServer {
+    fn kill(&mut self) -> io::Result<()> {
+        self.process.kill()
+    }
+
+    fn restart(&mut self) -> Result<(), SpawnError> {
+        self.launch()
+    }
+
+    fn ended(&mut self) -> Option<String> {
+        self.process.ended()
+    }
+}
+
+/// The program; `DOUBLEHOLD_REDIS_SERVER` names another one.
+fn program() -> std::ffi::OsString {
+    std::env::var_os("DOUBLEHOLD_REDIS_SERVER").unwrap_or_else(|| PROGRAM.into())
+}
