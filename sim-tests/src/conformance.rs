@@ -55,6 +55,17 @@ pub trait Dialect {
     fn show_response(&self, response: &Response) -> String;
 }
 
+/// How many times more sequences than usual `DOUBLEHOLD_CONFORMANCE_SEQUENCES` asks for; 1 if it is not set.
+///
+/// # Panics
+/// If it is no number.
+pub fn sequences_factor() -> u64 {
+    match std::env::var("DOUBLEHOLD_CONFORMANCE_SEQUENCES") {
+        Ok(text) => text.parse().expect("DOUBLEHOLD_CONFORMANCE_SEQUENCES is a number"),
+        Err(_) => 1,
+    }
+}
+
 /// Where the two differ.
 #[derive(Clone, Debug)]
 pub struct Divergence {

@@ -31,12 +31,28 @@ pub fn exhaust(scenario: &dyn Scenario, parameters: &Parameters, reduction: Redu
 /// If the server is missing and must not be.
 pub fn redis_server_or_skip(what: &str) -> bool {
     let installed = std::process::Command::new("redis-server").arg("--version").output().is_ok();
+    or_skip(installed, "redis-server", what)
+}
+
+/// The same for ZooKeeper's classes and Java.
+///
+/// # Panics
+/// If they are missing and must not be.
+pub fn zookeeper_or_skip(what: &str) -> bool {
+    let java = std::process::Command::new("java").arg("-version").output().is_ok();
+    or_skip(java && std::path::Path::new(ZOOKEEPER_JAR).exists(), "ZooKeeper", what)
+}
+
+/// Where Debian's package has ZooKeeper's classes.
+const ZOOKEEPER_JAR: &str = "/usr/share/java/zookeeper.jar";
+
+fn or_skip(installed: bool, program: &str, what: &str) -> bool {
     if !installed {
         assert!(
             std::env::var_os("DOUBLEHOLD_REQUIRE_SERVERS").is_none(),
-            "redis-server is not installed, and DOUBLEHOLD_REQUIRE_SERVERS forbids to skip {what}"
+            "{program} is not installed, and DOUBLEHOLD_REQUIRE_SERVERS forbids to skip {what}"
         );
-        eprintln!("\n*** SKIPPED: {what}: redis-server is not installed ***\n");
+        eprintln!("\n*** SKIPPED: {what}: {program} is not installed ***\n");
     }
     installed
 }

@@ -160,7 +160,13 @@ impl Ensemble {
             match tentative.prepare(op, session, &self.config) {
                 Ok(change) => {
                     tentative.apply(&change, &self.config, &mut Vec::new());
-                    answers.push(tentative.answer(&change));
+                    answers.push(match &change {
+                        // Within a multi the server tells the path of what it created and nothing more, but for containers.
+                        Change::Create { path, container: false, .. } => {
+                            Answer::Created { path: path.clone(), stat: Stat::default() }
+                        }
+                        change => tentative.answer(change),
+                    });
                     changes.push(change);
                 }
                 Err(error) => {

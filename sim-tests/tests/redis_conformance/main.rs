@@ -7,7 +7,7 @@ mod wire;
 use doublehold::world::real::servers::RedisServer;
 use doublehold_models::resp::{Command, Value};
 use doublehold_models::{Blob, ConnId, Output, Request, Response, ServiceConfig, redis};
-use doublehold_sim_tests::conformance::{Dialect, Step, Sweep, Tally, sweep};
+use doublehold_sim_tests::conformance::{Dialect, Step, Sweep, Tally, sequences_factor, sweep};
 use doublehold_sim_tests::redis_server_or_skip;
 use std::collections::BTreeMap;
 use wire::Connection;
@@ -26,14 +26,10 @@ fn random_sequences_get_the_same_replies() {
         return;
     }
     let mut real = RealRedis::start();
-    let factor = match std::env::var("DOUBLEHOLD_CONFORMANCE_SEQUENCES") {
-        Ok(text) => text.parse().expect("DOUBLEHOLD_CONFORMANCE_SEQUENCES is a number"),
-        Err(_) => 1,
-    };
     let plan = Sweep {
         families: &generate::FAMILIES,
         generate: generate::sequence,
-        sequences: SEQUENCES * factor,
+        sequences: SEQUENCES * sequences_factor(),
         steps: STEPS,
         complete_percent_min: COMPLETE_PERCENT_MIN,
     };
