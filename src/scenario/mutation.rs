@@ -4,7 +4,9 @@
 //! the real code with a single thing wrong.
 
 use crate::history::Event;
-use crate::port::{Blob, Command, Host, Instant, Outcome, Ports, Redis, Value, WallTime};
+use crate::lock::zookeeper::sequence::{Order, compare};
+use crate::port::zookeeper::{Answer, CreateMode, Op, Request, Session, SessionId, SessionState};
+use crate::port::{Blob, Command, Host, Instant, Outcome, Ports, Redis, Value, WallTime, ZooKeeper};
 use std::future::Future;
 use std::hash::Hash;
 use std::ops::Range;
@@ -29,6 +31,10 @@ pub enum Mutation {
     ConstantFence,
     /// The extension does not look whose the key is.
     ExtendUnowned,
+    /// Contenders' nodes are not ephemeral.
+    PersistentNodes,
+    /// The release deletes whichever node is first.
+    DeleteFirst,
 }
 
 /// Ports with a mistake in them.
@@ -83,14 +89,14 @@ impl<P: Ports> Host for Mutant<P> {
 
 impl<P: Ports> Ports for Mutant<P> {
     type Redis = Mutant<P::Redis>;
-    type ZooKeeper = P::ZooKeeper;
+    type ZooKeeper = Mutant<P::ZooKeeper>;
 
     fn redis(&self, server: usize) -> Self::Redis {
         Mutant { ports: self.ports.redis(server), mutation: self.mutation }
     }
 
-    fn zookeeper(&self, servers: Range<usize>) -> P::ZooKeeper {
-        self.ports.zookeeper(servers)
+    fn zookeeper(&self, servers: Range<usize>) -> Self::ZooKeeper {
+        Mutant { ports: self.ports.zookeeper(servers), mutation: self.mutation }
     }
 
     fn record(&self, event: Event) {
@@ -118,6 +124,68 @@ impl<R: Redis> Redis for Mutant<R> {
 
     fn subscribe(&self, channel: Blob) -> impl Future<Output = Outcome<R::Subscription>> + Send {
         self.ports.subscribe(channel)
+    }
+}
+
+impl<Z: ZooKeeper> ZooKeeper for Mutant<Z> {
+    type Session = Mutant<Z::Session>;
+
+    async fn connect(&self, timeout: Duration) -> Outcome<Self::Session> {
+        let mutation = self.mutation;
+        self.ports.connect(timeout).await.map(|ports| Mutant { ports, mutation })
+    }
+}
+
+impl<S: Session> Session for Mutant<S> {
+    type Watch = S::Watch;
+
+    fn id(&self) -> SessionId {
+        self.ports.id()
+    }
+
+    fn timeout(&self) -> Duration {
+        self.ports.timeout()
+    }
+
+    fn state(&self) -> SessionState {
+        self.ports.state()
+    }
+
+    fn changed(&self, from: SessionState) -> impl Future<Output = SessionState> + Send {
+        self.ports.changed(from)
+    }
+
+    async fn ask(&self, request: Request) -> Outcome<Answer> {
+        let request = match (self.mutation, request) {
+            (Mutation::PersistentNodes, Request::Write(Op::Create { path, data, mode })) if mode.is_sequential() => {
+                Request::Write(Op::Create { path, data, mode: CreateMode::PersistentSequential })
+            }
+            (Mutation::NoRelease, Request::Write(Op::Delete { .. })) => return Outcome::Ok(Answer::Done),
+            (Mutation::DeleteFirst, Request::Write(Op::Delete { path, version })) => {
+                Request::Write(Op::Delete { path: self.first_beside(path).await, version })
+            }
+            (_, request) => request,
+        };
+        self.ports.ask(request).await
+    }
+
+    fn ask_watching(&self, request: Request) -> impl Future<Output = (Outcome<Answer>, S::Watch)> + Send {
+        self.ports.ask_watching(request)
+    }
+
+    fn close(&self) -> impl Future<Output = ()> + Send {
+        self.ports.close()
+    }
+}
+
+impl<S: Session> Mutant<S> {
+    /// The first of the nodes that have the same parent, by the counters at their ends.
+    async fn first_beside(&self, path: Blob) -> Blob {
+        let slash = path.iter().rposition(|byte| *byte == b'/').unwrap_or_default();
+        let parent = Blob::copy_from(&path[..slash]);
+        let names = self.ports.children(parent.clone()).await.ok().unwrap_or_default();
+        let first = names.into_iter().min_by(|left, right| compare(Order::Serial, left, right));
+        first.map_or(path, |name| Blob::from(format!("{parent}/{name}")))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::lock::zookeeper::sequence::Order;
 use crate::lock::zookeeper::{AfterEvent, Believe, Config, Delete, OnCancel, Protection, Waiting};
 use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
+use crate::scenario::mutation::Mutation;
 use crate::world::fault::Fault;
 use doublehold_models::zookeeper::Overflow;
 use std::time::Duration;
@@ -201,5 +202,24 @@ fn mutants() -> Vec<GuardedScenario> {
         .faults(Fault::SessionExpiry, 1)
         .violating("belief");
     (deaf.workload.work, deaf.simulation.operations) = (LISTEN, 5);
-    vec![no_recheck, herd, full_name, deaf]
+    let mut off_by_one = lock("off-by-one", "the second in the queue holds it too").violating("belief");
+    off_by_one = off_by_one.zk(|lock| lock.leases = 2).only(property::Belief);
+    let mutated = |name: &str, summary, mutation| {
+        let mut scenario = lock(name, summary);
+        scenario.workload.mutation = Some(mutation);
+        scenario
+    };
+    let persistent = mutated("persistent-nodes", "contenders' nodes outlive their sessions", Mutation::PersistentNodes)
+        .only(property::Leak)
+        .faults(Fault::ClientCrash, 1)
+        .violating("leak");
+    let mut no_release = mutated("no-release", "the release is never sent", Mutation::NoRelease)
+        .only(property::Leak)
+        .violating("leak");
+    no_release.simulation.operations = 1;
+    let mut delete_first = mutated("delete-first", "whoever gives up deletes whichever node is first", Mutation::DeleteFirst)
+        .only(property::ForeignRelease)
+        .violating("foreign-release");
+    delete_first.workload.interrupt = Some(ms(10));
+    vec![no_recheck, herd, full_name, deaf, off_by_one, persistent, no_release, delete_first]
 }
