@@ -184,7 +184,7 @@ pub enum ServiceConfig {
 ///
 /// The contract: [`handle`](Service::handle) takes one request and pushes everything that follows from it;
 /// [`next_timer`](Service::next_timer) says when a member next wants to be woken by its own clock;
-/// [`tick`](Service::tick) wakes it. Each member's clocks are handed in with every call (`clocks`, by place).
+/// [`tick`](Service::tick) wakes it. The members' clocks are handed in (`clocks`, by place; `clock`, the one's that is asked).
 #[derive(Clone)]
 pub enum Service {
     /// A Redis server.
@@ -240,9 +240,9 @@ impl Service {
 
     /// The earliest moment of a member's own clocks at which the state changes by itself: a key expires, a
     /// periodic fsync falls due.
-    pub fn next_timer(&self, clocks: &[NodeClock], member: u8) -> Option<Due> {
+    pub fn next_timer(&self, clock: NodeClock, member: u8) -> Option<Due> {
         match self {
-            Service::Redis(node) => node.next_timer(clocks[usize::from(member)]).map(Due::Wall),
+            Service::Redis(node) => node.next_timer(clock).map(Due::Wall),
             Service::ZooKeeper(ensemble) => ensemble.next_timer(member),
         }
     }
@@ -256,10 +256,10 @@ impl Service {
     }
 
     /// True if something has fallen due at a member: [`tick`](Service::tick) would do something.
-    pub fn is_due(&self, clocks: &[NodeClock], member: u8) -> bool {
+    pub fn is_due(&self, clock: NodeClock, member: u8) -> bool {
         match self {
-            Service::Redis(node) => node.is_due(clocks[usize::from(member)]),
-            Service::ZooKeeper(ensemble) => ensemble.is_due(clocks, member),
+            Service::Redis(node) => node.is_due(clock),
+            Service::ZooKeeper(ensemble) => ensemble.is_due(clock, member),
         }
     }
 

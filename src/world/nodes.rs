@@ -14,7 +14,7 @@ impl System {
     }
 
     /// What the clocks of a node and of the other members of its service show.
-    pub(super) fn clocks_of(&self, node: usize) -> SmallVec<[NodeClock; 1]> {
+    pub(super) fn clocks_of(&self, node: usize) -> SmallVec<[NodeClock; 5]> {
         let service = self.nodes[node].service;
         let first = node - usize::from(self.nodes[node].member);
         let members = self.nodes[first..].iter().take_while(|state| state.service == service);
@@ -34,7 +34,7 @@ impl System {
             return None;
         }
         let service = &self.services[self.service_of(node)];
-        Some(match service.next_timer(&self.clocks_of(node), state.member)? {
+        Some(match service.next_timer(self.node_clock(node).for_node(), state.member)? {
             Due::Wall(at) => state.clock.true_at_wall(at),
             Due::Monotonic(at) => state.clock.true_at_monotonic(at),
         })
@@ -67,11 +67,12 @@ impl System {
 
     /// Lets a node do what has fallen due.
     pub(super) fn tick(&mut self, node: usize) {
-        let (clocks, state) = (self.clocks_of(node), &self.nodes[node]);
+        let state = &self.nodes[node];
         let (service, member) = (usize::from(state.service), state.member);
-        if state.down_since.is_some() || !self.services[service].is_due(&clocks, member) {
+        if state.down_since.is_some() || !self.services[service].is_due(self.node_clock(node).for_node(), member) {
             return;
         }
+        let clocks = self.clocks_of(node);
         let mut outputs = Vec::new();
         Rc::make_mut(&mut self.services[service]).tick(&clocks, member, &mut outputs);
         self.send_all(node, outputs);

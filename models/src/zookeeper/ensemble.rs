@@ -337,9 +337,8 @@ impl Ensemble {
     }
 
     /// True if the leader has something to do.
-    pub fn is_due(&self, clocks: &[NodeClock], member: u8) -> bool {
-        let now_us = clocks[usize::from(member)].mono_us;
-        self.next_timer(member).is_some_and(|at| at <= Due::Monotonic(now_us))
+    pub fn is_due(&self, clock: NodeClock, member: u8) -> bool {
+        self.next_timer(member).is_some_and(|at| at <= Due::Monotonic(clock.mono_us))
     }
 
     /// The leader expires sessions, and deletes containers that have been emptied.
