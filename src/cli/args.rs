@@ -33,6 +33,8 @@ pub(super) enum Command {
     Report(ReportOptions),
     /// Measure how fast the explorer and the simulated world are.
     Bench(BenchOptions),
+    /// Measure in virtual time what the articles claim: wake-ups per release.
+    Numbers(NumbersOptions),
     /// Run the same lock code on real servers, in several processes, and judge its history.
     Real(RealOptions),
     #[cfg(feature = "real-redis")]
@@ -215,6 +217,13 @@ pub(super) struct BenchOptions {
     #[arg(long)]
     pub long: bool,
     /// Write the table to this file.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct NumbersOptions {
+    /// Write the tables to this file.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }

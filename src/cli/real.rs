@@ -3,6 +3,7 @@
 use super::args::{RealLock, RealOptions, WorkerOptions};
 use super::error::CliError;
 use super::output::write_file;
+use super::real_servers::Fleet;
 use crate::history::judge::judge;
 use crate::history::{Ended, Entry, Event};
 use crate::lock::{redis, redlock, zookeeper};
@@ -10,7 +11,6 @@ use crate::port::{Blob, Command as RedisCommand, Outcome, Redis, Value};
 use crate::property::{self, Property};
 use crate::scenario::Workload;
 use crate::scenario::guarded::{Guarded, LOCK, LockKind, STOCK, Work};
-use super::real_servers::Fleet;
 use crate::world::real::{RealPorts, RealRedis, RedisOptions, monotonic_us};
 use crate::world::setup::Holder;
 use crate::world::system::Violation;

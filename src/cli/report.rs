@@ -24,6 +24,7 @@ pub(super) fn run(options: &ReportOptions, registry: &Registry, stop: &AtomicBoo
         findings.push(finding);
     }
     files.push((options.output.join("README.md"), index(&findings)));
+    files.push((options.output.join("numbers.md"), super::numbers::tables(registry)?));
     for (path, text) in &files {
         if !options.check {
             write_file(path, text)?;

@@ -246,6 +246,12 @@ impl System {
         Some((flight.id, flight.request.name()))
     }
 
+    /// True if a connection's client would next be told something that the node sent of its own accord.
+    pub fn brings_message(&self, at: LinkName) -> bool {
+        let arriving = self.find_link(at).and_then(|place| self.links[place].arrivals.first());
+        arriving.is_some_and(|arriving| matches!(arriving.what, Arrival::Message(_)))
+    }
+
     /// What a connection's client would be told next.
     pub fn arrival_at(&self, at: LinkName) -> String {
         let arriving = self.find_link(at).and_then(|place| self.links[place].arrivals.first());

@@ -213,13 +213,13 @@ fn mutants() -> Vec<GuardedScenario> {
         .only(property::Leak)
         .faults(Fault::ClientCrash, 1)
         .violating("leak");
-    let mut no_release = mutated("no-release", "the release is never sent", Mutation::NoRelease)
-        .only(property::Leak)
-        .violating("leak");
+    let mut no_release =
+        mutated("no-release", "the release is never sent", Mutation::NoRelease).only(property::Leak).violating("leak");
     no_release.simulation.operations = 1;
-    let mut delete_first = mutated("delete-first", "whoever gives up deletes whichever node is first", Mutation::DeleteFirst)
-        .only(property::ForeignRelease)
-        .violating("foreign-release");
+    let mut delete_first =
+        mutated("delete-first", "whoever gives up deletes whichever node is first", Mutation::DeleteFirst)
+            .only(property::ForeignRelease)
+            .violating("foreign-release");
     delete_first.workload.interrupt = Some(ms(10));
     vec![no_recheck, herd, full_name, deaf, off_by_one, persistent, no_release, delete_first]
 }

@@ -3,19 +3,19 @@
 //! [`RealPorts`] is what a production service uses: give it the servers' URLs and hand it to a lock.
 
 mod redis;
+pub mod servers;
 #[cfg(feature = "real-zookeeper")]
 mod zookeeper;
-pub mod servers;
 
 use crate::history::{Entry, Event};
 use crate::port::{Blob, Host, Instant, Ports, WallTime};
 pub use redis::{RealRedis, RedisOptions};
-#[cfg(feature = "real-zookeeper")]
-pub use zookeeper::RealZooKeeper;
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+#[cfg(feature = "real-zookeeper")]
+pub use zookeeper::RealZooKeeper;
 
 /// Where a client's history goes; `None` where nobody wants it.
 pub type Journal = Option<Arc<dyn Fn(Entry) + Send + Sync>>;

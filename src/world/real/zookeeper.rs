@@ -234,10 +234,12 @@ impl Session for RealSession {
             return none(Outcome::Fail(Refusal::ZooKeeper(Error::SessionExpired)));
         };
         let result = match &request {
-            Request::Exists { path, .. } => client.check_and_watch_stat(&path.to_text()).await.map(|(stat, watcher)| {
-                let missing = Outcome::Fail(Refusal::ZooKeeper(Error::NoNode));
-                (stat.map_or(missing, |stat| Outcome::Ok(Answer::Stat(stat_of(&stat)))), watcher)
-            }),
+            Request::Exists { path, .. } => {
+                client.check_and_watch_stat(&path.to_text()).await.map(|(stat, watcher)| {
+                    let missing = Outcome::Fail(Refusal::ZooKeeper(Error::NoNode));
+                    (stat.map_or(missing, |stat| Outcome::Ok(Answer::Stat(stat_of(&stat)))), watcher)
+                })
+            }
             Request::GetChildren { path, .. } => client
                 .get_and_watch_children(&path.to_text())
                 .await

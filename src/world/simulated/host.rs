@@ -38,6 +38,7 @@ pub(super) fn run(setup: &Arc<Setup>, simulation: &Simulation, planned: &[Planne
         virtual_us: system.now_us,
         recorder: host.recorder,
         struck: host.struck,
+        wake_ups: host.wake_ups,
     }
 }
 
@@ -115,6 +116,7 @@ struct Host {
     steps: u64,
     /// Which of the planned faults have hit something.
     struck: Vec<bool>,
+    wake_ups: u64,
 }
 
 impl Host {
@@ -133,6 +135,7 @@ impl Host {
             healthy: false,
             steps: 0,
             struck: Vec::new(),
+            wake_ups: 0,
             setup: Arc::clone(setup),
         }
     }
@@ -256,6 +259,7 @@ impl Host {
             self.agenda.put(at_us, Due::Choice(heal));
         }
         self.steps += 1;
+        self.wake_ups += u64::from(matches!(choice, Choice::Deliver(at) if self.system.brings_message(at)));
         if let Some(run) = self.system.apply(choice, &mut self.recorder) {
             self.run(run).await;
         }

@@ -37,6 +37,8 @@ pub struct Run {
     pub recorder: Recorder,
     /// Which of the planned faults hit something.
     pub struck: Vec<bool>,
+    /// How often a client was woken by something that a server sent of its own accord.
+    pub wake_ups: u64,
 }
 
 /// The simulated world is not in this build.
