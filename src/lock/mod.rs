@@ -7,11 +7,12 @@
 //! | [`zookeeper`] | ephemeral sequential nodes on a ZooKeeper ensemble | no pause beyond the session time-out |
 //! | [`in_process`] | a mutex in the memory of one process | one process only: the baseline |
 //!
-//! [`resource`] is what a lock guards; it can check fencing tokens.
+//! [`reentrant`] lets an owner take any of them again. [`resource`] is what a lock guards; it can check fencing tokens.
 
 pub mod in_process;
 pub mod redis;
 pub mod redlock;
+pub mod reentrant;
 pub mod resource;
 mod undo;
 pub mod zookeeper;
@@ -149,6 +150,16 @@ pub struct Guard<L: Lock> {
 impl<L: Lock> Guard<L> {
     pub(crate) fn new(lock: &L, lease: Lease) -> Self {
         Guard { lock: lock.clone(), lease: Some(lease) }
+    }
+
+    /// The lease, which whoever has it now gives back.
+    pub(crate) fn into_lease(mut self) -> Lease {
+        self.lease.take().expect("a guard has its lease until it is released")
+    }
+
+    /// The lock.
+    pub fn lock(&self) -> &L {
+        &self.lock
     }
 
     /// The lease behind it.

@@ -6,6 +6,7 @@ use crate::history::{Ended, Event};
 use crate::lock::in_process::InProcessLock;
 use crate::lock::redis::RedisLock;
 use crate::lock::redlock::RedLock;
+use crate::lock::reentrant::{Record, Reentrant, Reentry};
 use crate::lock::resource::{Access, Counter};
 use crate::lock::zookeeper::{Client, ZkLock};
 use crate::lock::{Guard, Lock, NotAcquired, redis, redlock, zookeeper};
@@ -36,6 +37,8 @@ pub enum LockKind {
     RedLock(redlock::Config),
     /// A ZooKeeper ensemble.
     ZooKeeper(zookeeper::Config),
+    /// The same, re-entrant.
+    ZooKeeperReentrant(zookeeper::Config, Reentry),
 }
 
 /// What the holder does.
@@ -45,6 +48,8 @@ pub enum Work {
     Hold(Duration),
     /// Nothing but time passes, and the holder stops when the lock tells it that its hold is lost.
     HoldUntilLost(Duration),
+    /// The same, and then the holder takes the lock once more within its hold, for as long; as long after a loss.
+    HoldThenReenter(Duration),
     /// Reads the counter and writes it back, one less.
     Plain,
     /// The same, with the fencing token.
@@ -55,7 +60,7 @@ pub enum Work {
 
 impl Work {
     fn needs_store(self) -> bool {
-        !matches!(self, Work::Hold(_) | Work::HoldUntilLost(_))
+        !matches!(self, Work::Hold(_) | Work::HoldUntilLost(_) | Work::HoldThenReenter(_))
     }
 }
 
@@ -111,6 +116,11 @@ impl Guarded {
                 let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
                 self.repeat(ports, &ZkLock::new(&client, ZK_PATH, *config)).await;
             }
+            LockKind::ZooKeeperReentrant(config, reentry) => {
+                let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
+                let lock = ZkLock::new(&client, ZK_PATH, *config);
+                self.repeat(ports, &Reentrant::new(&lock, &Arc::new(Record::default()), 0, *reentry)).await;
+            }
         }
     }
 
@@ -165,8 +175,15 @@ impl Guarded {
         match self.work {
             Work::Hold(time) => ports.sleep(time).await,
             Work::HoldUntilLost(time) => {
-                if ports.timeout(time, guard.lost()).await.is_some() {
-                    ports.record(Event::Lost { lock: LOCK.into() });
+                let _lost = hold_until_lost(ports, &guard, time).await;
+            }
+            Work::HoldThenReenter(time) => {
+                if hold_until_lost(ports, &guard, time).await {
+                    ports.sleep(time).await;
+                }
+                if let Some(again) = self.acquire(ports, guard.lock()).await {
+                    let _lost = hold_until_lost(ports, &again, time).await;
+                    release(ports, again).await;
                 }
             }
             Work::Plain => self.decrement(ports, &guard, None).await,
@@ -198,6 +215,15 @@ impl Guarded {
         let outcome = Ended::of(&outcome, |access| *access == Access::Accepted(()));
         ports.record(Event::Wrote { resource: STOCK.into(), base: stock, value: stock - 1, outcome });
     }
+}
+
+/// Holds for a while, and stops when the lock tells that the hold is lost: then true.
+async fn hold_until_lost<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>, time: Duration) -> bool {
+    let lost = ports.timeout(time, guard.lost()).await.is_some();
+    if lost {
+        ports.record(Event::Lost { lock: LOCK.into() });
+    }
+    lost
 }
 
 /// Releases and tells the history.
@@ -235,7 +261,7 @@ impl GuardedScenario {
             config: ServiceConfig::Redis(RedisServer { persistence }),
         };
         let locks: Vec<ServiceSpec> = match &self.workload.lock {
-            LockKind::ZooKeeper(_) => {
+            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReentrant(..) => {
                 let config = ServiceConfig::ZooKeeper(self.ensemble.clone());
                 vec![ServiceSpec { name: "zk".to_owned(), config }]
             }
@@ -255,7 +281,7 @@ impl GuardedScenario {
             LockKind::RedLock(config) => {
                 (servers, config.quorum.unwrap_or(servers / 2 + 1), Probe::RedisKey(LOCK.into()))
             }
-            LockKind::ZooKeeper(_) => (1, 1, Probe::ZooKeeperPath(ZK_PATH.into())),
+            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReentrant(..) => (1, 1, Probe::ZooKeeperPath(ZK_PATH.into())),
         };
         Some(LockSpec { name: LOCK.into(), services: (0..services).collect(), quorum, probe })
     }
@@ -282,7 +308,7 @@ impl Scenario for GuardedScenario {
             clients: parameters.clients,
             program: program(workload),
             // Sessions have numbers, which tell clients apart.
-            symmetric: !matches!(self.workload.lock, LockKind::ZooKeeper(_)),
+            symmetric: !matches!(self.workload.lock, LockKind::ZooKeeper(_) | LockKind::ZooKeeperReentrant(..)),
             arrival: self.arrival,
             budgets: parameters.budgets,
             assumptions: parameters.assumptions,

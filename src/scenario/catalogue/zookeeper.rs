@@ -1,6 +1,7 @@
 //! The ZooKeeper rows of the catalogue, Z1 to Z9, the sound sequential lock, and single mistakes in it.
 
 use super::{about, base, everything, ms, workload};
+use crate::lock::reentrant::Reentry;
 use crate::lock::zookeeper::sequence::Order;
 use crate::lock::zookeeper::{AfterEvent, Believe, Config, Delete, OnCancel, Protection, Waiting};
 use crate::property;
@@ -26,7 +27,7 @@ const SERVERS: usize = 3;
 
 /// All of them.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    let rows = [sound_ones(), z1(), z2(), z3(), z4(), z5(), z6(), z9()];
+    let rows = [sound_ones(), z1(), z2(), z3(), z4(), z5(), z6(), z7(), z9()];
     rows.into_iter().flatten().chain(mutants()).collect()
 }
 
@@ -161,6 +162,26 @@ fn z6() -> Vec<GuardedScenario> {
     let sound = sound.only(property::Leak).faults(Fault::Break, 1);
     let broken = sound.clone().zk(|lock| lock.client.delete = Delete::Once).violating("leak");
     vec![broken, sound.fixed("guaranteed", "the delete is repeated until the session ends")]
+}
+
+fn z7() -> Vec<GuardedScenario> {
+    let about = |name| {
+        with(
+            name,
+            Some("Z7"),
+            "a holder whose session has expired takes the lock again by its own record",
+            "derived: local state outlives the session",
+            Work::HoldThenReenter(Duration::from_secs(3)),
+        )
+        .only(property::Belief)
+        .faults(Fault::Stall, 1)
+        .faults(Fault::SessionExpiry, 1)
+    };
+    let lock = |reentry| LockKind::ZooKeeperReentrant(Config::new(SESSION), reentry);
+    let mut broken = about("zk-reenter-after-expiry").lock(lock(Reentry::ByRecord)).violating("belief");
+    broken.simulation.operations = 5;
+    let fixed = broken.clone().lock(lock(Reentry::IfHeld));
+    vec![broken, fixed.fixed("fixed", "re-entry looks whether the session is alive")]
 }
 
 fn z9() -> Vec<GuardedScenario> {
