@@ -59,7 +59,7 @@ pub trait Dialect {
 ///
 /// # Panics
 /// If it is no number.
-pub fn sequences_factor() -> u64 {
+fn sequences_factor() -> u64 {
     match std::env::var("DOUBLEHOLD_CONFORMANCE_SEQUENCES") {
         Ok(text) => text.parse().expect("DOUBLEHOLD_CONFORMANCE_SEQUENCES is a number"),
         Err(_) => 1,
@@ -105,7 +105,7 @@ pub struct Sweep<'a> {
     pub families: &'a [&'a str],
     /// Makes the sequences.
     pub generate: Generate,
-    /// Sequences of each family.
+    /// Sequences of each family, times `DOUBLEHOLD_CONFORMANCE_SEQUENCES`.
     pub sequences: u64,
     /// Steps of each sequence.
     pub steps: usize,
@@ -176,10 +176,11 @@ impl Tally {
 /// If the two differ, if too many sequences of a family end early, or if more than one in a hundred
 /// shows a divergence that does not repeat.
 pub fn sweep(dialect: &mut impl Dialect, plan: &Sweep<'_>) -> Tally {
+    let factor = sequences_factor();
     let mut all = Tally::default();
     for (family, name) in plan.families.iter().enumerate() {
         let mut tally = Tally::default();
-        for seed in 0..plan.sequences {
+        for seed in 0..plan.sequences * factor {
             tally.compare(dialect, &format!("{name}, seed {seed}"), &(plan.generate)(family, seed, plan.steps));
         }
         let Tally { complete, sequences, not_modelled, .. } = &tally;

@@ -37,6 +37,7 @@ fn bad_input_is_named() {
     check(&["real", "redlock"], 2, "--spawn");
     check(&["real", "redlock", "--redis", "redis://127.0.0.1:1"], 5, "no Redis server answers at redis://127.0.0.1:1");
     check(&["real", "redlock", "--redis", "nonsense"], 2, "is not a Redis URL");
+    check(&["real", "zk-sequential", "--redis", "redis://127.0.0.1:1"], 2, "--zookeeper");
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub(super) const ENVIRONMENT: u8 = 5;
 /// Why the command could not answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CliError {
-    #[error("there is no scenario '{name}'{}; `doublehold list` shows all", did_you_mean(.nearest))]
+    #[error("there is no scenario '{name}'; {}`doublehold list` shows all", did_you_mean(.nearest))]
     UnknownScenario { name: String, nearest: Option<String> },
     #[error("{0}")]
     Usage(String),
@@ -45,5 +45,5 @@ impl CliError {
 }
 
 fn did_you_mean(nearest: &Option<String>) -> String {
-    nearest.as_ref().map_or(String::new(), |nearest| format!("; did you mean '{nearest}'?"))
+    nearest.as_ref().map_or(String::new(), |nearest| format!("did you mean '{nearest}'? "))
 }

@@ -131,6 +131,7 @@ pub(super) fn run(options: &RealOptions, stop: &AtomicBool) -> Result<u8, CliErr
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let control = control.map_err(|problem| CliError::Environment(format!("cannot start tokio: {problem}")))?;
     control.block_on(prepare(&fleet.urls))?;
+    control.block_on(fleet.find_ensemble())?;
     let mut incidents = Vec::new();
     let started = Instant::now();
     let mut entries = contend(options, &mut fleet, stop, &mut incidents)?;

@@ -3,6 +3,10 @@
 use super::args::{RealLock, RealOptions};
 use super::error::CliError;
 #[cfg(feature = "real-zookeeper")]
+use crate::port::{Outcome, ZooKeeper};
+#[cfg(feature = "real-zookeeper")]
+use crate::world::real::RealZooKeeper;
+#[cfg(feature = "real-zookeeper")]
 use crate::world::real::servers::ZooKeeperServer;
 use crate::world::real::servers::{RedisServer, Server, SpawnError};
 
@@ -59,6 +63,24 @@ impl Fleet {
         Ok(fleet)
     }
 
+    /// Makes sure that the ensemble answers, if there is one.
+    #[cfg(feature = "real-zookeeper")]
+    pub(super) async fn find_ensemble(&self) -> Result<(), CliError> {
+        if self.zookeeper.is_empty() {
+            return Ok(());
+        }
+        let ensemble = RealZooKeeper::new(&self.zookeeper);
+        let answer = tokio::time::timeout(ANSWER_WAIT, ensemble.connect(ANSWER_WAIT)).await;
+        let answers = matches!(answer, Ok(Outcome::Ok(_)));
+        let missing = || format!("no ZooKeeper server answers at {}", self.zookeeper.join(", "));
+        answers.then_some(()).ok_or_else(|| CliError::Environment(missing()))
+    }
+
+    #[cfg(not(feature = "real-zookeeper"))]
+    pub(super) async fn find_ensemble(&self) -> Result<(), CliError> {
+        Ok(())
+    }
+
     /// What ended by itself, and how.
     pub(super) fn ended(&mut self) -> Vec<String> {
         let mut ended = Vec::new();
@@ -100,6 +122,9 @@ impl Fleet {
     }
 }
 
+/// How long an ensemble may take to answer before anything is run on it.
+#[cfg(feature = "real-zookeeper")]
+const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 /// The servers of an ensemble.
 #[cfg(feature = "real-zookeeper")]
 const ENSEMBLE: u8 = 3;

@@ -4,6 +4,10 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `system` | the state of an execution and its transitions; knows no executor |
+//! | `network`, `link` | its connections and what they carry |
+//! | `nodes` | its servers: clocks, timers, crashes, falling behind |
+//! | `clock`, `fault`, `setup` | what clocks show; what may go wrong; what stays the same throughout |
+//! | `fingerprint` | the hash of everything that can still matter |
 //! | `view` | what the oracles can see of it |
 //! | `enabled` | which choices a state offers |
 //! | `seat` | a client's side of the ports: what its code asked for and has been told |

@@ -20,7 +20,8 @@
 //! check, once a minute.
 //!
 //! Not modelled: access control lists, quotas, TTL nodes, persistent and recursive watches, observers, local sessions,
-//! reconfiguration, the times (`ctime`, `mtime`) in a [`Stat`], and transaction numbers used up by refused requests.
+//! reconfiguration, the times (`ctime`, `mtime`) in a [`Stat`], what a server says
+//! to a check outside a multi, which no client sends, and transaction numbers used up by refused requests.
 
 use super::Config;
 use super::sessions::Sessions;

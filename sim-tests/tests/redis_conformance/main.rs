@@ -7,12 +7,12 @@ mod wire;
 use doublehold::world::real::servers::RedisServer;
 use doublehold_models::resp::{Command, Value};
 use doublehold_models::{Blob, ConnId, Output, Request, Response, ServiceConfig, redis};
-use doublehold_sim_tests::conformance::{Dialect, Step, Sweep, Tally, sequences_factor, sweep};
+use doublehold_sim_tests::conformance::{Dialect, Step, Sweep, Tally, sweep};
 use doublehold_sim_tests::redis_server_or_skip;
 use std::collections::BTreeMap;
 use wire::Connection;
 
-/// Sequences of each family, times `DOUBLEHOLD_CONFORMANCE_SEQUENCES`.
+/// Sequences of each family.
 const SEQUENCES: u64 = 40;
 const STEPS: usize = 60;
 /// The rest may end early: at an error without a text, a page of SCAN, a hexadecimal score.
@@ -29,7 +29,7 @@ fn random_sequences_get_the_same_replies() {
     let plan = Sweep {
         families: &generate::FAMILIES,
         generate: generate::sequence,
-        sequences: SEQUENCES * sequences_factor(),
+        sequences: SEQUENCES,
         steps: STEPS,
         complete_percent_min: COMPLETE_PERCENT_MIN,
     };

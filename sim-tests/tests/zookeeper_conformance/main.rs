@@ -7,13 +7,13 @@ mod wire;
 use doublehold::world::real::servers::ZooKeeperServer;
 use doublehold_models::zookeeper::wire::{Answer, Reply, Request as ZkRequest, Stat};
 use doublehold_models::{Blob, ConnId, Output, Request, Response, ServiceConfig, zookeeper};
-use doublehold_sim_tests::conformance::{Dialect, Sweep, sequences_factor, sweep};
+use doublehold_sim_tests::conformance::{Dialect, Sweep, sweep};
 use doublehold_sim_tests::zookeeper_or_skip;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wire::Connection;
 
-/// Sequences of each family, times `DOUBLEHOLD_CONFORMANCE_SEQUENCES`.
+/// Sequences of each family.
 const SEQUENCES: u64 = 30;
 const STEPS: usize = 60;
 const TICK: Duration = Duration::from_millis(1000);
@@ -27,7 +27,7 @@ fn random_sequences_get_the_same_replies() {
     let plan = Sweep {
         families: &generate::FAMILIES,
         generate: generate::sequence,
-        sequences: SEQUENCES * sequences_factor(),
+        sequences: SEQUENCES,
         steps: STEPS,
         complete_percent_min: 100,
     };

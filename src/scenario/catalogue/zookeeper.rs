@@ -1,6 +1,6 @@
 //! The ZooKeeper rows of the catalogue, Z1 to Z9, the sound sequential lock, and single mistakes in it.
 
-use super::{about, base, everything, ms, workload};
+use super::{about, base, broken_and_fixed, everything, ms, workload};
 use crate::lock::reentrant::Reentry;
 use crate::lock::zookeeper::sequence::Order;
 use crate::lock::zookeeper::{AfterEvent, Believe, Config, Delete, OnCancel, Protection, Waiting};
@@ -105,8 +105,8 @@ fn z2() -> Vec<GuardedScenario> {
         HOLD,
     );
     let sound = sound.only(property::Leak).faults(Fault::Break, 1);
-    let broken = sound.clone().zk(|lock| lock.client.protection = Protection::None).violating("leak");
-    vec![broken, sound.fixed("guid", "a GUID in the name, looked for before another create")]
+    let mistake = |lock: &mut Config| lock.client.protection = Protection::None;
+    broken_and_fixed(sound, |sound| sound.zk(mistake), "guid", "a GUID in the name, looked for before another create")
 }
 
 fn z3() -> Vec<GuardedScenario> {
@@ -114,8 +114,8 @@ fn z3() -> Vec<GuardedScenario> {
         with("zk-interrupt-leaks", Some("Z3"), "a waiter is interrupted and its node stays", "curator#600", HOLD);
     sound.workload.interrupt = Some(ms(10));
     let sound = sound.only(property::Leak);
-    let broken = sound.clone().zk(|lock| lock.on_cancel = OnCancel::Leave).violating("leak");
-    vec![broken, sound.fixed("fixed", "cancellation deletes the node")]
+    let mistake = |lock: &mut Config| lock.on_cancel = OnCancel::Leave;
+    broken_and_fixed(sound, |sound| sound.zk(mistake), "fixed", "cancellation deletes the node")
 }
 
 fn z4() -> Vec<GuardedScenario> {
@@ -132,8 +132,8 @@ fn z4() -> Vec<GuardedScenario> {
     sound.simulation.fault_every_us = OFTEN_US / 2;
     (sound.simulation.operations, sound.simulation.horizon_us) = (20, 2 * sound.simulation.horizon_us);
     let sound = sound.only(property::Belief).faults(Fault::Break, 1).faults(Fault::Stall, 1);
-    let broken = sound.clone().zk(|lock| lock.client.protection = Protection::AnySession).violating("belief");
-    vec![broken, sound.fixed("fixed", "the node's owner is compared with the session")]
+    let mistake = |lock: &mut Config| lock.client.protection = Protection::AnySession;
+    broken_and_fixed(sound, |sound| sound.zk(mistake), "fixed", "the node's owner is compared with the session")
 }
 
 fn z5() -> Vec<GuardedScenario> {
@@ -147,8 +147,8 @@ fn z5() -> Vec<GuardedScenario> {
     let mut sound = sound.only(property::Leak).faults(Fault::Break, 1).faults(Fault::Lag, 1);
     // Only a little behind: a server that lacks what the client has seen would refuse it.
     (sound.simulation.fault_every_us, sound.simulation.lag_us_max) = (OFTEN_US, OFTEN_US / 4);
-    let broken = sound.clone().zk(|lock| lock.client.sync_first = false).violating("leak");
-    vec![broken, sound.fixed("sync", "the server is told to catch up before the search")]
+    let mistake = |lock: &mut Config| lock.client.sync_first = false;
+    broken_and_fixed(sound, |sound| sound.zk(mistake), "sync", "the server is told to catch up before the search")
 }
 
 fn z6() -> Vec<GuardedScenario> {
@@ -160,28 +160,24 @@ fn z6() -> Vec<GuardedScenario> {
         HOLD,
     );
     let sound = sound.only(property::Leak).faults(Fault::Break, 1);
-    let broken = sound.clone().zk(|lock| lock.client.delete = Delete::Once).violating("leak");
-    vec![broken, sound.fixed("guaranteed", "the delete is repeated until the session ends")]
+    let mistake = |lock: &mut Config| lock.client.delete = Delete::Once;
+    broken_and_fixed(sound, |sound| sound.zk(mistake), "guaranteed", "the delete is repeated until the session ends")
 }
 
 fn z7() -> Vec<GuardedScenario> {
-    let about = |name| {
-        with(
-            name,
-            Some("Z7"),
-            "a holder whose session has expired takes the lock again by its own record",
-            "derived: local state outlives the session",
-            Work::HoldThenReenter(Duration::from_secs(3)),
-        )
-        .only(property::Belief)
-        .faults(Fault::Stall, 1)
-        .faults(Fault::SessionExpiry, 1)
-    };
     let lock = |reentry| LockKind::ZooKeeperReentrant(Config::new(SESSION), reentry);
-    let mut broken = about("zk-reenter-after-expiry").lock(lock(Reentry::ByRecord)).violating("belief");
-    broken.simulation.operations = 5;
-    let fixed = broken.clone().lock(lock(Reentry::IfHeld));
-    vec![broken, fixed.fixed("fixed", "re-entry looks whether the session is alive")]
+    let sound = with(
+        "zk-reenter-after-expiry",
+        Some("Z7"),
+        "a holder whose session has expired takes the lock again by its own record",
+        "derived: local state outlives the session",
+        Work::HoldThenReenter(Duration::from_secs(3)),
+    );
+    let mut sound = sound.lock(lock(Reentry::IfHeld)).only(property::Belief);
+    sound.simulation.operations = 5;
+    let sound = sound.faults(Fault::Stall, 1).faults(Fault::SessionExpiry, 1);
+    let mistake = |sound: GuardedScenario| sound.lock(lock(Reentry::ByRecord));
+    broken_and_fixed(sound, mistake, "fixed", "re-entry looks whether the session is alive")
 }
 
 fn z9() -> Vec<GuardedScenario> {
@@ -195,8 +191,8 @@ fn z9() -> Vec<GuardedScenario> {
     sound.ensemble.sequence_start = i32::MAX;
     sound.ensemble.overflow = Overflow::Wraps;
     let sound = sound.only(property::Belief);
-    let broken = sound.clone().zk(|lock| lock.order = Order::Numeric).violating("belief");
-    vec![broken, sound.fixed("serial", "names are compared in serial-number arithmetic")]
+    let mistake = |lock: &mut Config| lock.order = Order::Numeric;
+    broken_and_fixed(sound, |sound| sound.zk(mistake), "serial", "names are compared in serial-number arithmetic")
 }
 
 /// The sequential lock with one deliberate mistake each, and what must catch it.

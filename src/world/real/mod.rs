@@ -25,6 +25,7 @@ pub type Journal = Option<Arc<dyn Fn(Entry) + Send + Sync>>;
 pub struct RealPorts {
     client: usize,
     servers: Arc<[RealRedis]>,
+    #[cfg(feature = "real-zookeeper")]
     zookeeper: Arc<[String]>,
     journal: Journal,
 }
@@ -43,7 +44,13 @@ impl RealPorts {
     /// The ports of client number `client`, with connections of its own to these servers. Nothing is connected yet.
     pub fn new(client: usize, urls: &[String], options: RedisOptions, journal: Journal) -> Result<Self, BadUrl> {
         let servers = urls.iter().map(|url| RealRedis::new(url, options)).collect::<Result<Vec<_>, BadUrl>>()?;
-        Ok(RealPorts { client, servers: servers.into(), zookeeper: Arc::default(), journal })
+        Ok(RealPorts {
+            client,
+            servers: servers.into(),
+            #[cfg(feature = "real-zookeeper")]
+            zookeeper: Arc::default(),
+            journal,
+        })
     }
 
     /// The same with a ZooKeeper ensemble at these addresses, such as `127.0.0.1:2181`.
