@@ -5,14 +5,15 @@
 //! same service serves the explored and the simulated world and can be compared, request by request,
 //! with the real server.
 //!
-//! Without the `nodes` feature only the wire vocabulary is built: [`Blob`], [`resp::Command`], [`resp::Value`] and
-//! [`zookeeper::wire`], which the ports of the `doublehold` crate speak in every world.
+//! Without the `nodes` feature only the wire vocabulary is built: [`Blob`], [`resp::Command`], [`resp::Value`],
+//! [`zookeeper::wire`] and [`etcd::wire`], which the ports of the `doublehold` crate speak in every world.
 
 mod blob;
 pub mod resp;
 
 #[cfg(feature = "nodes")]
 mod digest;
+pub mod etcd;
 #[cfg(feature = "nodes")]
 pub mod redis;
 #[cfg(feature = "nodes")]

@@ -1,7 +1,7 @@
 //! Service: what every simulated server, or ensemble of servers, can be asked to do, whatever its kind.
 
 use crate::resp::{Command, Value};
-use crate::{Blob, Digest, redis, zookeeper};
+use crate::{Blob, Digest, etcd, redis, zookeeper};
 use serde::{Deserialize, Serialize};
 
 /// A connection, by its ends. After [`Service::disconnect`] the same name stands for the client's next connection.
@@ -38,6 +38,8 @@ pub enum Request {
     Redis(Command),
     /// To a ZooKeeper.
     ZooKeeper(zookeeper::wire::Request),
+    /// To an etcd.
+    Etcd(etcd::wire::Request),
 }
 
 /// A server's answer, or a message that it sends by itself.
@@ -47,6 +49,8 @@ pub enum Response {
     Redis(Value),
     /// From a ZooKeeper.
     ZooKeeper(zookeeper::wire::Reply),
+    /// From an etcd.
+    Etcd(etcd::wire::Reply),
 }
 
 impl Request {
@@ -55,6 +59,7 @@ impl Request {
         match self {
             Request::Redis(command) => command.name().clone(),
             Request::ZooKeeper(request) => request.name().into(),
+            Request::Etcd(request) => request.name().into(),
         }
     }
 
@@ -63,6 +68,7 @@ impl Request {
         match self {
             Request::Redis(command) => command.words().iter().any(|word| word == key),
             Request::ZooKeeper(request) => request.paths().contains(&key),
+            Request::Etcd(request) => request.mentions(key),
         }
     }
 
@@ -71,6 +77,7 @@ impl Request {
         match self {
             Request::Redis(command) => command.words().iter().for_each(|word| digest.text(word)),
             Request::ZooKeeper(request) => digest.hashed(request),
+            Request::Etcd(request) => digest.hashed(request),
         }
     }
 }
@@ -81,6 +88,7 @@ impl Response {
         match self {
             Response::Redis(value) => redis::digest_value(value, digest),
             Response::ZooKeeper(reply) => digest.hashed(reply),
+            Response::Etcd(reply) => digest.hashed(reply),
         }
     }
 }
@@ -90,6 +98,7 @@ impl std::fmt::Display for Request {
         match self {
             Request::Redis(command) => command.fmt(f),
             Request::ZooKeeper(request) => request.fmt(f),
+            Request::Etcd(request) => request.fmt(f),
         }
     }
 }
@@ -99,6 +108,7 @@ impl std::fmt::Display for Response {
         match self {
             Response::Redis(value) => value.fmt(f),
             Response::ZooKeeper(reply) => reply.fmt(f),
+            Response::Etcd(reply) => reply.fmt(f),
         }
     }
 }
@@ -174,6 +184,8 @@ pub enum ServiceConfig {
     /// A ZooKeeper ensemble.
     #[serde(rename = "zookeeper")]
     ZooKeeper(zookeeper::Config),
+    /// An etcd cluster.
+    Etcd(etcd::Config),
 }
 
 /// A simulated server of any kind, or several that keep one state together.
@@ -191,6 +203,8 @@ pub enum Service {
     Redis(redis::Node),
     /// A ZooKeeper ensemble.
     ZooKeeper(Box<zookeeper::Ensemble>),
+    /// An etcd cluster.
+    Etcd(Box<etcd::Cluster>),
 }
 
 impl ServiceConfig {
@@ -199,6 +213,7 @@ impl ServiceConfig {
         match self {
             ServiceConfig::Redis(_) => 1,
             ServiceConfig::ZooKeeper(config) => config.servers,
+            ServiceConfig::Etcd(config) => config.servers,
         }
     }
 }
@@ -209,6 +224,7 @@ impl Service {
         match config {
             ServiceConfig::Redis(config) => Service::Redis(redis::Node::new(config.clone())),
             ServiceConfig::ZooKeeper(config) => Service::ZooKeeper(Box::new(zookeeper::Ensemble::new(config.clone()))),
+            ServiceConfig::Etcd(config) => Service::Etcd(Box::new(etcd::Cluster::new(config.clone()))),
         }
     }
 
@@ -217,6 +233,7 @@ impl Service {
         match (self, request) {
             (Service::Redis(node), Request::Redis(command)) => node.handle(clocks[0], conn, command, out),
             (Service::ZooKeeper(ensemble), Request::ZooKeeper(request)) => ensemble.handle(clocks, conn, request, out),
+            (Service::Etcd(cluster), Request::Etcd(request)) => cluster.handle(clocks, conn, request, out),
             (_, request) => panic!("a service of another kind was asked for {request}: a mistake of the scenario"),
         }
     }
@@ -226,6 +243,7 @@ impl Service {
         match self {
             Service::Redis(node) => node.disconnect(conn),
             Service::ZooKeeper(ensemble) => ensemble.disconnect(clocks, conn),
+            Service::Etcd(cluster) => cluster.disconnect(conn),
         }
     }
 
@@ -233,7 +251,7 @@ impl Service {
     /// falls silent it is taken to send its pings in time.
     pub fn hear(&mut self, clocks: &[NodeClock], conn: ConnId, heard: bool) {
         match self {
-            Service::Redis(_) => {}
+            Service::Redis(_) | Service::Etcd(_) => {}
             Service::ZooKeeper(ensemble) => ensemble.hear(clocks, conn, heard),
         }
     }
@@ -244,6 +262,7 @@ impl Service {
         match self {
             Service::Redis(node) => node.next_timer(clock).map(Due::Wall),
             Service::ZooKeeper(ensemble) => ensemble.next_timer(member),
+            Service::Etcd(cluster) => cluster.next_timer(member),
         }
     }
 
@@ -251,7 +270,7 @@ impl Service {
     pub fn wakes_clients(&self) -> bool {
         match self {
             Service::Redis(_) => false,
-            Service::ZooKeeper(_) => true,
+            Service::ZooKeeper(_) | Service::Etcd(_) => true,
         }
     }
 
@@ -260,6 +279,7 @@ impl Service {
         match self {
             Service::Redis(node) => node.is_due(clock),
             Service::ZooKeeper(ensemble) => ensemble.is_due(clock, member),
+            Service::Etcd(cluster) => cluster.is_due(clock, member),
         }
     }
 
@@ -268,6 +288,7 @@ impl Service {
         match self {
             Service::Redis(node) => node.tick(clocks[usize::from(member)]),
             Service::ZooKeeper(ensemble) => ensemble.tick(clocks, member, out),
+            Service::Etcd(cluster) => cluster.tick(clocks, member, out),
         }
     }
 
@@ -276,6 +297,7 @@ impl Service {
         match self {
             Service::Redis(_) => false,
             Service::ZooKeeper(ensemble) => ensemble.can_lag(member),
+            Service::Etcd(cluster) => cluster.can_lag(member),
         }
     }
 
@@ -285,6 +307,7 @@ impl Service {
         match self {
             Service::Redis(_) => {}
             Service::ZooKeeper(ensemble) => ensemble.lag(member),
+            Service::Etcd(cluster) => cluster.lag(member),
         }
     }
 
@@ -293,6 +316,7 @@ impl Service {
         match self {
             Service::Redis(_) => false,
             Service::ZooKeeper(ensemble) => ensemble.is_behind(member),
+            Service::Etcd(cluster) => cluster.is_behind(member),
         }
     }
 
@@ -301,13 +325,14 @@ impl Service {
         match self {
             Service::Redis(_) => {}
             Service::ZooKeeper(ensemble) => ensemble.catch_up(member, out),
+            Service::Etcd(cluster) => cluster.catch_up(member, out),
         }
     }
 
     /// The clients that have a session here and no connection.
     pub fn cut_off(&self) -> Vec<u16> {
         match self {
-            Service::Redis(_) => Vec::new(),
+            Service::Redis(_) | Service::Etcd(_) => Vec::new(),
             Service::ZooKeeper(ensemble) => ensemble.cut_off(),
         }
     }
@@ -315,7 +340,7 @@ impl Service {
     /// The sessions of a client without a connection expire.
     pub fn expire(&mut self, clocks: &[NodeClock], client: u16, out: &mut Vec<Output>) {
         match self {
-            Service::Redis(_) => {}
+            Service::Redis(_) | Service::Etcd(_) => {}
             Service::ZooKeeper(ensemble) => ensemble.expire(clocks, client, out),
         }
     }
@@ -325,6 +350,7 @@ impl Service {
         match self {
             Service::Redis(node) => node.crash(),
             Service::ZooKeeper(ensemble) => ensemble.crash(clocks, member, out),
+            Service::Etcd(cluster) => cluster.crash(clocks, member, out),
         }
     }
 
@@ -332,6 +358,7 @@ impl Service {
     pub fn restart(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
         match self {
             Service::ZooKeeper(ensemble) => ensemble.restart(clocks, member, out),
+            Service::Etcd(cluster) => cluster.restart(clocks, member, out),
             Service::Redis(node) => node.restart(clocks[usize::from(member)]),
         }
     }
@@ -342,6 +369,7 @@ impl Service {
         match self {
             Service::Redis(node) => node.digest(clocks[0], digest),
             Service::ZooKeeper(ensemble) => ensemble.digest(clocks, digest),
+            Service::Etcd(cluster) => cluster.digest(clocks, digest),
         }
     }
 
@@ -350,7 +378,7 @@ impl Service {
     pub fn redis_string(&self, clocks: &[NodeClock], key: &Blob) -> Option<(Blob, Option<i64>)> {
         match self {
             Service::Redis(node) => node.string(clocks[0], key),
-            Service::ZooKeeper(_) => None,
+            Service::ZooKeeper(_) | Service::Etcd(_) => None,
         }
     }
 
@@ -358,7 +386,24 @@ impl Service {
     pub fn zookeeper_first(&self, path: &Blob) -> Option<(Blob, bool)> {
         match self {
             Service::ZooKeeper(ensemble) => ensemble.first_child(path),
-            Service::Redis(_) => None,
+            Service::Redis(_) | Service::Etcd(_) => None,
+        }
+    }
+
+    /// For an etcd: the value of the key that was created first of those with this prefix, and whether it ends with a lease.
+    pub fn etcd_first(&self, prefix: &Blob) -> Option<(Blob, bool)> {
+        match self {
+            Service::Etcd(cluster) => cluster.first_created(prefix),
+            Service::Redis(_) | Service::ZooKeeper(_) => None,
+        }
+    }
+
+    /// The value of a key, where there are keys with values: a string of a Redis, a key of an etcd.
+    pub fn value(&self, clocks: &[NodeClock], key: &Blob) -> Option<Blob> {
+        match self {
+            Service::Redis(_) => self.redis_string(clocks, key).map(|(value, _)| value),
+            Service::Etcd(cluster) => cluster.value(key),
+            Service::ZooKeeper(_) => None,
         }
     }
 }

@@ -240,6 +240,10 @@ pub(super) enum RealLock {
     ZkSequential,
     /// The same, with fencing by the node's creation transaction.
     ZkFenced,
+    /// The mutex on an etcd cluster.
+    Etcd,
+    /// The same, with fencing by the key's creation revision.
+    EtcdFenced,
 }
 
 #[derive(Args)]
@@ -260,6 +264,9 @@ pub(super) struct RealOptions {
     /// of `--redis`.
     #[arg(long, value_name = "HOST:PORT", num_args = 1.., conflicts_with = "spawn", requires = "redis")]
     pub zookeeper: Vec<String>,
+    /// The servers of an etcd cluster that runs already, such as `127.0.0.1:2379`.
+    #[arg(long, value_name = "HOST:PORT", num_args = 1.., conflicts_with = "spawn", requires = "redis")]
+    pub etcd: Vec<String>,
     /// Operating-system processes.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub processes: u8,
@@ -269,7 +276,7 @@ pub(super) struct RealOptions {
     /// How long the clients contend.
     #[arg(long, value_parser = some_time, default_value = "5s", value_name = "TIME")]
     pub time: Duration,
-    /// The TTL of leases, or the time-out of sessions.
+    /// The TTL of leases (on etcd in whole seconds), or the time-out of sessions.
     #[arg(long, value_parser = some_time, default_value = "2s", value_name = "TIME")]
     pub ttl: Duration,
     /// Kill a server under load (of an ensemble the leader), and start it again after the TTL.

@@ -6,11 +6,13 @@ use super::output::write_file;
 use super::real_servers::Fleet;
 use crate::history::judge::judge;
 use crate::history::{Ended, Entry, Event};
-use crate::lock::{redis, redlock, zookeeper};
+use crate::lock::{etcd, redis, redlock, zookeeper};
 use crate::port::{Blob, Command as RedisCommand, Outcome, Redis, Value};
 use crate::property::{self, Property};
 use crate::scenario::Workload;
-use crate::scenario::guarded::{Guarded, LOCK, LockKind, STOCK, Work};
+use crate::scenario::guarded::{Guarded, LOCK, LockKind, STOCK, Store, Work};
+#[cfg(feature = "real-etcd")]
+use crate::world::real::{EtcdOptions, RealEtcd};
 use crate::world::real::{RealPorts, RealRedis, RedisOptions, monotonic_us};
 use crate::world::setup::Holder;
 use crate::world::system::Violation;
@@ -25,7 +27,7 @@ use std::time::{Duration, Instant};
 
 /// The counter's first value.
 const STOCK_AT_START: i64 = 1_000_000;
-/// How often a client acquires the lock in one ZooKeeper session.
+/// How often a client acquires the lock in one ZooKeeper session or with one etcd lease.
 const SESSION_OPERATIONS: usize = 20;
 /// How long a client may take to end after its time is over.
 const GRACE: Duration = Duration::from_secs(15);
@@ -36,6 +38,7 @@ struct Job {
     lock: String,
     urls: Vec<String>,
     zookeeper: Vec<String>,
+    etcd: Vec<String>,
     first_client: usize,
     clients: usize,
     time_ms: u64,
@@ -55,6 +58,8 @@ impl Job {
             }
             "zk-sequential" => (LockKind::ZooKeeper(zookeeper::Config::new(ttl)), 0, Work::Plain),
             "zk-fenced" => (LockKind::ZooKeeper(zookeeper::Config::new(ttl)), 0, Work::Fenced),
+            "etcd" => (LockKind::Etcd(etcd::Config::new(ttl)), 0, Work::Plain),
+            "etcd-fenced" => (LockKind::Etcd(etcd::Config::new(ttl)), 0, Work::Fenced),
             "redis-fenced" => (LockKind::Redis(redis::Config { fencing: true, ..redis }), 0, Work::Fenced),
             _ => (LockKind::Redis(redis), 0, Work::Plain),
         };
@@ -62,8 +67,9 @@ impl Job {
             lock,
             servers,
             work,
+            store: Store::Redis,
             // A session is for more than one operation.
-            operations: if self.zookeeper.is_empty() { 1 } else { SESSION_OPERATIONS },
+            operations: if self.zookeeper.is_empty() && self.etcd.is_empty() { 1 } else { SESSION_OPERATIONS },
             think: Duration::ZERO,
             wait: 2 * ttl,
             interrupt: None,
@@ -95,6 +101,8 @@ pub(super) fn work(options: &WorkerOptions) -> Result<u8, CliError> {
             let ports = ports.map_err(|problem| CliError::Usage(problem.to_string()))?;
             #[cfg(feature = "real-zookeeper")]
             let ports = ports.with_zookeeper(&job.zookeeper);
+            #[cfg(feature = "real-etcd")]
+            let ports = with_etcd(ports, &job.etcd, client).await?;
             let guarded = job.guarded();
             let told_to_end = Arc::clone(&told_to_end);
             clients.spawn(async move {
@@ -106,6 +114,17 @@ pub(super) fn work(options: &WorkerOptions) -> Result<u8, CliError> {
         while clients.join_next().await.is_some() {}
         Ok(0)
     })
+}
+
+/// The same ports with a cluster, if there is one. Clients begin with different servers.
+#[cfg(feature = "real-etcd")]
+async fn with_etcd(ports: RealPorts, addresses: &[String], client: usize) -> Result<RealPorts, CliError> {
+    if addresses.is_empty() {
+        return Ok(ports);
+    }
+    let cluster = RealEtcd::new(addresses, client, EtcdOptions::default()).await;
+    let cluster = cluster.map_err(|problem| CliError::Usage(problem.to_string()))?;
+    Ok(ports.with_etcd(&cluster))
 }
 
 /// A worker ends, after the operation that it is in, when its standard input does: its parent wants it to, or has died.
@@ -124,6 +143,10 @@ pub(super) fn run(options: &RealOptions, stop: &AtomicBool) -> Result<u8, CliErr
     if options.redis.is_empty() && !options.spawn {
         return Err(CliError::Usage("name the servers with --redis URL…, or let them be started with --spawn".into()));
     }
+    let on_etcd = matches!(options.lock, RealLock::Etcd | RealLock::EtcdFenced);
+    if on_etcd && options.ttl.subsec_nanos() != 0 {
+        return Err(CliError::Usage("an etcd lease lasts whole seconds: give --ttl 2s, 3s …".into()));
+    }
     if options.ttl < Duration::from_millis(100) {
         return Err(CliError::Usage("a TTL below 100ms leaves no time for real servers".into()));
     }
@@ -131,7 +154,7 @@ pub(super) fn run(options: &RealOptions, stop: &AtomicBool) -> Result<u8, CliErr
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let control = control.map_err(|problem| CliError::Environment(format!("cannot start tokio: {problem}")))?;
     control.block_on(prepare(&fleet.urls))?;
-    control.block_on(fleet.find_ensemble())?;
+    control.block_on(fleet.find_cluster())?;
     let mut incidents = Vec::new();
     let started = Instant::now();
     let mut entries = contend(options, &mut fleet, stop, &mut incidents)?;
@@ -223,6 +246,7 @@ fn start_workers(options: &RealOptions, fleet: &Fleet) -> Result<Vec<Child>, Cli
             lock: lock_name(options.lock).to_owned(),
             urls: fleet.urls.clone(),
             zookeeper: fleet.zookeeper.clone(),
+            etcd: fleet.etcd.clone(),
             first_client: process * clients,
             clients,
             time_ms: u64::try_from(options.time.as_millis()).unwrap_or(u64::MAX),
@@ -244,6 +268,8 @@ fn lock_name(lock: RealLock) -> &'static str {
         RealLock::RedisFenced => "redis-fenced",
         RealLock::ZkSequential => "zk-sequential",
         RealLock::ZkFenced => "zk-fenced",
+        RealLock::Etcd => "etcd",
+        RealLock::EtcdFenced => "etcd-fenced",
     }
 }
 

@@ -2,13 +2,19 @@
 
 use super::args::{RealLock, RealOptions};
 use super::error::CliError;
-#[cfg(feature = "real-zookeeper")]
-use crate::port::{Outcome, ZooKeeper};
-#[cfg(feature = "real-zookeeper")]
-use crate::world::real::RealZooKeeper;
-#[cfg(feature = "real-zookeeper")]
-use crate::world::real::servers::ZooKeeperServer;
 use crate::world::real::servers::{RedisServer, Server, SpawnError};
+use std::time::Duration;
+
+/// What keeps a lock, beside the Redis servers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cluster {
+    /// Nothing.
+    None,
+    /// A ZooKeeper ensemble.
+    ZooKeeper,
+    /// An etcd cluster.
+    Etcd,
+}
 
 /// All servers of a run.
 pub(super) struct Fleet {
@@ -16,11 +22,12 @@ pub(super) struct Fleet {
     pub urls: Vec<String>,
     /// The addresses of the ZooKeeper servers.
     pub zookeeper: Vec<String>,
+    /// The addresses of the etcd servers.
+    pub etcd: Vec<String>,
     started: Vec<(String, Box<dyn Server>)>,
-    /// Which of the started ones `--kill` is for.
+    /// Which of the started ones `--kill` may be for.
+    lock_servers: usize,
     victim: Option<usize>,
-    #[cfg(feature = "real-zookeeper")]
-    ensemble: Vec<ZooKeeperServer>,
 }
 
 impl From<SpawnError> for CliError {
@@ -29,22 +36,43 @@ impl From<SpawnError> for CliError {
     }
 }
 
+impl Cluster {
+    fn of(lock: RealLock) -> Self {
+        match lock {
+            RealLock::Redlock | RealLock::Redis | RealLock::RedisFenced => Cluster::None,
+            RealLock::ZkSequential | RealLock::ZkFenced => Cluster::ZooKeeper,
+            RealLock::Etcd | RealLock::EtcdFenced => Cluster::Etcd,
+        }
+    }
+
+    /// Says what is missing: a part of the build, or the addresses.
+    fn check(self, options: &RealOptions) -> Result<(), CliError> {
+        let unnamed = |what: &str, option: &str| {
+            Err(CliError::Usage(format!("name the {what} with --{option} HOST:PORT…, or use --spawn")))
+        };
+        match self {
+            Cluster::ZooKeeper if !cfg!(feature = "real-zookeeper") => {
+                Err(CliError::NotBuilt("real zk-sequential", "real-zookeeper"))
+            }
+            Cluster::Etcd if !cfg!(feature = "real-etcd") => Err(CliError::NotBuilt("real etcd", "real-etcd")),
+            Cluster::ZooKeeper if !options.spawn && options.zookeeper.is_empty() => unnamed("ensemble", "zookeeper"),
+            Cluster::Etcd if !options.spawn && options.etcd.is_empty() => unnamed("cluster", "etcd"),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Fleet {
     pub(super) fn start(options: &RealOptions) -> Result<Self, CliError> {
-        let on_zookeeper = matches!(options.lock, RealLock::ZkSequential | RealLock::ZkFenced);
-        if on_zookeeper && !cfg!(feature = "real-zookeeper") {
-            return Err(CliError::NotBuilt("real zk-sequential", "real-zookeeper"));
-        }
-        if on_zookeeper && !options.spawn && options.zookeeper.is_empty() {
-            return Err(CliError::Usage("name the ensemble with --zookeeper HOST:PORT…, or use --spawn".into()));
-        }
+        let cluster = Cluster::of(options.lock);
+        cluster.check(options)?;
         let mut fleet = Fleet {
             urls: options.redis.clone(),
             zookeeper: options.zookeeper.clone(),
+            etcd: options.etcd.clone(),
             started: Vec::new(),
+            lock_servers: 1,
             victim: None,
-            #[cfg(feature = "real-zookeeper")]
-            ensemble: Vec::new(),
         };
         if options.spawn {
             let count = if options.lock == RealLock::Redlock { options.servers } else { 1 };
@@ -53,78 +81,96 @@ impl Fleet {
                 fleet.urls.push(server.url());
                 fleet.started.push((format!("redis-{number}"), Box::new(server)));
             }
-            fleet.victim = fleet.started.len().checked_sub(1);
-            #[cfg(feature = "real-zookeeper")]
-            if on_zookeeper {
-                fleet.ensemble = ZooKeeperServer::start_ensemble(ENSEMBLE, options.ttl / 2)?;
-                fleet.zookeeper = fleet.ensemble.iter().map(ZooKeeperServer::address).collect();
-            }
+            fleet.spawn_cluster(cluster, options.ttl)?;
         }
         Ok(fleet)
     }
 
-    /// Makes sure that the ensemble answers, if there is one.
-    #[cfg(feature = "real-zookeeper")]
-    pub(super) async fn find_ensemble(&self) -> Result<(), CliError> {
-        if self.zookeeper.is_empty() {
-            return Ok(());
+    #[allow(unused_variables, reason = "builds without a kind of server do not start it")]
+    fn spawn_cluster(&mut self, cluster: Cluster, ttl: Duration) -> Result<(), CliError> {
+        #[cfg(feature = "real-zookeeper")]
+        if cluster == Cluster::ZooKeeper {
+            let servers = crate::world::real::servers::ZooKeeperServer::start_ensemble(CLUSTER, ttl / 2)?;
+            self.zookeeper = servers.iter().map(|server| server.address()).collect();
+            self.take_in("zk", servers);
         }
-        let ensemble = RealZooKeeper::new(&self.zookeeper);
-        let answer = tokio::time::timeout(ANSWER_WAIT, ensemble.connect(ANSWER_WAIT)).await;
-        let answers = matches!(answer, Ok(Outcome::Ok(_)));
-        let missing = || format!("no ZooKeeper server answers at {}", self.zookeeper.join(", "));
-        answers.then_some(()).ok_or_else(|| CliError::Environment(missing()))
+        #[cfg(feature = "real-etcd")]
+        if cluster == Cluster::Etcd {
+            let servers = crate::world::real::servers::EtcdServer::start_cluster(CLUSTER)?;
+            self.etcd = servers.iter().map(|server| server.address()).collect();
+            self.take_in("etcd", servers);
+        }
+        Ok(())
     }
 
-    #[cfg(not(feature = "real-zookeeper"))]
-    pub(super) async fn find_ensemble(&self) -> Result<(), CliError> {
+    #[cfg(any(feature = "real-zookeeper", feature = "real-etcd"))]
+    fn take_in(&mut self, name: &str, servers: Vec<impl Server + 'static>) {
+        self.lock_servers = servers.len();
+        let named = servers.into_iter().enumerate();
+        self.started.extend(named.map(|(at, server)| (format!("{name}-{at}"), Box::new(server) as Box<dyn Server>)));
+    }
+
+    /// Makes sure that the cluster answers, if there is one.
+    pub(super) async fn find_cluster(&self) -> Result<(), CliError> {
+        #[cfg(feature = "real-zookeeper")]
+        if !self.zookeeper.is_empty() {
+            use crate::port::{Outcome, ZooKeeper};
+            let ensemble = crate::world::real::RealZooKeeper::new(&self.zookeeper);
+            let answer = tokio::time::timeout(ANSWER_WAIT, ensemble.connect(ANSWER_WAIT)).await;
+            if !matches!(answer, Ok(Outcome::Ok(_))) {
+                let missing = format!("no ZooKeeper server answers at {}", self.zookeeper.join(", "));
+                return Err(CliError::Environment(missing));
+            }
+        }
+        #[cfg(feature = "real-etcd")]
+        if !self.etcd.is_empty() {
+            use crate::port::Etcd;
+            use crate::port::etcd::{Keys, Range};
+            use crate::world::real::{EtcdOptions, RealEtcd};
+            let cluster = RealEtcd::new(&self.etcd, 0, EtcdOptions::default()).await;
+            let cluster = cluster.map_err(|problem| CliError::Usage(problem.to_string()))?;
+            let answer = cluster.range(Range::of(Keys::one(&"doublehold".into())));
+            let answer = tokio::time::timeout(ANSWER_WAIT, answer).await;
+            if answer.ok().and_then(crate::port::Outcome::ok).is_none() {
+                let missing = format!("no etcd server answers at {}", self.etcd.join(", "));
+                return Err(CliError::Environment(missing));
+            }
+        }
         Ok(())
     }
 
     /// What ended by itself, and how.
     pub(super) fn ended(&mut self) -> Vec<String> {
-        let mut ended = Vec::new();
-        let mut look = |name: &str, server: &mut dyn Server| {
-            ended.extend(server.ended().map(|status| format!("{name} ended by itself: {status}")));
+        let tell = |(name, server): &mut (String, Box<dyn Server>)| {
+            server.ended().map(|status| format!("{name} ended by itself: {status}"))
         };
-        self.started.iter_mut().for_each(|(name, server)| look(name, server.as_mut()));
-        #[cfg(feature = "real-zookeeper")]
-        self.ensemble.iter_mut().enumerate().for_each(|(at, server)| look(&format!("zk-{at}"), server));
-        ended
+        self.started.iter_mut().filter_map(tell).collect()
     }
 
-    /// The server that `--kill` is for: of an ensemble the leader.
-    fn victim(&mut self) -> Option<(String, &mut dyn Server)> {
-        let at = self.victim?;
-        #[cfg(feature = "real-zookeeper")]
-        if !self.ensemble.is_empty() {
-            return self.ensemble.get_mut(at).map(|server| (format!("zk-{at}"), server as &mut dyn Server));
-        }
-        self.started.get_mut(at).map(|(name, server)| (name.clone(), server.as_mut() as &mut dyn Server))
-    }
-
-    /// Kills a server, and tells which.
+    /// Kills a server that keeps the lock, of a cluster the leader, and tells which.
     pub(super) fn kill_one(&mut self) -> Result<String, CliError> {
-        #[cfg(feature = "real-zookeeper")]
-        if !self.ensemble.is_empty() {
-            self.victim = self.ensemble.iter().position(ZooKeeperServer::leads).or(Some(0));
-        }
-        let (name, server) = self.victim().ok_or_else(|| CliError::Usage("there is no server to kill".into()))?;
+        let first = self.started.len().saturating_sub(self.lock_servers);
+        let leader = self.started[first..].iter().position(|(_, server)| server.leads());
+        let at = first + leader.unwrap_or(0);
+        let (name, server) =
+            self.started.get_mut(at).ok_or_else(|| CliError::Usage("there is no server to kill".into()))?;
         server.kill().map_err(|problem| CliError::Environment(format!("cannot kill {name}: {problem}")))?;
-        Ok(name)
+        self.victim = Some(at);
+        Ok(name.clone())
     }
 
     /// Starts the killed server again, and tells which it is.
     pub(super) fn restart_it(&mut self) -> Result<String, CliError> {
-        let (name, server) = self.victim().ok_or_else(|| CliError::Usage("there is no server to restart".into()))?;
+        let victim = self.victim.and_then(|at| self.started.get_mut(at));
+        let (name, server) = victim.ok_or_else(|| CliError::Usage("there is no server to restart".into()))?;
         server.restart()?;
-        Ok(name)
+        Ok(name.clone())
     }
 }
 
-/// How long an ensemble may take to answer before anything is run on it.
-#[cfg(feature = "real-zookeeper")]
-const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
-/// The servers of an ensemble.
-#[cfg(feature = "real-zookeeper")]
-const ENSEMBLE: u8 = 3;
+/// How long a cluster may take to answer before anything is run on it.
+#[cfg(any(feature = "real-zookeeper", feature = "real-etcd"))]
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// The servers of a cluster.
+#[cfg(any(feature = "real-zookeeper", feature = "real-etcd"))]
+const CLUSTER: u8 = 3;

@@ -5,21 +5,27 @@
 //! | [`redis`] | `SET key token NX PX ttl` on one server | no failover, pauses and delays below the TTL |
 //! | [`redlock`] | RedLock on N independent servers | bounded drift, no clock steps, durable or delayed restarts |
 //! | [`zookeeper`] | ephemeral sequential nodes on a ZooKeeper ensemble | no pause beyond the session time-out |
+//! | [`etcd`] | keys with a lease on an etcd cluster, in the order of their creation | no pause beyond the lease |
 //! | [`in_process`] | a mutex in the memory of one process | one process only: the baseline |
 //!
-//! [`reentrant`] lets an owner take any of them again. [`resource`] is what a lock guards; it can check fencing tokens.
+//! [`reentrant`] lets an owner take any of them again; [`hold`] is what threads share of a guard. [`resource`] is what a lock guards; it can check fencing tokens.
 
+pub mod etcd;
+pub mod hold;
 pub mod in_process;
 pub mod redis;
 pub mod redlock;
 pub mod reentrant;
 pub mod resource;
+mod sync;
 mod undo;
 pub mod zookeeper;
 
 use crate::port::{Blob, Host, Instant, Outcome};
+use hold::Hold;
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use undo::Undo;
@@ -145,11 +151,18 @@ impl std::error::Error for NotAcquired {}
 pub struct Guard<L: Lock> {
     lock: L,
     lease: Option<Lease>,
+    hold: Arc<Hold>,
 }
 
 impl<L: Lock> Guard<L> {
     pub(crate) fn new(lock: &L, lease: Lease) -> Self {
-        Guard { lock: lock.clone(), lease: Some(lease) }
+        Guard { lock: lock.clone(), lease: Some(lease), hold: Arc::default() }
+    }
+
+    /// Where the hold is in its life, for threads that work under it: they see at once that it was released, or that an
+    /// extension has found it lost.
+    pub fn hold(&self) -> Arc<Hold> {
+        Arc::clone(&self.hold)
     }
 
     /// The lease, which whoever has it now gives back.
@@ -174,7 +187,7 @@ impl<L: Lock> Guard<L> {
 
     /// True while the holder may believe in the lease, by what its own machine knows.
     pub fn is_valid(&self) -> bool {
-        self.lock.holds(self.lease())
+        self.hold.is_held() && self.lock.holds(self.lease())
     }
 
     /// Ends when the holder must stop to believe in the lease, as far as its own machine knows.
@@ -184,14 +197,18 @@ impl<L: Lock> Guard<L> {
 
     /// Makes the lease last a full TTL from now.
     pub async fn extend(&mut self) -> Result<(), NotAcquired> {
-        let lease = self.lock.host().round(self.lock.prolong(self.lease())).await?;
-        self.lease = Some(lease);
+        let extended = self.lock.host().round(self.lock.prolong(self.lease())).await;
+        if extended == Err(NotAcquired::Lost) {
+            self.hold.lose();
+        }
+        self.lease = Some(extended?);
         Ok(())
     }
 
     /// Releases and tells how it went: `false` if the lease was not ours any more.
     pub async fn release(mut self) -> Outcome<bool> {
         let lease = self.lease.take().expect("a guard is released once");
+        self.hold.release();
         let mut undo = Undo::new(&self.lock, lease.clone());
         let outcome = self.lock.host().round(self.lock.unlock(lease)).await;
         undo.disarm();
@@ -202,6 +219,7 @@ impl<L: Lock> Guard<L> {
 impl<L: Lock> Drop for Guard<L> {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
+            self.hold.release();
             drop(Undo::new(&self.lock, lease));
         }
     }

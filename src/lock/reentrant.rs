@@ -6,10 +6,11 @@
 //! **Assumes** that whoever re-enters still holds. **Broken by** a lease that has ended meanwhile (scenario
 //! `zk-reenter-after-expiry`): re-entry must look first.
 
+use super::sync::{Mutex, MutexGuard, lock};
 use super::{Guard, Lease, Lock, NotAcquired};
 use crate::port::{Blob, Outcome};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A thread, task or request that a lock is re-entrant for.
@@ -43,7 +44,7 @@ pub struct Record {
 
 impl Record {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Owner, (Lease, usize)>> {
-        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.holds)
     }
 
     /// Takes a hold once more, if the owner has one that is `good`. One that is not goes off the record: what ends it

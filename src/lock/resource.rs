@@ -1,10 +1,11 @@
-//! What a lock guards: a number on a Redis server, read and written back, that can check fencing tokens.
+//! What a lock guards: a number that is read and written back, and can check fencing tokens.
 //!
 //! Fencing (Kleppmann, ["How to do distributed locking"](https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html)):
 //! each hold has a number larger than any before; the resource remembers the largest it has seen and refuses what
 //! comes with a smaller one. It must see the token on reads too: a reader that is let in late has read nothing new.
 
 use crate::port::{Blob, Command, Outcome, Redis, Script, Value};
+use std::future::Future;
 
 /// Reads, unless a later holder has been here.
 static READ_FENCED: Script = Script {
@@ -27,6 +28,18 @@ return redis.call('SET', KEYS[1], ARGV[2])",
 };
 
 /// A number that is read and written back under a lock.
+pub trait Resource: Send + Sync {
+    /// The resource's name.
+    fn name(&self) -> &Blob;
+
+    /// Reads; with a fencing token the resource checks it.
+    fn read(&self, fence: Option<u64>) -> impl Future<Output = Outcome<Access<i64>>> + Send;
+
+    /// Writes; with a fencing token the resource checks it.
+    fn write(&self, fence: Option<u64>, number: i64) -> impl Future<Output = Outcome<Access<()>>> + Send;
+}
+
+/// The number on a Redis server.
 #[derive(Clone)]
 pub struct Counter<R: Redis> {
     server: R,
@@ -51,13 +64,17 @@ impl<R: Redis> Counter<R> {
         Counter { server, key, seen_key }
     }
 
-    /// The resource's name.
-    pub fn name(&self) -> &Blob {
+    fn keys(&self) -> [Blob; 2] {
+        [self.key.clone(), self.seen_key.clone()]
+    }
+}
+
+impl<R: Redis> Resource for Counter<R> {
+    fn name(&self) -> &Blob {
         &self.key
     }
 
-    /// Reads; with a fencing token the resource checks it.
-    pub async fn read(&self, fence: Option<u64>) -> Outcome<Access<i64>> {
+    async fn read(&self, fence: Option<u64>) -> Outcome<Access<i64>> {
         let reply = match fence {
             None => self.server.call(Command::new("GET").arg(&self.key)).await,
             Some(fence) => self.server.eval(&READ_FENCED, &self.keys(), &[fence.into()]).await,
@@ -69,16 +86,11 @@ impl<R: Redis> Counter<R> {
         })
     }
 
-    /// Writes; with a fencing token the resource checks it.
-    pub async fn write(&self, fence: Option<u64>, number: i64) -> Outcome<Access<()>> {
+    async fn write(&self, fence: Option<u64>, number: i64) -> Outcome<Access<()>> {
         let reply = match fence {
             None => self.server.call(Command::new("SET").arg(&self.key).arg(number)).await,
             Some(fence) => self.server.eval(&WRITE_FENCED, &self.keys(), &[fence.into(), number.into()]).await,
         };
         reply.map(|value| if value.is_ok() { Access::Accepted(()) } else { Access::Stale })
-    }
-
-    fn keys(&self) -> [Blob; 2] {
-        [self.key.clone(), self.seen_key.clone()]
     }
 }

@@ -1,6 +1,6 @@
 //! Absent: the port of a server that a world does not have.
 
-use super::{Outcome, zookeeper};
+use super::{Outcome, etcd, zookeeper};
 use std::convert::Infallible;
 use std::time::Duration;
 use zookeeper::{Answer, Request, SessionId, SessionState, WatchEvent};
@@ -51,6 +51,24 @@ impl zookeeper::Session for Absent {
 
 impl zookeeper::Watch for Absent {
     async fn fired(&mut self) -> WatchEvent {
+        match self.0 {}
+    }
+}
+
+impl etcd::Etcd for Absent {
+    type Watch = Absent;
+
+    async fn ask(&self, _request: etcd::Request) -> Outcome<etcd::Answered> {
+        match self.0 {}
+    }
+
+    async fn watch(&self, _keys: etcd::Keys, _from: etcd::Revision) -> Outcome<Absent> {
+        match self.0 {}
+    }
+}
+
+impl etcd::Watch for Absent {
+    async fn next(&mut self) -> Option<Vec<etcd::Event>> {
         match self.0 {}
     }
 }

@@ -5,6 +5,7 @@
 //! and the machine's clocks; the code cannot tell which.
 
 mod absent;
+pub mod etcd;
 mod host;
 mod outcome;
 mod redis;
@@ -13,6 +14,7 @@ pub mod zookeeper;
 
 pub use absent::Absent;
 pub use doublehold_models::Blob;
+pub use etcd::Etcd;
 pub use host::Host;
 pub use outcome::{Outcome, Refusal, Unknown};
 pub use redis::{Command, Redis, Script, Subscription, Value};
@@ -30,6 +32,8 @@ pub trait Ports: Host {
     type Redis: Redis;
     /// A ZooKeeper ensemble.
     type ZooKeeper: ZooKeeper;
+    /// An etcd cluster.
+    type Etcd: Etcd;
 
     /// The Redis server at this place of the topology.
     ///
@@ -42,6 +46,12 @@ pub trait Ports: Host {
     /// # Panics
     /// If there are no servers at these places, or this world has no ZooKeeper: a mistake of the scenario.
     fn zookeeper(&self, servers: Range<usize>) -> Self::ZooKeeper;
+
+    /// The cluster whose servers are at these places of the topology.
+    ///
+    /// # Panics
+    /// If there are no servers at these places, or this world has no etcd: a mistake of the scenario.
+    fn etcd(&self, servers: Range<usize>) -> Self::Etcd;
 
     /// Tells the history what the client just did or learnt; the oracles judge by it.
     fn record(&self, event: Event);

@@ -1,7 +1,6 @@
 //! Outcome: how a request ended, with the third case that a caller must face.
 
-use super::Blob;
-use super::zookeeper::Error;
+use super::{Blob, etcd, zookeeper};
 use std::fmt;
 
 /// How a request to a server ended (Jepsen's `:ok`, `:fail`, `:info`).
@@ -27,7 +26,9 @@ pub enum Refusal {
     /// The server answered with an error; its text begins with the code.
     Server(Blob),
     /// A ZooKeeper server answered with an error.
-    ZooKeeper(Error),
+    ZooKeeper(zookeeper::Error),
+    /// An etcd server answered with an error.
+    Etcd(etcd::Error),
 }
 
 /// Why nobody knows whether a request happened.
@@ -69,6 +70,7 @@ impl fmt::Display for Refusal {
             Refusal::Refused => f.write_str("connection refused"),
             Refusal::Server(text) => write!(f, "error {text}"),
             Refusal::ZooKeeper(error) => write!(f, "error {error}"),
+            Refusal::Etcd(error) => write!(f, "error {error}"),
         }
     }
 }

@@ -3,17 +3,20 @@
 use super::mutation::{Mutant, Mutation};
 use super::{About, Parameters, Scenario, Simulation, Workload, program};
 use crate::history::{Ended, Event};
+use crate::lock::etcd::counter::EtcdCounter;
+use crate::lock::etcd::{self, EtcdLock};
 use crate::lock::in_process::InProcessLock;
 use crate::lock::redis::RedisLock;
 use crate::lock::redlock::RedLock;
 use crate::lock::reentrant::{Record, Reentrant, Reentry};
-use crate::lock::resource::{Access, Counter};
+use crate::lock::resource::{Access, Counter, Resource};
 use crate::lock::zookeeper::{Client, ZkLock};
 use crate::lock::{Guard, Lock, NotAcquired, redis, redlock, zookeeper};
 use crate::port::{Blob, Ports};
 use crate::property::Property;
 use crate::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
 use doublehold_models::ServiceConfig;
+use doublehold_models::etcd::Config as Cluster;
 use doublehold_models::redis::{Config as RedisServer, Persistence};
 use doublehold_models::zookeeper::Config as Ensemble;
 use std::sync::Arc;
@@ -23,6 +26,8 @@ use std::time::Duration;
 pub const LOCK: &str = "lock";
 /// The lock's path.
 pub const ZK_PATH: &str = "/lock";
+/// What the lock's keys begin with.
+pub const ETCD_PREFIX: &str = "lock/";
 /// The guarded resource's name and key.
 pub const STOCK: &str = "stock";
 
@@ -39,6 +44,18 @@ pub enum LockKind {
     ZooKeeper(zookeeper::Config),
     /// The same, re-entrant.
     ZooKeeperReentrant(zookeeper::Config, Reentry),
+    /// An etcd cluster.
+    Etcd(etcd::Config),
+}
+
+/// Where the counter is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Store {
+    /// On a Redis server of its own, behind the lock's servers.
+    #[default]
+    Redis,
+    /// On the lock's etcd cluster.
+    LockEtcd,
 }
 
 /// What the holder does.
@@ -73,6 +90,8 @@ pub struct Guarded {
     pub servers: usize,
     /// What the holder does.
     pub work: Work,
+    /// Where the counter is.
+    pub store: Store,
     /// How often.
     pub operations: usize,
     /// How long to think at the most before each operation.
@@ -120,6 +139,10 @@ impl Guarded {
                 let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
                 let lock = ZkLock::new(&client, ZK_PATH, *config);
                 self.repeat(ports, &Reentrant::new(&lock, &Arc::new(Record::default()), 0, *reentry)).await;
+            }
+            LockKind::Etcd(config) => {
+                let client = etcd::Client::new(ports, ports.etcd(0..self.servers), config.client);
+                self.repeat(ports, &EtcdLock::new(&client, ETCD_PREFIX, *config)).await;
             }
         }
     }
@@ -202,19 +225,29 @@ impl Guarded {
 
     /// Reads the stock and writes it back, one less, as long as the lease is valid by the client's own clock.
     async fn decrement<P: Ports, L: Lock>(&self, ports: &P, guard: &Guard<L>, fence: Option<u64>) {
-        let counter = Counter::new(ports.redis(self.servers), STOCK);
-        if !guard.is_valid() {
-            return ports.record(Event::Lost { lock: LOCK.into() });
+        match self.store {
+            Store::Redis => decrement(ports, guard, &Counter::new(ports.redis(self.servers), STOCK), fence).await,
+            Store::LockEtcd => {
+                let owner = etcd::key_of_lease(&ETCD_PREFIX.into(), guard.lease().session.unwrap_or_default());
+                let counter = EtcdCounter::new(ports.etcd(0..self.servers), STOCK, owner);
+                decrement(ports, guard, &counter, fence).await;
+            }
         }
-        let Some(Access::Accepted(stock)) = counter.read(fence).await.ok() else { return };
-        ports.record(Event::Read { resource: STOCK.into(), value: stock });
-        if !guard.is_valid() {
-            return ports.record(Event::Lost { lock: LOCK.into() });
-        }
-        let outcome = counter.write(fence, stock - 1).await;
-        let outcome = Ended::of(&outcome, |access| *access == Access::Accepted(()));
-        ports.record(Event::Wrote { resource: STOCK.into(), base: stock, value: stock - 1, outcome });
     }
+}
+
+async fn decrement<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>, counter: &impl Resource, fence: Option<u64>) {
+    if !guard.is_valid() {
+        return ports.record(Event::Lost { lock: LOCK.into() });
+    }
+    let Some(Access::Accepted(stock)) = counter.read(fence).await.ok() else { return };
+    ports.record(Event::Read { resource: STOCK.into(), value: stock });
+    if !guard.is_valid() {
+        return ports.record(Event::Lost { lock: LOCK.into() });
+    }
+    let outcome = counter.write(fence, stock - 1).await;
+    let outcome = Ended::of(&outcome, |access| *access == Access::Accepted(()));
+    ports.record(Event::Wrote { resource: STOCK.into(), base: stock, value: stock - 1, outcome });
 }
 
 /// Holds for a while, and stops when the lock tells that the hold is lost: then true.
@@ -244,6 +277,8 @@ pub struct GuardedScenario {
     pub persistence: Persistence,
     /// The lock's ZooKeeper ensemble.
     pub ensemble: Ensemble,
+    /// The lock's etcd cluster.
+    pub cluster: Cluster,
     /// How it is set up if the user says nothing.
     pub parameters: Parameters,
     /// How it runs in the simulated world.
@@ -265,11 +300,16 @@ impl GuardedScenario {
                 let config = ServiceConfig::ZooKeeper(self.ensemble.clone());
                 vec![ServiceSpec { name: "zk".to_owned(), config }]
             }
-            _ => (0..self.workload.servers)
+            LockKind::Etcd(_) => {
+                let config = ServiceConfig::Etcd(self.cluster.clone());
+                vec![ServiceSpec { name: "etcd".to_owned(), config }]
+            }
+            LockKind::InProcess | LockKind::Redis(_) | LockKind::RedLock(_) => (0..self.workload.servers)
                 .map(|server| redis(format!("redis-{server}"), self.persistence.clone()))
                 .collect(),
         };
-        let store = self.workload.work.needs_store().then(|| redis("store".to_owned(), Persistence::Durable));
+        let own_store = self.workload.work.needs_store() && self.workload.store == Store::Redis;
+        let store = own_store.then(|| redis("store".to_owned(), Persistence::Durable));
         locks.into_iter().chain(store).collect()
     }
 
@@ -282,6 +322,7 @@ impl GuardedScenario {
                 (servers, config.quorum.unwrap_or(servers / 2 + 1), Probe::RedisKey(LOCK.into()))
             }
             LockKind::ZooKeeper(_) | LockKind::ZooKeeperReentrant(..) => (1, 1, Probe::ZooKeeperPath(ZK_PATH.into())),
+            LockKind::Etcd(_) => (1, 1, Probe::EtcdPrefix(ETCD_PREFIX.into())),
         };
         Some(LockSpec { name: LOCK.into(), services: (0..services).collect(), quorum, probe })
     }
@@ -300,15 +341,15 @@ impl Scenario for GuardedScenario {
         let think = Duration::from_micros(parameters.think_us_max);
         let workload = Guarded { operations: parameters.operations, think, ..self.workload.clone() };
         let services = self.services();
-        // The store comes last.
+        // The store comes last; where it is the lock's own, that comes last.
         let store = services.len().checked_sub(1).filter(|_| self.workload.work.needs_store());
         let resources = store.map(|service| ResourceSpec { name: Blob::from(STOCK), service }).into_iter().collect();
         Setup {
             services,
             clients: parameters.clients,
             program: program(workload),
-            // Sessions have numbers, which tell clients apart.
-            symmetric: !matches!(self.workload.lock, LockKind::ZooKeeper(_) | LockKind::ZooKeeperReentrant(..)),
+            // Sessions and leases have numbers, which tell clients apart.
+            symmetric: matches!(self.workload.lock, LockKind::InProcess | LockKind::Redis(_) | LockKind::RedLock(_)),
             arrival: self.arrival,
             budgets: parameters.budgets,
             assumptions: parameters.assumptions,

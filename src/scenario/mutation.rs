@@ -6,7 +6,7 @@
 use crate::history::Event;
 use crate::lock::zookeeper::sequence::{Order, compare};
 use crate::port::zookeeper::{Answer, CreateMode, Op, Request, Session, SessionId, SessionState};
-use crate::port::{Blob, Command, Host, Instant, Outcome, Ports, Redis, Value, WallTime, ZooKeeper};
+use crate::port::{Blob, Command, Etcd, Host, Instant, Outcome, Ports, Redis, Value, WallTime, ZooKeeper, etcd};
 use std::future::Future;
 use std::hash::Hash;
 use std::ops::Range;
@@ -31,10 +31,12 @@ pub enum Mutation {
     ConstantFence,
     /// The extension does not look whose the key is.
     ExtendUnowned,
-    /// Contenders' nodes are not ephemeral.
+    /// Contenders' nodes are not ephemeral, their keys have no lease.
     PersistentNodes,
     /// The release deletes whichever node is first.
     DeleteFirst,
+    /// Leases are never kept alive.
+    NoKeepAlive,
 }
 
 /// Ports with a mistake in them.
@@ -90,6 +92,7 @@ impl<P: Ports> Host for Mutant<P> {
 impl<P: Ports> Ports for Mutant<P> {
     type Redis = Mutant<P::Redis>;
     type ZooKeeper = Mutant<P::ZooKeeper>;
+    type Etcd = Mutant<P::Etcd>;
 
     fn redis(&self, server: usize) -> Self::Redis {
         Mutant { ports: self.ports.redis(server), mutation: self.mutation }
@@ -97,6 +100,10 @@ impl<P: Ports> Ports for Mutant<P> {
 
     fn zookeeper(&self, servers: Range<usize>) -> Self::ZooKeeper {
         Mutant { ports: self.ports.zookeeper(servers), mutation: self.mutation }
+    }
+
+    fn etcd(&self, servers: Range<usize>) -> Self::Etcd {
+        Mutant { ports: self.ports.etcd(servers), mutation: self.mutation }
     }
 
     fn record(&self, event: Event) {
@@ -178,6 +185,35 @@ impl<S: Session> Session for Mutant<S> {
     }
 }
 
+impl<E: Etcd> Etcd for Mutant<E> {
+    type Watch = E::Watch;
+
+    async fn ask(&self, request: etcd::Request) -> Outcome<etcd::Answered> {
+        let done = |answer| Outcome::Ok(etcd::Answered { revision: 0, answer });
+        let request = match (self.mutation, request) {
+            (Mutation::NoKeepAlive, etcd::Request::KeepAlive(_)) => {
+                return done(etcd::Answer::KeptAlive { ttl_s: 1 });
+            }
+            (Mutation::PersistentNodes, etcd::Request::Txn(txn)) => {
+                etcd::Request::Txn(etcd::Txn { then: txn.then.into_iter().map(without_lease).collect(), ..txn })
+            }
+            (Mutation::NoRelease, request) if deleted_by(&request).is_some() => {
+                return done(etcd::Answer::Txn { succeeded: true, answers: Vec::new() });
+            }
+            (Mutation::DeleteFirst, request) => match deleted_by(&request) {
+                Some(keys) => delete_first_beside(&self.ports, keys).await,
+                None => request,
+            },
+            (_, request) => request,
+        };
+        self.ports.ask(request).await
+    }
+
+    fn watch(&self, keys: etcd::Keys, from: etcd::Revision) -> impl Future<Output = Outcome<E::Watch>> + Send {
+        self.ports.watch(keys, from)
+    }
+}
+
 impl<S: Session> Mutant<S> {
     /// The first of the nodes that have the same parent, by the counters at their ends.
     async fn first_beside(&self, path: Blob) -> Blob {
@@ -187,6 +223,35 @@ impl<S: Session> Mutant<S> {
         let first = names.into_iter().min_by(|left, right| compare(Order::Serial, left, right));
         first.map_or(path, |name| Blob::from(format!("{parent}/{name}")))
     }
+}
+
+fn without_lease(op: etcd::Op) -> etcd::Op {
+    match op {
+        etcd::Op::Put { key, value, prev, .. } => etcd::Op::Put { key, value, lease: 0, prev },
+        other => other,
+    }
+}
+
+/// The keys that a transaction is there to delete.
+fn deleted_by(request: &etcd::Request) -> Option<&etcd::Keys> {
+    match request {
+        etcd::Request::Txn(txn) => match &txn.then[..] {
+            [etcd::Op::Delete { keys, .. }] => Some(keys),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Deletes the oldest of the keys with the same prefix.
+async fn delete_first_beside(cluster: &impl Etcd, keys: &etcd::Keys) -> etcd::Request {
+    let slash = keys.first.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    let all = etcd::Keys::prefix(&Blob::copy_from(&keys.first[..slash]));
+    let range = etcd::Range { sort: Some((etcd::SortBy::Created, false)), limit: 1, ..etcd::Range::of(all) };
+    let first = cluster.range(range).await.ok().and_then(|(kvs, _)| kvs.first().map(|kv| kv.key.clone()));
+    let keys = first.map_or_else(|| keys.clone(), |key| etcd::Keys::one(&key));
+    let delete = etcd::Op::Delete { keys, prev: false };
+    etcd::Request::Txn(etcd::Txn { then: vec![delete], ..etcd::Txn::default() })
 }
 
 fn is_release(command: &Command) -> bool {

@@ -92,6 +92,8 @@ pub enum Probe {
     RedisKey(Blob),
     /// A ZooKeeper path whose oldest child is the owner's.
     ZooKeeperPath(Blob),
+    /// An etcd prefix whose oldest key is the owner's, and has the token as its value.
+    EtcdPrefix(Blob),
 }
 
 /// A token on a service.
@@ -113,6 +115,10 @@ impl Probe {
             }
             Probe::ZooKeeperPath(path) => {
                 let (token, expires) = service.zookeeper_first(path)?;
+                Some(Holder { token, expires })
+            }
+            Probe::EtcdPrefix(prefix) => {
+                let (token, expires) = service.etcd_first(prefix)?;
                 Some(Holder { token, expires })
             }
         }

@@ -555,7 +555,7 @@ impl System {
 
     fn value_of(&self, node: usize, key: &Blob) -> Option<Blob> {
         let service = &self.services[self.service_of(node)];
-        service.redis_string(&self.clocks_of(node), key).map(|(value, _)| value)
+        service.value(&self.clocks_of(node), key)
     }
 
     pub(super) fn judge_service(&mut self, client: usize, node: usize, flight: &InFlight, before: Watched) {

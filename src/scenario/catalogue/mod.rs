@@ -3,19 +3,22 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `redis` | sound Redis locks, rows R…, S13, the benchmarks' toy |
+//! | `etcd` | sound etcd locks, Jepsen's finding, and mistakes in them |
 //! | `known_bad` | Redis locks with one deliberate mistake each |
 //! | `zookeeper` | sound ZooKeeper locks, rows Z…, and mistakes in them |
 
+mod etcd;
 mod known_bad;
 mod redis;
 mod zookeeper;
 
-use super::guarded::{Guarded, GuardedScenario, LockKind, Work};
+use super::guarded::{Guarded, GuardedScenario, LockKind, Store, Work};
 use super::mutation::Mutation;
 use super::{About, Expectation, Parameters, Scenario, Simulation};
 use crate::property::{self, Property};
 use crate::world::fault::{Assumptions, Budgets, Fault};
 use crate::world::setup::ArrivalTime;
+use doublehold_models::etcd::Config as Cluster;
 use doublehold_models::redis::Persistence;
 use doublehold_models::zookeeper::Config as Ensemble;
 use std::sync::Arc;
@@ -27,6 +30,7 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
     all.extend(redis::scenarios());
     all.extend(known_bad::scenarios());
     all.extend(zookeeper::scenarios());
+    all.extend(etcd::scenarios());
     all.push(redis::ttl_lock());
     all.into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>).collect()
 }
@@ -44,6 +48,7 @@ fn workload(lock: LockKind, servers: usize, work: Work) -> Guarded {
         lock,
         servers,
         work,
+        store: Store::default(),
         operations: 1,
         think: Duration::ZERO,
         wait: ms(200),
@@ -60,6 +65,7 @@ fn base(about: About, workload: Guarded) -> GuardedScenario {
         workload,
         persistence: Persistence::Durable,
         ensemble: Ensemble::default(),
+        cluster: Cluster::default(),
         parameters: Parameters {
             clients: 2,
             operations: 1,

@@ -2,6 +2,8 @@
 //!
 //! [`RealPorts`] is what a production service uses: give it the servers' URLs and hand it to a lock.
 
+#[cfg(feature = "real-etcd")]
+mod etcd;
 mod redis;
 pub mod servers;
 #[cfg(feature = "real-zookeeper")]
@@ -9,6 +11,8 @@ mod zookeeper;
 
 use crate::history::{Entry, Event};
 use crate::port::{Blob, Host, Instant, Ports, WallTime};
+#[cfg(feature = "real-etcd")]
+pub use etcd::{BadAddress, EtcdOptions, RealEtcd};
 pub use redis::{RealRedis, RedisOptions};
 use std::future::Future;
 use std::ops::Range;
@@ -27,6 +31,8 @@ pub struct RealPorts {
     servers: Arc<[RealRedis]>,
     #[cfg(feature = "real-zookeeper")]
     zookeeper: Arc<[String]>,
+    #[cfg(feature = "real-etcd")]
+    etcd: Option<RealEtcd>,
     journal: Journal,
 }
 
@@ -49,6 +55,8 @@ impl RealPorts {
             servers: servers.into(),
             #[cfg(feature = "real-zookeeper")]
             zookeeper: Arc::default(),
+            #[cfg(feature = "real-etcd")]
+            etcd: None,
             journal,
         })
     }
@@ -58,6 +66,13 @@ impl RealPorts {
     #[must_use]
     pub fn with_zookeeper(self, addresses: &[String]) -> Self {
         RealPorts { zookeeper: addresses.into(), ..self }
+    }
+
+    /// The same with an etcd cluster.
+    #[cfg(feature = "real-etcd")]
+    #[must_use]
+    pub fn with_etcd(self, cluster: &RealEtcd) -> Self {
+        RealPorts { etcd: Some(cluster.clone()), ..self }
     }
 }
 
@@ -112,6 +127,10 @@ impl Ports for RealPorts {
     type ZooKeeper = RealZooKeeper;
     #[cfg(not(feature = "real-zookeeper"))]
     type ZooKeeper = crate::port::Absent;
+    #[cfg(feature = "real-etcd")]
+    type Etcd = RealEtcd;
+    #[cfg(not(feature = "real-etcd"))]
+    type Etcd = crate::port::Absent;
 
     /// Where a workload asks for a server behind those of the lock, it gets the first: the guarded resource lives there.
     fn redis(&self, server: usize) -> RealRedis {
@@ -129,6 +148,17 @@ impl Ports for RealPorts {
     #[cfg(not(feature = "real-zookeeper"))]
     fn zookeeper(&self, _servers: Range<usize>) -> crate::port::Absent {
         panic!("this build has no ZooKeeper adapter: build it with the feature `real-zookeeper`")
+    }
+
+    /// There is one cluster; its client finds a server that answers by itself.
+    #[cfg(feature = "real-etcd")]
+    fn etcd(&self, _servers: Range<usize>) -> RealEtcd {
+        self.etcd.clone().expect("these ports have no etcd cluster: give them its addresses")
+    }
+
+    #[cfg(not(feature = "real-etcd"))]
+    fn etcd(&self, _servers: Range<usize>) -> crate::port::Absent {
+        panic!("this build has no etcd adapter: build it with the feature `real-etcd`")
     }
 
     fn record(&self, event: Event) {

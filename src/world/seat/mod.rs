@@ -3,19 +3,22 @@
 //! Sans-IO: the client's code leaves what it wants in the outbox, and the host of the world puts in
 //! what has happened ([`Seat::tell`]) before it polls the code again. Between two polls nothing moves.
 
+mod etcd;
+mod inbox;
 mod redis;
 mod zookeeper;
 
 use super::clock::Reading;
 use crate::history::Event;
-use crate::port::{self, Blob, Host, Instant, Outcome, Ports, Value, WallTime};
+use crate::port::{self, Blob, Host, Instant, Outcome, Ports, WallTime};
 use doublehold_models::{Digest, Request, Response};
+use etcd::{Places, SeatEtcd};
+use inbox::Inbox;
 use pin_project_lite::pin_project;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use redis::SeatRedis;
 use smallvec::SmallVec;
-use std::collections::VecDeque;
 use std::future::Future;
 use std::hash::Hash;
 use std::ops::Range;
@@ -99,14 +102,6 @@ enum Slot {
     Done(Outcome<Response>),
 }
 
-struct Inbox {
-    node: u16,
-    lane: u8,
-    messages: VecDeque<Value>,
-    closed: bool,
-    waker: Option<Waker>,
-}
-
 /// The digest of what the code has seen: one entry an input, with the round that it belongs to.
 #[derive(Default)]
 struct Seen {
@@ -122,6 +117,7 @@ struct State {
     slots: SmallVec<[(WaitId, u16, Slot); 4]>,
     inboxes: Vec<Inbox>,
     sessions: Sessions,
+    places: Places,
     outbox: Vec<Outgoing>,
     spawned: Vec<Task>,
     seed: [u8; 32],
@@ -166,6 +162,7 @@ impl Seat {
             slots: SmallVec::new(),
             inboxes: Vec::new(),
             sessions: Sessions::default(),
+            places: Places::new(),
             outbox: Vec::new(),
             spawned: Vec::new(),
             seed,
@@ -196,8 +193,8 @@ impl Seat {
             Told::Answer(id, outcome) => state.answered(id, outcome),
             Told::Fired(id) => state.fired(id),
             Told::Broken(ids) => state.lose(&ids),
-            Told::Message(node, lane, Response::Redis(message)) => state.deliver(node, lane, message),
             Told::Message(node, lane, Response::ZooKeeper(event)) => state.notify(node, lane, &event),
+            Told::Message(node, lane, message) => state.deliver(node, lane, message),
             Told::Hangup(node, lane, ids) => {
                 state.lose(&ids);
                 state.hang_up(node, lane);
@@ -242,13 +239,9 @@ impl Seat {
                 digest_outcome(outcome, &mut digest);
             }
         }
-        for inbox in &state.inboxes {
-            digest.int(u64::from(inbox.node) << 8 | u64::from(inbox.lane));
-            digest.int(inbox.closed.into());
-            digest.int(inbox.messages.len() as u64);
-            inbox.messages.iter().for_each(|message| Response::Redis(message.clone()).digest(&mut digest));
-        }
+        state.inboxes.iter().for_each(|inbox| inbox.digest(&mut digest));
         digest.hashed(&state.sessions);
+        digest.hashed(&state.places);
         (digest.finish(), state.seen.mentioned | digest.mentioned())
     }
 
@@ -291,24 +284,6 @@ impl State {
     fn lose(&mut self, ids: &[WaitId]) {
         for id in ids {
             self.complete(*id, Outcome::Indeterminate(port::Unknown::ConnectionLost));
-        }
-    }
-
-    fn deliver(&mut self, node: u16, lane: u8, message: Value) {
-        if let Some(inbox) = self.inboxes.iter_mut().find(|inbox| (inbox.node, inbox.lane) == (node, lane)) {
-            inbox.messages.push_back(message);
-            if let Some(waker) = inbox.waker.take() {
-                waker.wake();
-            }
-        }
-    }
-
-    fn hang_up(&mut self, node: u16, lane: u8) {
-        if let Some(inbox) = self.inboxes.iter_mut().find(|inbox| (inbox.node, inbox.lane) == (node, lane)) {
-            inbox.closed = true;
-            if let Some(waker) = inbox.waker.take() {
-                waker.wake();
-            }
         }
     }
 
@@ -407,6 +382,7 @@ fn digest_outcome(outcome: &Outcome<Response>, digest: &mut Digest) {
         }
         Outcome::Indeterminate(why) => digest.int(3 + *why as u64),
         Outcome::Fail(port::Refusal::ZooKeeper(error)) => digest.hashed(error),
+        Outcome::Fail(port::Refusal::Etcd(error)) => digest.hashed(error),
     }
 }
 
@@ -562,6 +538,7 @@ impl Host for SeatPorts {
 impl Ports for SeatPorts {
     type Redis = SeatRedis;
     type ZooKeeper = SeatZooKeeper;
+    type Etcd = SeatEtcd;
 
     fn redis(&self, server: usize) -> SeatRedis {
         let node = u16::try_from(server).expect("a topology has fewer servers than 65536");
@@ -569,11 +546,19 @@ impl Ports for SeatPorts {
     }
 
     fn zookeeper(&self, servers: Range<usize>) -> SeatZooKeeper {
-        let place = |server| u16::try_from(server).expect("a topology has fewer servers than 65536");
-        SeatZooKeeper { seat: Arc::clone(&self.seat), servers: place(servers.start)..place(servers.end) }
+        SeatZooKeeper { seat: Arc::clone(&self.seat), servers: places(servers) }
+    }
+
+    fn etcd(&self, servers: Range<usize>) -> SeatEtcd {
+        SeatEtcd { seat: Arc::clone(&self.seat), servers: places(servers) }
     }
 
     fn record(&self, event: Event) {
         self.seat.lock().push(Outgoing::Record(event));
     }
+}
+
+fn places(servers: Range<usize>) -> Range<u16> {
+    let place = |server| u16::try_from(server).expect("a topology has fewer servers than 65536");
+    place(servers.start)..place(servers.end)
 }

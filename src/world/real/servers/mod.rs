@@ -1,9 +1,13 @@
 //! Servers: real server processes on loopback, each in a directory of its own, ended by their process ids.
 
+#[cfg(feature = "real-etcd")]
+mod etcd;
 mod redis;
 #[cfg(feature = "real-zookeeper")]
 mod zookeeper;
 
+#[cfg(feature = "real-etcd")]
+pub use etcd::EtcdServer;
 pub use redis::RedisServer;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -54,6 +58,11 @@ pub trait Server: Send {
 
     /// How it ended, if it ended by itself.
     fn ended(&mut self) -> Option<String>;
+
+    /// True if it leads its cluster.
+    fn leads(&self) -> bool {
+        false
+    }
 }
 
 /// A server's process, while it runs.

@@ -69,11 +69,6 @@ impl ZooKeeperServer {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// True if it leads its ensemble.
-    pub fn leads(&self) -> bool {
-        mode(self.port).as_deref() == Some("leader")
-    }
-
     fn launch(&mut self) -> Result<(), SpawnError> {
         let mut command = Command::new("java");
         command.args(["-Xmx128m", "-cp", &jar(), "org.apache.zookeeper.server.quorum.QuorumPeerMain"]);
@@ -99,6 +94,10 @@ impl Server for ZooKeeperServer {
 
     fn ended(&mut self) -> Option<String> {
         self.process.ended()
+    }
+
+    fn leads(&self) -> bool {
+        mode(self.port).as_deref() == Some("leader")
     }
 }
 

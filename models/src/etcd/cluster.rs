@@ -1,0 +1,330 @@
+//! The cluster: what its servers do together.
+//!
+//! What is atomic here, and why no client can tell:
+//!
+//! - *A change* is proposed, written to a quorum's disks, applied and answered in one step. Steps of other clients that the servers
+//!   would take in between are steps before or after it: the changes have one order, and an answer still takes its time on
+//!   its connection. A server that dies before the answer is sent leaves a change without an answer, as here when the
+//!   connection breaks behind the step. A change that a dying leader had not yet brought to a quorum is lost: here the
+//!   request dies on its way.
+//! - *A linearizable read* asks the leader how far it must be, and waits until it is: here it catches up and reads.
+//! - *A server that applies late* can be told apart, by serializable reads and by the moment of watch events: that is
+//!   [`lag`](Cluster::lag) and [`catch_up`](Cluster::catch_up), which somebody else decides on.
+//! - *An election* takes no time. Connections to servers that stay up do not notice it; requests would only wait.
+//! - *The end of a lease* comes at its very moment. The leader of etcd looks twice a second and then needs a quorum, so it comes later
+//!   there, at no fixed phase: the earliest moment is the worst one for a holder. A keep-alive that finds its lease at an end
+//!   waits in etcd for the keys to be deleted; here they are deleted at once.
+
+use super::Config;
+use super::leases::Leases;
+use super::store::{Store, check};
+use super::wire::{Answer, Error, Event, Keys, LeaseId, Op, Reply, Request, Revision, Txn};
+use crate::{Blob, ConnId, Digest, Due, NodeClock, Output, Response};
+use std::rc::Rc;
+
+/// Somebody who is told of changes.
+#[derive(Clone)]
+struct Watcher {
+    conn: ConnId,
+    keys: Keys,
+    from: Revision,
+}
+
+#[derive(Clone, Default)]
+struct Server {
+    up: bool,
+    watchers: Vec<Watcher>,
+    /// How far it has got, if it is behind.
+    behind: Option<Revision>,
+}
+
+/// A cluster.
+#[derive(Clone)]
+pub struct Cluster {
+    config: Config,
+    store: Rc<Store>,
+    leases: Leases,
+    leader: Option<u8>,
+    servers: Vec<Server>,
+}
+
+impl Cluster {
+    /// A cluster whose servers have just started for the first time.
+    pub fn new(config: Config) -> Self {
+        let server = Server { up: true, ..Server::default() };
+        let servers = vec![server; config.servers.into()];
+        Cluster { config, store: Rc::new(Store::new()), leases: Leases::default(), leader: Some(0), servers }
+    }
+
+    /// Serves one request.
+    pub fn handle(&mut self, clocks: &[NodeClock], conn: ConnId, request: &Request, out: &mut Vec<Output>) {
+        let mut messages = Vec::new();
+        let reply = match self.serve(clocks, conn, request, &mut messages) {
+            Ok(answer) => Reply::Answer { revision: self.revision_of(conn.member), answer },
+            Err(error) => Reply::Failed(error),
+        };
+        out.push(Output::reply(conn, Response::Etcd(reply)));
+        out.append(&mut messages);
+    }
+
+    fn serve(
+        &mut self,
+        clocks: &[NodeClock],
+        conn: ConnId,
+        request: &Request,
+        out: &mut Vec<Output>,
+    ) -> Result<Answer, Error> {
+        if let Request::Watch { keys, from } = request {
+            return Ok(self.watch(conn, keys, *from, out));
+        }
+        if let Request::Op(Op::Range(range)) = request
+            && range.serializable
+        {
+            check(&[Op::Range(range.clone())])?;
+            return self.store.read(range, self.revision_of(conn.member));
+        }
+        let now_us = self.leader_us(clocks).ok_or(Error::NoLeader)?;
+        let answer = match request {
+            Request::Op(Op::Range(range)) => {
+                check(&[Op::Range(range.clone())])?;
+                self.store.read(range, self.store.revision())
+            }
+            Request::Op(op) => self.change(std::slice::from_ref(op), out).map(|mut answers| answers.remove(0)),
+            Request::Txn(txn) => self.txn(txn, out),
+            Request::Grant { id, ttl_s } => self.grant(*id, *ttl_s, now_us),
+            Request::Revoke(id) => self.revoke(*id, out).then_some(Answer::Revoked).ok_or(Error::LeaseNotFound),
+            Request::KeepAlive(id) => {
+                self.end_leases(now_us, out);
+                Ok(Answer::KeptAlive { ttl_s: self.leases.keep_alive(*id, now_us).unwrap_or_default() })
+            }
+            Request::TimeToLive(id) => Ok(self.time_to_live(*id, now_us)),
+            Request::Watch { .. } => unreachable!("served above"),
+        };
+        // Whoever asked over this server sees it as far as the leader is.
+        self.catch_up_fully(conn.member, out);
+        answer
+    }
+
+    fn change(&mut self, ops: &[Op], out: &mut Vec<Output>) -> Result<Vec<Answer>, Error> {
+        check(ops)?;
+        for op in ops {
+            match op {
+                Op::Put { lease, .. } if *lease != 0 && !self.leases.contains(*lease) => {
+                    return Err(Error::LeaseNotFound);
+                }
+                Op::Range(range) if range.revision > self.store.revision() => return Err(Error::FutureRevision),
+                _ => {}
+            }
+        }
+        let before = self.store.revision();
+        let answers = Rc::make_mut(&mut self.store).apply(ops);
+        if self.store.revision() > before {
+            let (now, up_to_date) = (self.store.revision(), |server: &&Server| server.up && server.behind.is_none());
+            self.servers.iter().filter(up_to_date).for_each(|server| tell(&self.store, server, now, now, out));
+        }
+        Ok(answers)
+    }
+
+    fn txn(&mut self, txn: &Txn, out: &mut Vec<Output>) -> Result<Answer, Error> {
+        if txn.when.iter().any(|compare| compare.key.is_empty()) {
+            return Err(Error::EmptyKey);
+        }
+        check(&txn.then)?;
+        check(&txn.otherwise)?;
+        let succeeded = txn.when.iter().all(|compare| self.store.holds(compare));
+        let answers = self.change(if succeeded { &txn.then } else { &txn.otherwise }, out)?;
+        Ok(Answer::Txn { succeeded, answers })
+    }
+
+    // Leases.
+
+    fn grant(&mut self, id: LeaseId, ttl_s: i64, now_us: u64) -> Result<Answer, Error> {
+        if self.leases.contains(id) {
+            return Err(Error::LeaseExists);
+        }
+        let id = if id == 0 { self.leases.next_id() } else { id };
+        let ttl_s = ttl_s.max(self.config.lease_s_min.into());
+        self.leases.grant(id, ttl_s, now_us);
+        Ok(Answer::Granted { id, ttl_s })
+    }
+
+    fn revoke(&mut self, id: LeaseId, out: &mut Vec<Output>) -> bool {
+        let was_there = self.leases.end(id);
+        let deletes = |key: &Blob| Op::Delete { keys: Keys::one(key), prev: false };
+        let ops: Vec<Op> = self.store.keys_of(id).map(deletes).collect();
+        if was_there && !ops.is_empty() {
+            self.change(&ops, out).expect("deletes of keys that are there are in order");
+        }
+        was_there
+    }
+
+    fn end_leases(&mut self, now_us: u64, out: &mut Vec<Output>) {
+        for id in self.leases.ended(now_us) {
+            self.revoke(id, out);
+        }
+    }
+
+    fn time_to_live(&self, id: LeaseId, now_us: u64) -> Answer {
+        let (ttl_s, granted_s) = self.leases.time_left(id, now_us).unwrap_or((-1, 0));
+        let keys = if ttl_s < 0 { Vec::new() } else { self.store.keys_of(id).cloned().collect() };
+        Answer::TimeToLive { ttl_s, granted_s, keys }
+    }
+
+    fn leader_us(&self, clocks: &[NodeClock]) -> Option<u64> {
+        self.leader.map(|leader| clocks[usize::from(leader)].mono_us)
+    }
+
+    /// The end of the next lease, by the leader's clock.
+    pub fn next_timer(&self, member: u8) -> Option<Due> {
+        let leads = self.leader == Some(member);
+        self.leases.next_end().filter(|_| leads).map(Due::Monotonic)
+    }
+
+    /// True if a lease has ended by the leader's clock.
+    pub fn is_due(&self, clock: NodeClock, member: u8) -> bool {
+        self.next_timer(member).is_some_and(|at| at <= Due::Monotonic(clock.mono_us))
+    }
+
+    /// The leader ends leases.
+    pub fn tick(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
+        if self.leader == Some(member) {
+            self.end_leases(clocks[usize::from(member)].mono_us, out);
+        }
+    }
+
+    // Watches.
+
+    fn watch(&mut self, conn: ConnId, keys: &Keys, from: Revision, out: &mut Vec<Output>) -> Answer {
+        let now = self.revision_of(conn.member);
+        let from = if from > 0 { from } else { now + 1 };
+        let missed = self.store.events(keys, from, now);
+        if !missed.is_empty() {
+            out.push(Output::message(conn, Response::Etcd(Reply::Events(missed))));
+        }
+        self.servers[usize::from(conn.member)].watchers.push(Watcher { conn, keys: keys.clone(), from });
+        Answer::Watching
+    }
+
+    /// Takes note that a connection has ended.
+    pub fn disconnect(&mut self, conn: ConnId) {
+        self.servers[usize::from(conn.member)].watchers.retain(|watcher| watcher.conn != conn);
+    }
+
+    // Servers that fall behind, crash and come back.
+
+    /// How far a server has got.
+    fn revision_of(&self, member: u8) -> Revision {
+        self.servers[usize::from(member)].behind.unwrap_or(self.store.revision())
+    }
+
+    /// True if a server can fall behind: it follows.
+    pub fn can_lag(&self, member: u8) -> bool {
+        self.leader.is_some_and(|leader| leader != member) && self.servers[usize::from(member)].up
+    }
+
+    /// A server falls behind.
+    pub fn lag(&mut self, member: u8) {
+        self.servers[usize::from(member)].behind.get_or_insert(self.store.revision());
+    }
+
+    /// True if a server is behind.
+    pub fn is_behind(&self, member: u8) -> bool {
+        self.servers[usize::from(member)].behind.is_some()
+    }
+
+    /// A server applies its next change; after the last it is not behind any more.
+    pub fn catch_up(&mut self, member: u8, out: &mut Vec<Output>) {
+        let server = &mut self.servers[usize::from(member)];
+        let Some(revision) = &mut server.behind else { return };
+        if *revision < self.store.revision() {
+            *revision += 1;
+            let next = *revision;
+            tell(&self.store, server, next, next, out);
+        }
+        let server = &mut self.servers[usize::from(member)];
+        server.behind = server.behind.filter(|revision| *revision < self.store.revision());
+    }
+
+    /// A server that is behind applies all that there is; it may fall behind again at once.
+    fn catch_up_fully(&mut self, member: u8, out: &mut Vec<Output>) {
+        let (server, now) = (&mut self.servers[usize::from(member)], self.store.revision());
+        let Some(from) = server.behind else { return };
+        server.behind = Some(now);
+        (from + 1..=now).for_each(|revision| tell(&self.store, server, revision, revision, out));
+    }
+
+    /// A server loses power. What was committed is on the disks of a quorum.
+    pub fn crash(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
+        self.servers[usize::from(member)] = Server::default();
+        if self.leader == Some(member) || !self.has_quorum() {
+            self.elect(clocks, out);
+        }
+    }
+
+    /// A server starts again, and has what was committed before it serves anybody.
+    pub fn restart(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
+        self.servers[usize::from(member)].up = true;
+        if self.leader.is_none() {
+            self.elect(clocks, out);
+        }
+    }
+
+    fn has_quorum(&self) -> bool {
+        2 * self.servers.iter().filter(|server| server.up).count() > self.servers.len()
+    }
+
+    /// The first server that is up leads. It has taken in everything before it does.
+    fn elect(&mut self, clocks: &[NodeClock], out: &mut Vec<Output>) {
+        let first = self.servers.iter().position(|server| server.up).map(|member| member as u8);
+        let Some(leader) = first.filter(|_| self.has_quorum()) else {
+            self.leader = None;
+            return self.leases.suspend();
+        };
+        self.catch_up_fully(leader, out);
+        self.servers[usize::from(leader)].behind = None;
+        self.leader = Some(leader);
+        let now_us = clocks[usize::from(leader)].mono_us;
+        self.leases.begin_again(now_us, u64::from(self.config.election_ms) * 1000);
+    }
+
+    // What others ask.
+
+    /// The value of a key.
+    pub fn value(&self, key: &Blob) -> Option<Blob> {
+        self.store.get(key).map(|kv| kv.value.clone())
+    }
+
+    /// Of the keys with this prefix the one that was created first: its value, and whether it ends with a lease.
+    pub fn first_created(&self, prefix: &Blob) -> Option<(Blob, bool)> {
+        let kv = self.store.first_created(prefix)?;
+        Some((kv.value.clone(), kv.lease != 0))
+    }
+
+    /// Adds the state to a fingerprint.
+    pub fn digest(&self, clocks: &[NodeClock], digest: &mut Digest) {
+        self.store.digest(digest);
+        digest.int(self.leader.map_or(u64::MAX, u64::from));
+        self.leases.digest(self.leader_us(clocks).unwrap_or_default(), digest);
+        for server in &self.servers {
+            digest.int(server.up.into());
+            digest.int(server.behind.unwrap_or(Revision::MAX) as u64);
+            digest.int(server.watchers.len() as u64);
+            for Watcher { conn, keys, from } in &server.watchers {
+                digest.client(conn.client.into());
+                digest.int(u64::from(conn.member) << 8 | u64::from(conn.lane));
+                digest.hashed(keys);
+                digest.int(*from as u64);
+            }
+        }
+    }
+}
+
+/// Tells a server's watchers of the changes of these revisions.
+fn tell(store: &Store, server: &Server, from: Revision, to: Revision, out: &mut Vec<Output>) {
+    for watcher in &server.watchers {
+        let events: Vec<Event> = store.events(&watcher.keys, from.max(watcher.from), to);
+        if !events.is_empty() {
+            out.push(Output::message(watcher.conn, Response::Etcd(Reply::Events(events))));
+        }
+    }
+}
