@@ -382,7 +382,7 @@ impl Service {
         }
     }
 
-    /// For a ZooKeeper: the child of `path` that was created first, and whether it ends with its session.
+    /// For a ZooKeeper: the child of `path` that was created first, and whether it ends with a session that there is.
     pub fn zookeeper_first(&self, path: &Blob) -> Option<(Blob, bool)> {
         match self {
             Service::ZooKeeper(ensemble) => ensemble.first_child(path),

@@ -43,6 +43,28 @@ pub fn zookeeper_or_skip(what: &str) -> bool {
     or_skip(java && std::path::Path::new(ZOOKEEPER_JAR).exists(), "ZooKeeper", what)
 }
 
+/// The same for etcd.
+///
+/// # Panics
+/// If it is missing and must not be.
+pub fn etcd_or_skip(what: &str) -> bool {
+    let installed = std::process::Command::new("etcd").arg("--version").output().is_ok();
+    or_skip(installed, "etcd", what)
+}
+
+/// Says loudly that something is skipped because it is not in this build; with `DOUBLEHOLD_REQUIRE_SERVERS` in the environment
+/// that is an error.
+///
+/// # Panics
+/// If it must not be skipped.
+pub fn skip_unbuilt(what: &str, feature: &str) {
+    assert!(
+        std::env::var_os("DOUBLEHOLD_REQUIRE_SERVERS").is_none(),
+        "{what} is not in this build (feature `{feature}` of doublehold-sim-tests), and DOUBLEHOLD_REQUIRE_SERVERS forbids to skip it"
+    );
+    eprintln!("\n*** SKIPPED: {what}: build with `--features doublehold-sim-tests/{feature}` (it needs protoc) ***\n");
+}
+
 /// Where Debian's package has ZooKeeper's classes.
 const ZOOKEEPER_JAR: &str = "/usr/share/java/zookeeper.jar";
 

@@ -1,6 +1,6 @@
 //! A lock of one's own: what a user of doublehold writes in their crate.
 
-use doublehold::history::{Ended, Event};
+use doublehold::history::{Ended, Event, Mode};
 use doublehold::port::{Command, Outcome, Ports, Redis};
 use doublehold::property;
 use doublehold::scenario::{About, Expectation, Parameters, Scenario, Workload, program};
@@ -27,7 +27,13 @@ impl Workload for LookThenTake {
         if taken.is_none() {
             return ports.record(Event::NotAcquired { lock: "lock".into(), why: "held".into() });
         }
-        ports.record(Event::Acquired { lock: "lock".into(), token, fence: None, valid_until: None });
+        ports.record(Event::Acquired {
+            lock: "lock".into(),
+            token,
+            fence: None,
+            valid_until: None,
+            mode: Mode::Exclusive,
+        });
         ports.sleep(Duration::from_millis(1)).await;
         ports.record(Event::Releasing { lock: "lock".into() });
         let outcome = redis.call(Command::new("DEL").arg("lock")).await;

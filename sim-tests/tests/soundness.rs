@@ -2,7 +2,7 @@
 
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::{Limits, Verdict, check};
-use doublehold::history::Event;
+use doublehold::history::{Event, Mode};
 use doublehold::port::{Command, Outcome, Ports, Redis, Value};
 use doublehold::property::{self, Property};
 use doublehold::scenario::{Workload, program};
@@ -53,7 +53,13 @@ impl Workload for TwoHolders {
     async fn run<P: Ports>(&self, ports: P, client: usize) {
         let (store, fence) = (ports.redis(0), client as u64 + 1);
         let token = ports.unique_id();
-        ports.record(Event::Acquired { lock: "lock".into(), token, fence: Some(fence), valid_until: None });
+        ports.record(Event::Acquired {
+            lock: "lock".into(),
+            token,
+            fence: Some(fence),
+            valid_until: None,
+            mode: Mode::Exclusive,
+        });
         let set = || Command::new("SET").arg("stock").arg(fence);
         match self.0 {
             Write::Transaction => {

@@ -3,8 +3,8 @@
 //! A state seen before is cut. A state with several choices is kept on the stack, to come back to.
 //!
 //! **Reduction.** A delivery can go first alone, without its alternatives, where nobody can tell the difference:
-//! the client waits for nothing else, no fault can still hit it, the delivery shows no oracle anything, and no clock is
-//! involved (or time cannot pass while a message is in flight). Whatever else could happen before it can
+//! the client hears of nothing but what comes on this one connection, no fault can still hit it, the delivery shows no oracle anything,
+//! and no clock is involved (or time cannot pass while a message is in flight). Whatever else could happen before it can
 //! then as well happen after it, with the same result. The state graph has no cycles, since every step
 //! uses up a message, a budget or time, so nothing is put off for ever.
 
@@ -103,10 +103,7 @@ impl Exhaustive {
         if !time_waits(system) && system.setup().assumptions.delay_us_max.is_some() {
             return None;
         }
-        enabled.iter().position(|choice| match choice {
-            Choice::Deliver(at) => at.lane == 0 && system.waits_for_one(at.client.into()),
-            _ => false,
-        })
+        enabled.iter().position(|choice| matches!(choice, Choice::Deliver(at) if system.hears_only(*at)))
     }
 }
 

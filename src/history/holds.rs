@@ -1,6 +1,6 @@
 //! Holds: who holds which lock, as the clients' own events tell it.
 
-use super::Event;
+use super::{Event, Mode};
 use crate::port::{Blob, Instant};
 use smallvec::SmallVec;
 
@@ -22,6 +22,8 @@ pub struct Hold {
     pub order: HoldOrder,
     /// The end of its validity by the client's own monotonic clock.
     pub valid_until: Option<Instant>,
+    /// Who may hold it at the same time.
+    pub mode: Mode,
     /// The client released it or was told that it is lost.
     pub ended: bool,
 }
@@ -42,15 +44,15 @@ impl Holds {
     pub fn take(&mut self, client: usize, mono_us: u64, event: &Event) {
         match event {
             Event::Acquiring { wait_us_max, .. } => self.set_acquiring(client, Some((mono_us, *wait_us_max))),
-            Event::Acquired { lock, token, fence, valid_until } => {
+            Event::Acquired { lock, token, fence, valid_until, mode } => {
                 self.set_acquiring(client, None);
                 self.so_far += 1;
                 self.fenced |= fence.is_some();
                 let order = fence.unwrap_or(self.so_far);
                 self.holds.retain(|hold| hold.client != client || hold.lock != *lock);
                 let (lock, token) = (lock.clone(), token.clone());
-                let (fence, valid_until) = (*fence, *valid_until);
-                self.holds.push(Hold { client, lock, token, fence, order, valid_until, ended: false });
+                let (fence, valid_until, mode) = (*fence, *valid_until, *mode);
+                self.holds.push(Hold { client, lock, token, fence, order, valid_until, mode, ended: false });
             }
             Event::NotAcquired { .. } => self.set_acquiring(client, None),
             Event::Extended { lock, valid_until } => self.change(client, lock, |hold| hold.valid_until = *valid_until),

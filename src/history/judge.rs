@@ -101,6 +101,7 @@ pub fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Mode;
     use crate::port::Instant;
     use crate::property;
 
@@ -110,6 +111,7 @@ mod tests {
             token: Blob::from(format!("token-{client}-{at_us}")),
             fence: None,
             valid_until: Some(Instant(until_us)),
+            mode: Mode::Exclusive,
         };
         Entry { at_us, client, event }
     }

@@ -31,6 +31,9 @@ pub enum Event {
         fence: Option<u64>,
         /// Until when the lock told it to believe in the hold, by its own monotonic clock.
         valid_until: Option<Instant>,
+        /// Who may hold it at the same time.
+        #[serde(default, skip_serializing_if = "Mode::is_exclusive")]
+        mode: Mode,
     },
     /// It gave up.
     NotAcquired {
@@ -83,6 +86,35 @@ pub enum Event {
     },
 }
 
+/// Who may hold a lock beside a holder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Nobody.
+    #[default]
+    Exclusive,
+    /// Others that share it: readers.
+    Shared,
+    /// Others, up to this many in all: the permits of a semaphore.
+    Permits(usize),
+}
+
+impl Mode {
+    fn is_exclusive(&self) -> bool {
+        *self == Mode::Exclusive
+    }
+
+    /// True if a hold may begin beside those that there are.
+    pub fn may_join(self, others: impl IntoIterator<Item = Mode>) -> bool {
+        let mut others = others.into_iter();
+        match self {
+            Mode::Exclusive => others.next().is_none(),
+            Mode::Shared => others.all(|other| other == Mode::Shared),
+            Mode::Permits(permits) => others.count() < permits,
+        }
+    }
+}
+
 /// How an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -124,8 +156,9 @@ impl fmt::Display for Event {
         };
         match self {
             Event::Acquiring { lock, .. } => write!(f, "wants {lock}"),
-            Event::Acquired { lock, token, fence, valid_until } => {
-                write!(f, "HOLDS {lock} as {token}{}", until(valid_until))?;
+            Event::Acquired { lock, token, fence, valid_until, mode } => {
+                let shared = if mode.is_exclusive() { "" } else { ", shared" };
+                write!(f, "HOLDS {lock} as {token}{}{shared}", until(valid_until))?;
                 fence.map_or(Ok(()), |fence| write!(f, ", fencing token {fence}"))
             }
             Event::NotAcquired { lock, why } => write!(f, "does not get {lock}: {why}"),

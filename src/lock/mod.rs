@@ -8,7 +8,7 @@
 //! | [`etcd`] | keys with a lease on an etcd cluster, in the order of their creation | no pause beyond the lease |
 //! | [`in_process`] | a mutex in the memory of one process | one process only: the baseline |
 //!
-//! [`reentrant`] lets an owner take any of them again; [`hold`] is what threads share of a guard. [`resource`] is what a lock guards; it can check fencing tokens.
+//! [`segmented`] makes a lock per merchant or SKU of any of them; [`reentrant`] lets an owner take any of them again; [`hold`] is what threads share of a guard. [`resource`] is what a lock guards; it can check fencing tokens.
 
 pub mod etcd;
 pub mod hold;
@@ -17,10 +17,12 @@ pub mod redis;
 pub mod redlock;
 pub mod reentrant;
 pub mod resource;
+pub mod segmented;
 mod sync;
 mod undo;
 pub mod zookeeper;
 
+use crate::history::Mode;
 use crate::port::{Blob, Host, Instant, Outcome};
 use hold::Hold;
 use std::fmt;
@@ -56,6 +58,11 @@ pub trait Lock: Clone + Send + Sync + 'static {
 
     /// How long to wait before the next attempt.
     fn retry_delay(&self) -> Duration;
+
+    /// Who may hold it beside a holder.
+    fn mode(&self) -> Mode {
+        Mode::Exclusive
+    }
 
     /// Ends when the holder must stop to believe in the lease, as far as its own machine knows.
     fn lost(&self, lease: &Lease) -> impl Future<Output = ()> + Send {

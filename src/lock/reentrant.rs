@@ -8,6 +8,7 @@
 
 use super::sync::{Mutex, MutexGuard, lock};
 use super::{Guard, Lease, Lock, NotAcquired};
+use crate::history::Mode;
 use crate::port::{Blob, Outcome};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -156,6 +157,10 @@ impl<L: Lock> Lock for Reentrant<L> {
 
     fn holds(&self, lease: &Lease) -> bool {
         self.lock.holds(lease)
+    }
+
+    fn mode(&self) -> Mode {
+        self.lock.mode()
     }
 
     fn lost(&self, lease: &Lease) -> impl Future<Output = ()> + Send {

@@ -89,11 +89,15 @@ pub trait Session: Clone + Send + Sync + 'static {
     /// The names of a node's children, in no order.
     fn children(&self, path: Blob) -> impl Future<Output = Outcome<Vec<Blob>>> + Send {
         let reply = self.ask(Request::GetChildren { path, watch: false });
+        async move { names(reply.await) }
+    }
+
+    /// The same, and watches them.
+    fn watch_children(&self, path: Blob) -> impl Future<Output = (Outcome<Vec<Blob>>, Self::Watch)> + Send {
+        let reply = self.ask_watching(Request::GetChildren { path, watch: true });
         async move {
-            reply.await.map(|answer| match answer {
-                Answer::Children(names, _) => names,
-                other => unexpected("getChildren", &other),
-            })
+            let (outcome, watch) = reply.await;
+            (names(outcome), watch)
         }
     }
 
@@ -117,6 +121,13 @@ pub trait Session: Clone + Send + Sync + 'static {
 pub trait Watch: Send {
     /// What it tells.
     fn fired(&mut self) -> impl Future<Output = WatchEvent> + Send;
+}
+
+fn names(outcome: Outcome<Answer>) -> Outcome<Vec<Blob>> {
+    outcome.map(|answer| match answer {
+        Answer::Children(names, _) => names,
+        other => unexpected("getChildren", &other),
+    })
 }
 
 fn existing(outcome: Outcome<Answer>) -> Outcome<Option<Stat>> {

@@ -1,4 +1,4 @@
-//! Belief: never two clients that both think they hold the lock.
+//! Belief: never two clients that both think they hold the lock, but for those that may share it.
 
 use super::{Moment, Property, View};
 use crate::history::Event;
@@ -14,12 +14,17 @@ impl Property for Belief {
     }
 
     fn demands(&self) -> &'static str {
-        "at most one client at a time believes that it holds the lock"
+        "only clients that may hold the lock together believe at one time that they hold it"
     }
 
     fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
-        let Moment::Recorded { client, event: Event::Acquired { lock, .. } } = moment else { return None };
-        let other = view.believers(lock).find(|other| other != client)?;
-        Some(format!("client-{client} acquires {lock} while client-{other} holds it"))
+        let Moment::Recorded { client, event: Event::Acquired { lock, mode, .. } } = moment else { return None };
+        let others = || view.believers(lock).filter(|hold| hold.client != *client);
+        if mode.may_join(others().map(|hold| hold.mode)) {
+            return None;
+        }
+        let others: Vec<String> = others().map(|hold| format!("client-{}", hold.client)).collect();
+        let (others, hold) = (others.join(" and "), if others.len() > 1 { "hold" } else { "holds" });
+        Some(format!("client-{client} acquires {lock} while {others} {hold} it"))
     }
 }

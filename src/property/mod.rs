@@ -76,14 +76,14 @@ pub trait View {
 }
 
 impl dyn View + '_ {
-    /// The clients that believe they hold this lock.
-    pub fn believers(&self, lock: &Blob) -> impl Iterator<Item = usize> {
+    /// The holds on this lock that their clients believe in.
+    pub fn believers(&self, lock: &Blob) -> impl Iterator<Item = &Hold> {
         let believes = move |hold: &&Hold| {
             let now = Instant(self.client_mono_us(hold.client));
             let valid = hold.valid_until.is_none_or(|until| now < until);
             hold.lock == *lock && !hold.ended && valid && self.is_alive(hold.client)
         };
-        self.holds().iter().filter(believes).map(|hold| hold.client)
+        self.holds().iter().filter(believes)
     }
 
     /// The client whose token this is.

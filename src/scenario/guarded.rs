@@ -10,7 +10,7 @@ use crate::lock::redis::RedisLock;
 use crate::lock::redlock::RedLock;
 use crate::lock::reentrant::{Record, Reentrant, Reentry};
 use crate::lock::resource::{Access, Counter, Resource};
-use crate::lock::zookeeper::{Client, ZkLock};
+use crate::lock::zookeeper::{Client, Kind, ZkLock};
 use crate::lock::{Guard, Lock, NotAcquired, redis, redlock, zookeeper};
 use crate::port::{Blob, Ports};
 use crate::property::Property;
@@ -42,7 +42,9 @@ pub enum LockKind {
     RedLock(redlock::Config),
     /// A ZooKeeper ensemble.
     ZooKeeper(zookeeper::Config),
-    /// The same, re-entrant.
+    /// A read/write lock on one: every third client writes, the others read.
+    ZooKeeperReadWrite(zookeeper::Config),
+    /// The same as the first, re-entrant.
     ZooKeeperReentrant(zookeeper::Config, Reentry),
     /// An etcd cluster.
     Etcd(etcd::Config),
@@ -107,16 +109,16 @@ pub struct Guarded {
 }
 
 impl Workload for Guarded {
-    async fn run<P: Ports>(&self, ports: P, _client: usize) {
+    async fn run<P: Ports>(&self, ports: P, client: usize) {
         match self.mutation {
-            None => self.run_with(&ports).await,
-            Some(mutation) => self.run_with(&Mutant::new(ports, mutation)).await,
+            None => self.run_with(&ports, client).await,
+            Some(mutation) => self.run_with(&Mutant::new(ports, mutation), client).await,
         }
     }
 }
 
 impl Guarded {
-    async fn run_with<P: Ports>(&self, ports: &P) {
+    async fn run_with<P: Ports>(&self, ports: &P, client: usize) {
         match &self.lock {
             LockKind::InProcess => {
                 let lock = InProcessLock::new(ports, LOCK, Duration::from_millis(10));
@@ -134,6 +136,11 @@ impl Guarded {
             LockKind::ZooKeeper(config) => {
                 let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
                 self.repeat(ports, &ZkLock::new(&client, ZK_PATH, *config)).await;
+            }
+            LockKind::ZooKeeperReadWrite(config) => {
+                let kind = if client.is_multiple_of(3) { Kind::Writer } else { Kind::Reader };
+                let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
+                self.repeat(ports, &ZkLock::new(&client, ZK_PATH, zookeeper::Config { kind, ..*config })).await;
             }
             LockKind::ZooKeeperReentrant(config, reentry) => {
                 let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
@@ -184,6 +191,7 @@ impl Guarded {
                     token: lease.token.clone(),
                     fence: lease.fence,
                     valid_until: lease.valid_until,
+                    mode: lock.mode(),
                 });
                 Some(guard)
             }
@@ -296,7 +304,7 @@ impl GuardedScenario {
             config: ServiceConfig::Redis(RedisServer { persistence }),
         };
         let locks: Vec<ServiceSpec> = match &self.workload.lock {
-            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReentrant(..) => {
+            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
                 let config = ServiceConfig::ZooKeeper(self.ensemble.clone());
                 vec![ServiceSpec { name: "zk".to_owned(), config }]
             }
@@ -321,7 +329,9 @@ impl GuardedScenario {
             LockKind::RedLock(config) => {
                 (servers, config.quorum.unwrap_or(servers / 2 + 1), Probe::RedisKey(LOCK.into()))
             }
-            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReentrant(..) => (1, 1, Probe::ZooKeeperPath(ZK_PATH.into())),
+            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
+                (1, 1, Probe::ZooKeeperPath(ZK_PATH.into()))
+            }
             LockKind::Etcd(_) => (1, 1, Probe::EtcdPrefix(ETCD_PREFIX.into())),
         };
         Some(LockSpec { name: LOCK.into(), services: (0..services).collect(), quorum, probe })

@@ -35,6 +35,8 @@ pub enum Mutation {
     PersistentNodes,
     /// The release deletes whichever node is first.
     DeleteFirst,
+    /// The list of contenders lacks the first.
+    FirstUnseen,
     /// Leases are never kept alive.
     NoKeepAlive,
 }
@@ -109,9 +111,9 @@ impl<P: Ports> Ports for Mutant<P> {
     fn record(&self, event: Event) {
         let event = match (self.mutation, event) {
             // The history is in the client's own monotonic time, which this lock does not use.
-            (Mutation::WallClockForElapsed, Event::Acquired { lock, token, fence, valid_until }) => {
+            (Mutation::WallClockForElapsed, Event::Acquired { lock, token, fence, valid_until, mode }) => {
                 let valid_until = valid_until.map(|until| self.ports.monotonic() + until.since(self.monotonic()));
-                Event::Acquired { lock, token, fence, valid_until }
+                Event::Acquired { lock, token, fence, valid_until, mode }
             }
             (_, event) => event,
         };
@@ -173,11 +175,12 @@ impl<S: Session> Session for Mutant<S> {
             }
             (_, request) => request,
         };
-        self.ports.ask(request).await
+        self.show(self.ports.ask(request).await)
     }
 
-    fn ask_watching(&self, request: Request) -> impl Future<Output = (Outcome<Answer>, S::Watch)> + Send {
-        self.ports.ask_watching(request)
+    async fn ask_watching(&self, request: Request) -> (Outcome<Answer>, S::Watch) {
+        let (answer, watch) = self.ports.ask_watching(request).await;
+        (self.show(answer), watch)
     }
 
     fn close(&self) -> impl Future<Output = ()> + Send {
@@ -215,6 +218,20 @@ impl<E: Etcd> Etcd for Mutant<E> {
 }
 
 impl<S: Session> Mutant<S> {
+    /// What the lock gets to see of an answer.
+    fn show(&self, answer: Outcome<Answer>) -> Outcome<Answer> {
+        match answer {
+            Outcome::Ok(Answer::Children(mut names, stat))
+                if self.mutation == Mutation::FirstUnseen && names.len() > 1 =>
+            {
+                names.sort_by(|left, right| compare(Order::Serial, left, right));
+                names.remove(0);
+                Outcome::Ok(Answer::Children(names, stat))
+            }
+            other => other,
+        }
+    }
+
     /// The first of the nodes that have the same parent, by the counters at their ends.
     async fn first_beside(&self, path: Blob) -> Blob {
         let slash = path.iter().rposition(|byte| *byte == b'/').unwrap_or_default();

@@ -125,5 +125,5 @@ impl Recorder {
 
 fn lock_believers(system: &System) -> Vec<usize> {
     let view: &dyn View = system;
-    system.setup().locks.iter().flat_map(|lock| view.believers(&lock.name)).collect()
+    system.setup().locks.iter().flat_map(|lock| view.believers(&lock.name).map(|hold| hold.client)).collect()
 }

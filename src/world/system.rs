@@ -6,7 +6,7 @@
 
 use super::clock::{Clock, Reading};
 use super::fault::{Budgets, Fault};
-use super::link::{Arrival, Arriving, InFlight, Link};
+use super::link::{Arrival, InFlight, Link};
 use super::seat::{Outgoing, Told, WaitId};
 use super::setup::{ArrivalTime, Holder, ServiceSpec, Setup};
 use crate::explore::choice::{Choice, LinkName, Process};
@@ -329,18 +329,22 @@ impl System {
         self.clients.iter().enumerate().filter(move |(_, client)| waits(client)).map(|(number, _)| number)
     }
 
-    /// True if a client waits for exactly one thing, and that is not a timer, unless time cannot pass.
-    pub fn waits_for_one(&self, client: usize) -> bool {
-        let links = self.links.iter().filter(|link| usize::from(link.client) == client);
-        // On a slow connection time may pass; a subscription may bring more.
-        let is_break = |arriving: &&Arriving| matches!(arriving.what, Arrival::Broken(_));
-        let breaks = |link: &Link| link.arrivals.iter().filter(is_break).count();
-        let extra = |link: &Link| usize::from(link.lane > 0) + usize::from(link.slow) + breaks(link);
-        let open: usize = links.map(|link| link.open.len() + extra(link)).sum();
+    /// True if whatever a client is told next is what comes next on this connection: nothing can come on another, no timer
+    /// is due, and it is not the end of the connection. What is sent to it meanwhile queues up behind.
+    pub fn hears_only(&self, at: LinkName) -> bool {
+        let Some(place) = self.find_link(at) else { return false };
+        let link = &self.links[place];
+        let ends = link.slow || link.arrivals.first().is_none_or(|next| matches!(next.what, Arrival::Broken(_)));
+        let theirs = self.links.iter().enumerate().filter(|(_, other)| other.client == link.client);
+        // A subscription or a session may bring something at any time.
+        let quiet = |other: &Link| other.lane == 0 && other.open.is_empty() && other.arrivals.is_empty();
+        let client = usize::from(link.client);
         let clock = self.client_clock(client).mono_us;
         let timers = &self.clients[client].timers;
         let waits = self.setup.assumptions.delay_us_max == Some(0);
-        open == 1 && if waits { timers.iter().all(|(_, at)| *at > clock) } else { timers.is_empty() }
+        !ends
+            && theirs.into_iter().all(|(other, link)| other == place || quiet(link))
+            && if waits { timers.iter().all(|(_, at)| *at > clock) } else { timers.is_empty() }
     }
 
     /// True if a client's process stands still.

@@ -17,7 +17,7 @@
 
 use super::Config;
 use super::leases::Leases;
-use super::store::{Store, check};
+use super::store::{Store, check_clashes, check_names};
 use super::wire::{Answer, Error, Event, Keys, LeaseId, Op, Reply, Request, Revision, Txn};
 use crate::{Blob, ConnId, Digest, Due, NodeClock, Output, Response};
 use std::rc::Rc;
@@ -80,16 +80,19 @@ impl Cluster {
         if let Request::Op(Op::Range(range)) = request
             && range.serializable
         {
-            check(&[Op::Range(range.clone())])?;
+            check_names(&[Op::Range(range.clone())])?;
             return self.store.read(range, self.revision_of(conn.member));
         }
         let now_us = self.leader_us(clocks).ok_or(Error::NoLeader)?;
         let answer = match request {
             Request::Op(Op::Range(range)) => {
-                check(&[Op::Range(range.clone())])?;
+                check_names(&[Op::Range(range.clone())])?;
                 self.store.read(range, self.store.revision())
             }
-            Request::Op(op) => self.change(std::slice::from_ref(op), out).map(|mut answers| answers.remove(0)),
+            Request::Op(op) => {
+                check_names(std::slice::from_ref(op))?;
+                self.change(std::slice::from_ref(op), out).map(|mut answers| answers.remove(0))
+            }
             Request::Txn(txn) => self.txn(txn, out),
             Request::Grant { id, ttl_s } => self.grant(*id, *ttl_s, now_us),
             Request::Revoke(id) => self.revoke(*id, out).then_some(Answer::Revoked).ok_or(Error::LeaseNotFound),
@@ -106,7 +109,6 @@ impl Cluster {
     }
 
     fn change(&mut self, ops: &[Op], out: &mut Vec<Output>) -> Result<Vec<Answer>, Error> {
-        check(ops)?;
         for op in ops {
             match op {
                 Op::Put { lease, .. } if *lease != 0 && !self.leases.contains(*lease) => {
@@ -129,8 +131,8 @@ impl Cluster {
         if txn.when.iter().any(|compare| compare.key.is_empty()) {
             return Err(Error::EmptyKey);
         }
-        check(&txn.then)?;
-        check(&txn.otherwise)?;
+        [&txn.then, &txn.otherwise].into_iter().try_for_each(|ops| check_names(ops))?;
+        [&txn.then, &txn.otherwise].into_iter().try_for_each(|ops| check_clashes(ops))?;
         let succeeded = txn.when.iter().all(|compare| self.store.holds(compare));
         let answers = self.change(if succeeded { &txn.then } else { &txn.otherwise }, out)?;
         Ok(Answer::Txn { succeeded, answers })

@@ -106,7 +106,7 @@ impl Store {
     }
 
     /// Does these steps as one change, each seeing what those before it have done. No step may be one that
-    /// [`check`] or a reading of the past refuses.
+    /// [`check_names`], [`check_clashes`] or a reading of the future refuses.
     pub(super) fn apply(&mut self, ops: &[Op]) -> Vec<Answer> {
         let revision = self.revision + 1;
         let before = self.changes.len();
@@ -194,21 +194,24 @@ fn select(map: &Map, range: &Range) -> Answer {
     Answer::Range { kvs: kvs.into_iter().take(wanted).cloned().collect(), more, count }
 }
 
-/// Says what is wrong with steps of one transaction, whatever the store holds.
-pub(super) fn check(ops: &[Op]) -> Result<(), Error> {
+/// Says whether a step lacks its key's name.
+pub(super) fn check_names(ops: &[Op]) -> Result<(), Error> {
+    let is_nameless = |op: &Op| match op {
+        Op::Range(range) => range.keys.first.is_empty(),
+        Op::Put { key, .. } => key.is_empty(),
+        Op::Delete { keys, .. } => keys.first.is_empty(),
+    };
+    if ops.iter().any(is_nameless) { Err(Error::EmptyKey) } else { Ok(()) }
+}
+
+/// Says whether steps of one transaction set a key twice, or set and delete it.
+pub(super) fn check_clashes(ops: &[Op]) -> Result<(), Error> {
     for (at, op) in ops.iter().enumerate() {
-        let nameless = match op {
-            Op::Range(range) => range.keys.first.is_empty(),
-            Op::Put { key, .. } => key.is_empty(),
-            Op::Delete { keys, .. } => keys.first.is_empty(),
-        };
-        if nameless {
-            return Err(Error::EmptyKey);
-        }
         let Op::Put { key, .. } = op else { continue };
         let clashes = |(other_at, other): (usize, &Op)| match other {
             Op::Put { key: other, .. } => other_at != at && other == key,
-            Op::Delete { keys, .. } => keys.contains(key),
+            // As the servers do, which do not see that a delete without an end reaches the key.
+            Op::Delete { keys, .. } => keys.end.as_bytes() != b"\0" && keys.contains(key),
             Op::Range(_) => false,
         };
         if ops.iter().enumerate().any(clashes) {

@@ -260,7 +260,7 @@ pub enum Answer {
         ttl_s: i64,
         /// How long it was granted for, in seconds.
         granted_s: i64,
-        /// Its keys, in order.
+        /// Its keys; real servers tell them in no order.
         keys: Vec<Blob>,
     },
     /// Changes will be told from now on.

@@ -297,6 +297,10 @@ impl Ensemble {
 
     fn end_session(&mut self, clocks: &[NodeClock], session: SessionId, out: &mut Vec<Output>) {
         self.sessions.close(session);
+        // The bug, in its general form: a server that comes back brings along what it has not seen go.
+        if self.config.keeps_ephemerals && self.servers.iter().any(|server| !server.up) {
+            return;
+        }
         self.commit(vec![Change::CloseSession { session }], out);
         self.plan_container_check(clocks);
     }
@@ -455,13 +459,13 @@ impl Ensemble {
 
     // What others ask.
 
-    /// The child of `path` that was created first: its name, and whether it ends with its session.
+    /// The child of `path` that was created first: its name, and whether it ends with a session that there is.
     pub fn first_child(&self, path: &[u8]) -> Option<(Blob, bool)> {
         let parent = self.committed.get(path)?;
         let child = |name: &Blob| {
             let full = [path, b"/", name].concat();
             let node = self.committed.get(&full)?;
-            Some((node.stat().czxid, name.clone(), node.owner() != 0))
+            Some((node.stat().czxid, name.clone(), self.sessions.get(node.owner()).is_some()))
         };
         parent.children().filter_map(child).min().map(|(_, name, ephemeral)| (name, ephemeral))
     }

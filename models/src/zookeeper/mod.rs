@@ -47,10 +47,13 @@ pub struct Config {
     /// What becomes of them at their end.
     #[serde(default)]
     pub overflow: Overflow,
+    /// Servers before 3.4.9 and 3.5.2 (ZOOKEEPER-2355): where a session ends while a server is down, its ephemeral nodes may stay for ever.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_ephemerals: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { servers: 3, tick_ms: 2000, sequence_start: 0, overflow: Overflow::default() }
+        Config { servers: 3, tick_ms: 2000, sequence_start: 0, overflow: Overflow::default(), keeps_ephemerals: false }
     }
 }

@@ -1,11 +1,12 @@
-//! The ZooKeeper sequential lock (Apache Curator's `InterProcessMutex`), and its semaphore.
+//! The ZooKeeper sequential lock (Apache Curator's `InterProcessMutex`), its semaphore and its read/write lock.
 //!
 //! **Algorithm** ([ZooKeeper recipes, "Locks"](https://zookeeper.apache.org/doc/r3.8.0/recipes.html#sc_recipes_Locks);
 //! Curator's `LockInternals`): each contender creates an ephemeral sequential node under the lock's path, with a GUID in its
-//! name. Whoever's node is among the first `leases` holds the lock. The others watch the one node whose going lets them on,
+//! name. Whoever's node is the first holds the lock. The others watch the one node whose going lets them on,
 //! so that a release wakes one waiter and not all, and look again whenever the watch fires. Release deletes the node.
+//! [`Kind`] has the semaphore and the two sides of a read/write lock.
 //!
-//! **Claims** that at most `leases` clients hold the lock, in the order in which they asked, and that a crashed
+//! **Claims** that at most one client holds the lock ([`Kind`]: as many as may), in the order in which they asked, and that a crashed
 //! holder's place comes free when its session has expired.
 //!
 //! **Assumes** that a holder stops when it is told that its session is suspended. It is told by its own client, so between
@@ -20,11 +21,34 @@ mod client;
 pub mod sequence;
 
 use super::{Guard, Lease, Lock, NotAcquired, Undo};
-use crate::port::zookeeper::{Request, Session, SessionState, Watch, WatchEvent};
+use crate::history::Mode;
+use crate::port::zookeeper::{Session, SessionState, Watch, WatchEvent};
 use crate::port::{Blob, Instant, Outcome, Ports};
 pub use client::{Client, ClientConfig, Delete, Owned, Protection, SessionOf};
 use sequence::{Order, compare};
 use std::time::Duration;
+
+/// Who may hold a lock together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One at a time.
+    Mutex,
+    /// So many at a time (Curator's `InterProcessSemaphoreV2`). Any release may let a waiter on, so all are watched.
+    Semaphore(usize),
+    /// Readers together (Curator's `InterProcessReadWriteLock`): a reader waits for writers that asked before it.
+    Reader,
+    /// A writer alone: it waits for everybody who asked before it.
+    Writer,
+}
+
+/// What a reader waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReaderWaitsFor {
+    /// The last writer that asked before it.
+    LastWriter,
+    /// The contender next before it, if that is a writer: one behind a waiting reader goes past the writer that both wait for.
+    Neighbour,
+}
 
 /// What a waiter watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +93,10 @@ pub enum OnCancel {
 pub struct Config {
     /// How sessions and creations are treated.
     pub client: ClientConfig,
-    /// How many may hold it at once: 1 is a mutex, more a semaphore.
-    pub leases: usize,
+    /// Who may hold it together.
+    pub kind: Kind,
+    /// What a reader waits for.
+    pub reader_waits_for: ReaderWaitsFor,
     /// How nodes are ordered.
     pub order: Order,
     /// What waiters watch.
@@ -93,7 +119,8 @@ impl Config {
                 sync_first: true,
                 delete: Delete::Guaranteed,
             },
-            leases: 1,
+            kind: Kind::Mutex,
+            reader_waits_for: ReaderWaitsFor::LastWriter,
             order: Order::Serial,
             waiting: Waiting::Predecessor,
             after_event: AfterEvent::LookAgain,
@@ -103,8 +130,9 @@ impl Config {
     }
 }
 
-/// The prefix of contenders' nodes, after the GUID.
+/// The prefix of contenders' nodes, after the GUID; readers have their own.
 const PREFIX: &str = "lock-";
+const READER: &str = "-read-";
 /// How often an attempt begins anew after its own node was gone.
 const ATTEMPTS_MAX: usize = 4;
 
@@ -117,13 +145,13 @@ pub struct ZkLock<P: Ports> {
 }
 
 /// How a look at the contenders ends.
-enum Look {
-    /// We are among the first.
+enum Look<P: Ports> {
+    /// Nobody is in our way.
     Held,
     /// Our own node is gone.
     Gone,
-    /// Wait for this node to go; by the herd's way for any change.
-    Behind(Blob),
+    /// Wait for this node to go, or for what the watch on all contenders tells.
+    Behind(Blob, Option<<SessionOf<P> as Session>::Watch>),
     /// Nobody answers.
     Unknown,
 }
@@ -137,7 +165,8 @@ impl<P: Ports> ZkLock<P> {
     /// Tries until the deadline; without one, once.
     async fn take(&self, deadline: Option<Instant>) -> Result<Lease, NotAcquired> {
         for _ in 0..ATTEMPTS_MAX {
-            let node = self.client.create_protected(&self.path, PREFIX).await?;
+            let prefix = if self.config.kind == Kind::Reader { &READER[1..] } else { PREFIX };
+            let node = self.client.create_protected(&self.path, prefix).await?;
             let lease = self.lease(&node);
             let mut undo = Undo::new(self, lease.clone());
             if self.config.on_cancel == OnCancel::Leave {
@@ -171,15 +200,19 @@ impl<P: Ports> ZkLock<P> {
     /// True once it is our turn; false if our own node is gone.
     async fn wait_for_turn(&self, node: &Owned<SessionOf<P>>, deadline: Option<Instant>) -> Result<bool, NotAcquired> {
         loop {
-            let behind = match self.look(node).await {
+            let (behind, watch) = match self.look(node).await {
                 Look::Held => return Ok(true),
                 Look::Gone => return Ok(false),
-                Look::Behind(other) => other,
+                Look::Behind(other, watch) => (other, watch),
                 Look::Unknown if node.session.state() == SessionState::Lost => return Ok(false),
                 Look::Unknown => continue,
             };
             let Some(deadline) = deadline else { return Err(NotAcquired::Held) };
-            let Some(mut watch) = self.watch(&node.session, behind).await else { continue };
+            let watch = match watch {
+                Some(watch) => Some(watch),
+                None => self.watch(&node.session, behind).await,
+            };
+            let Some(mut watch) = watch else { continue };
             let left = deadline.since(self.client.ports().monotonic());
             match self.client.ports().timeout(left, watch.fired()).await {
                 None => return Err(NotAcquired::Held),
@@ -190,33 +223,41 @@ impl<P: Ports> ZkLock<P> {
         }
     }
 
-    /// Looks at the contenders in their order.
-    async fn look(&self, node: &Owned<SessionOf<P>>) -> Look {
-        let Some(mut names) = node.session.children(self.path.clone()).await.ok() else { return Look::Unknown };
+    /// Looks at the contenders in their order. Where any of them may let us on, the look leaves a watch on all.
+    async fn look(&self, node: &Owned<SessionOf<P>>) -> Look<P> {
+        let watches_all = self.config.waiting == Waiting::Herd || matches!(self.config.kind, Kind::Semaphore(_));
+        let (names, watch) = if watches_all {
+            let (names, watch) = node.session.watch_children(self.path.clone()).await;
+            (names, Some(watch))
+        } else {
+            (node.session.children(self.path.clone()).await, None)
+        };
+        let Some(mut names) = names.ok() else { return Look::Unknown };
         names.sort_by(|left, right| compare(self.config.order, left, right));
         let ours = |name: &Blob| node.path.ends_with(name);
-        match names.iter().position(ours) {
-            None => Look::Gone,
-            Some(place) if place < self.config.leases => Look::Held,
-            Some(place) => Look::Behind(names[place - self.config.leases].clone()),
+        let Some(place) = names.iter().position(ours) else { return Look::Gone };
+        match self.in_the_way(&names[..place]) {
+            None => Look::Held,
+            Some(other) => Look::Behind(other.clone(), watch),
         }
     }
 
-    /// Leaves the watch; `None` if there is nothing to wait for any more.
-    async fn watch(&self, session: &SessionOf<P>, behind: Blob) -> Option<<SessionOf<P> as Session>::Watch> {
-        match self.config.waiting {
-            Waiting::Predecessor => {
-                let path = Blob::from(format!("{}/{behind}", self.path));
-                let (there, watch) = session.watch_exists(path).await;
-                there.ok().flatten().map(|_| watch)
-            }
-            Waiting::Herd => {
-                let request = Request::GetChildren { path: self.path.clone(), watch: true };
-                let (names, watch) = session.ask_watching(request).await;
-                let still = matches!(names.ok()?, crate::port::zookeeper::Answer::Children(names, _) if names.contains(&behind));
-                still.then_some(watch)
-            }
+    /// Of the contenders before us the one whose going lets us on, if there is one.
+    fn in_the_way<'a>(&self, before: &'a [Blob]) -> Option<&'a Blob> {
+        let is_writer = |name: &&Blob| !name.windows(READER.len()).any(|part| part == READER.as_bytes());
+        match (self.config.kind, self.config.reader_waits_for) {
+            (Kind::Mutex | Kind::Writer, _) => before.last(),
+            (Kind::Semaphore(permits), _) => before.get(before.len().checked_sub(permits)?),
+            (Kind::Reader, ReaderWaitsFor::LastWriter) => before.iter().rev().find(is_writer),
+            (Kind::Reader, ReaderWaitsFor::Neighbour) => before.last().filter(is_writer),
         }
+    }
+
+    /// Leaves a watch on one contender; `None` if it has gone already.
+    async fn watch(&self, session: &SessionOf<P>, other: Blob) -> Option<<SessionOf<P> as Session>::Watch> {
+        let path = Blob::from(format!("{}/{other}", self.path));
+        let (there, watch) = session.watch_exists(path).await;
+        there.ok().flatten().map(|_| watch)
     }
 }
 
@@ -229,6 +270,14 @@ impl<P: Ports> Lock for ZkLock<P> {
 
     fn name(&self) -> &Blob {
         &self.path
+    }
+
+    fn mode(&self) -> Mode {
+        match self.config.kind {
+            Kind::Mutex | Kind::Writer => Mode::Exclusive,
+            Kind::Reader => Mode::Shared,
+            Kind::Semaphore(permits) => Mode::Permits(permits),
+        }
     }
 
     fn holds(&self, lease: &Lease) -> bool {

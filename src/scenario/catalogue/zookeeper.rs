@@ -1,14 +1,17 @@
-//! The ZooKeeper rows of the catalogue, Z1 to Z9, the sound sequential lock, and single mistakes in it.
+//! The ZooKeeper rows of the catalogue, Z1 to Z11, the sound sequential lock, and single mistakes in it.
 
 use super::{about, base, broken_and_fixed, everything, ms, workload};
 use crate::lock::reentrant::Reentry;
 use crate::lock::zookeeper::sequence::Order;
-use crate::lock::zookeeper::{AfterEvent, Believe, Config, Delete, OnCancel, Protection, Waiting};
+use crate::lock::zookeeper::{
+    AfterEvent, Believe, Config, Delete, Kind, OnCancel, Protection, ReaderWaitsFor, Waiting,
+};
 use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
 use crate::scenario::mutation::Mutation;
 use crate::world::fault::Fault;
 use doublehold_models::zookeeper::Overflow;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The session time-out: the least that the ensemble's tick allows.
@@ -27,7 +30,7 @@ const SERVERS: usize = 3;
 
 /// All of them.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    let rows = [sound_ones(), z1(), z2(), z3(), z4(), z5(), z6(), z7(), z9()];
+    let rows = [sound_ones(), z1(), z2(), z3(), z4(), z5(), z6(), z7(), z9(), z11()];
     rows.into_iter().flatten().chain(mutants()).collect()
 }
 
@@ -53,7 +56,7 @@ fn with(
 impl GuardedScenario {
     /// The same with another ZooKeeper lock.
     fn zk(mut self, change: impl FnOnce(&mut Config)) -> Self {
-        if let LockKind::ZooKeeper(config) = &mut self.workload.lock {
+        if let LockKind::ZooKeeper(config) | LockKind::ZooKeeperReadWrite(config) = &mut self.workload.lock {
             change(config);
         }
         self
@@ -77,7 +80,37 @@ fn sound_ones() -> Vec<GuardedScenario> {
         .faults(Fault::SessionExpiry, 1),
         curator("zk-herd", "everybody watches all waiters, as in the naive recipe", HOLD)
             .zk(|lock| lock.waiting = Waiting::Herd),
+        semaphore("zk-semaphore", "two of three clients at a time"),
+        read_write("zk-read-write", "readers together, a writer alone", CURATOR_READ_WRITE),
+        read_write("zk-read-write-break", "the same, and a connection breaks", CURATOR_READ_WRITE)
+            .faults(Fault::Break, 1),
     ]
+}
+
+const CURATOR_READ_WRITE: &str = "Apache Curator, InterProcessReadWriteLock";
+
+fn semaphore(name: &str, summary: &'static str) -> GuardedScenario {
+    let scenario = with(name, None, summary, "Apache Curator, InterProcessSemaphoreV2", HOLD);
+    let mut scenario = shared(scenario.zk(|lock| lock.kind = Kind::Semaphore(2)));
+    scenario.parameters.clients = 3;
+    scenario
+}
+
+fn read_write(name: &str, summary: &'static str, source: &'static str) -> GuardedScenario {
+    let scenario = with(name, None, summary, source, HOLD);
+    let LockKind::ZooKeeper(config) = scenario.workload.lock else { unreachable!("made so by `with`") };
+    shared(scenario.lock(LockKind::ZooKeeperReadWrite(config)))
+}
+
+/// What can be judged of a lock that several hold at once.
+fn shared(mut scenario: GuardedScenario) -> GuardedScenario {
+    scenario.properties = vec![
+        Arc::new(property::Belief),
+        Arc::new(property::Leak),
+        Arc::new(property::Deadlock),
+        Arc::new(property::BoundedWait { slack_us: 2 * SESSION_US }),
+    ];
+    scenario
 }
 
 fn z1() -> Vec<GuardedScenario> {
@@ -195,6 +228,22 @@ fn z9() -> Vec<GuardedScenario> {
     broken_and_fixed(sound, |sound| sound.zk(mistake), "serial", "names are compared in serial-number arithmetic")
 }
 
+fn z11() -> Vec<GuardedScenario> {
+    let sound = with(
+        "zk-ephemeral-stays",
+        Some("Z11"),
+        "a session ends while a server is down, and its node is never deleted",
+        "ZOOKEEPER-2355",
+        HOLD,
+    );
+    let sound = sound.only(property::Leak).faults(Fault::NodeCrash, 1).faults(Fault::ClientCrash, 1);
+    let mistake = |mut sound: GuardedScenario| {
+        sound.ensemble.keeps_ephemerals = true;
+        sound
+    };
+    broken_and_fixed(sound, mistake, "server-fixed", "servers from 3.4.9 and 3.5.2 on delete it")
+}
+
 /// The sequential lock with one deliberate mistake each, and what must catch it.
 fn mutants() -> Vec<GuardedScenario> {
     let lock = |name: &str, summary| with(&format!("mutant-zk-{name}"), None, summary, "known-bad lock", HOLD);
@@ -219,13 +268,27 @@ fn mutants() -> Vec<GuardedScenario> {
         .faults(Fault::SessionExpiry, 1)
         .violating("belief");
     (deaf.workload.work, deaf.simulation.operations) = (LISTEN, 5);
-    let mut off_by_one = lock("off-by-one", "the second in the queue holds it too").violating("belief");
-    off_by_one = off_by_one.zk(|lock| lock.leases = 2).only(property::Belief);
     let mutated = |name: &str, summary, mutation| {
         let mut scenario = lock(name, summary);
         scenario.workload.mutation = Some(mutation);
         scenario
     };
+    let off_by_one = mutated("off-by-one", "the second in the queue holds it too", Mutation::FirstUnseen)
+        .only(property::Belief)
+        .violating("belief");
+    let mut overfull = mutated("semaphore-off-by-one", "a semaphore of two lets a third in", Mutation::FirstUnseen)
+        .zk(|lock| lock.kind = Kind::Semaphore(2))
+        .only(property::Belief)
+        .violating("belief");
+    overfull.parameters.clients = 3;
+    let reader = read_write(
+        "mutant-zk-reader-looks-one-back",
+        "a reader waits only for a writer next before it",
+        "known-bad lock",
+    );
+    let mut reader = reader.zk(|lock| lock.reader_waits_for = ReaderWaitsFor::Neighbour);
+    reader.parameters.clients = 3;
+    let reader = reader.only(property::Belief).violating("belief");
     let persistent = mutated("persistent-nodes", "contenders' nodes outlive their sessions", Mutation::PersistentNodes)
         .only(property::Leak)
         .faults(Fault::ClientCrash, 1)
@@ -238,5 +301,5 @@ fn mutants() -> Vec<GuardedScenario> {
             .only(property::ForeignRelease)
             .violating("foreign-release");
     delete_first.workload.interrupt = Some(ms(10));
-    vec![no_recheck, herd, full_name, deaf, off_by_one, persistent, no_release, delete_first]
+    vec![no_recheck, herd, full_name, deaf, off_by_one, overfull, reader, persistent, no_release, delete_first]
 }
