@@ -42,7 +42,8 @@ fn the_number_of_states_is_exact() {
 fn reduction_changes_neither_verdicts_nor_final_states() {
     let partial_order = Reduction { partial_order: true, symmetry: false };
     let symmetry = Reduction { partial_order: false, symmetry: true };
-    for name in ["ttl-lock", "redis-lock", "redlock-clock-step-fixed", "pause-past-expiry-fixed", "redlock-parallel"] {
+    let names = ["ttl-lock", "redis-lock", "redlock-clock-step-fixed", "pause-past-expiry-fixed", "redlock-parallel"];
+    for name in names.into_iter().chain(["zk-sequential", "zk-herd", "zk-read-write", "etcd-mutex"]) {
         let scenario = scenario(name);
         let mut parameters = scenario.defaults();
         if name == "ttl-lock" {

@@ -223,6 +223,9 @@ pub(super) struct BenchOptions {
 
 #[derive(Args)]
 pub(super) struct NumbersOptions {
+    /// On a real ZooKeeper ensemble, which is started for it, instead of in virtual time.
+    #[arg(long)]
+    pub spawn: bool,
     /// Write the tables to this file.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,

@@ -1,8 +1,7 @@
-//! `doublehold numbers`: what the articles claim, measured in virtual time.
+//! Z10: how many watch events a release causes.
 
-use super::args::NumbersOptions;
-use super::error::CliError;
-use super::output::write_file;
+use super::{SEED, bar};
+use crate::cli::error::CliError;
 use crate::scenario::{Parameters, Registry, SIMULATED, Simulation, setup_for};
 use crate::trace::Recorder;
 use crate::world::simulated::run as run_seed;
@@ -11,28 +10,8 @@ use std::sync::Arc;
 
 /// The numbers of clients that contend.
 const CLIENTS: [usize; 6] = [2, 4, 8, 16, 32, 64];
-const SEED: u64 = 1;
-/// The longest bar of a plot, in characters.
-const BAR_MAX: f64 = 64.0;
 
-pub(super) fn run(options: &NumbersOptions, registry: &Registry) -> Result<u8, CliError> {
-    let text = tables(registry)?;
-    say!("{text}");
-    if let Some(path) = &options.output {
-        write_file(path, &text)?;
-    }
-    Ok(0)
-}
-
-/// All tables. They are the same on every machine.
-pub(super) fn tables(registry: &Registry) -> Result<String, CliError> {
-    let mut text = String::from("# Numbers\n\nMeasured by `doublehold numbers`, in the simulated world, seed 1.\n\n");
-    herd(registry, &mut text)?;
-    Ok(text)
-}
-
-/// Z10: how many watch events a release causes.
-fn herd(registry: &Registry, text: &mut String) -> Result<(), CliError> {
+pub(super) fn tables(registry: &Registry, text: &mut String) -> Result<(), CliError> {
     text.push_str("## The herd (Z10)\n\nWatch events delivered per release, all clients contending at once for one ZooKeeper lock:\n\n");
     text.push_str("| clients | everybody watches all waiters | each watches its predecessor |\n|---|---|---|\n");
     let mut rows = Vec::new();
@@ -44,12 +23,11 @@ fn herd(registry: &Registry, text: &mut String) -> Result<(), CliError> {
     let most = rows.iter().map(|row| row.1).fold(1.0, f64::max);
     text.push_str("\n```text\n");
     for (clients, herd, predecessor) in rows {
-        let bar = |value: f64| "█".repeat((value / most * BAR_MAX).ceil() as usize);
-        let _ = writeln!(text, "{clients:>3} herd        {} {herd:.1}", bar(herd));
-        let _ = writeln!(text, "    predecessor {} {predecessor:.1}", bar(predecessor));
+        let _ = writeln!(text, "{clients:>3} herd        {} {herd:.1}", bar(herd, most));
+        let _ = writeln!(text, "    predecessor {} {predecessor:.1}", bar(predecessor, most));
     }
     text.push_str(
-        "```\n\nThe herd's wake-ups grow with the number of those who wait; the predecessor watch wakes one.\n",
+        "```\n\nThe herd's wake-ups grow with the number of those who wait; the predecessor watch wakes one.\n\n",
     );
     Ok(())
 }

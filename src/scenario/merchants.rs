@@ -1,0 +1,99 @@
+//! Merchants: the workloads behind what article crm claims of its lock. They are measured, not judged.
+
+use super::Workload;
+use crate::history::Event;
+use crate::lock::segmented::{Segmented, Segments};
+use crate::lock::zookeeper::{Client, Config, ZkLock};
+use crate::lock::{Guard, Lock};
+use crate::port::{Blob, Ports};
+use std::time::Duration;
+
+/// What all locks' paths begin with.
+const PATH: &str = "/merchants";
+
+/// Client number `n` handles orders of merchant `n % merchants`, one after the other, each under the merchant's lock.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    /// The lock.
+    pub lock: Config,
+    /// The servers.
+    pub servers: usize,
+    /// How many merchants there are.
+    pub merchants: usize,
+    /// A lock for each merchant, or so many for all.
+    pub segments: Segments,
+    /// How many orders a client handles.
+    pub orders: usize,
+    /// How long an order takes under the lock.
+    pub work: Duration,
+    /// How long to wait for the lock.
+    pub wait: Duration,
+}
+
+impl Workload for Orders {
+    async fn run<P: Ports>(&self, ports: P, number: usize) {
+        let client = Client::new(&ports, ports.zookeeper(0..self.servers), self.lock.client);
+        let config = self.lock;
+        let locks = {
+            let client = client.clone();
+            Segmented::new(self.segments, move |segment| ZkLock::new(&client, format!("{PATH}/{segment}"), config))
+        };
+        let merchant = Blob::from((number % self.merchants) as u64);
+        for _ in 0..self.orders {
+            let Ok(guard) = locks.acquire(&merchant, self.wait).await else { continue };
+            ports.record(acquired(&guard));
+            ports.sleep(self.work).await;
+            ports.record(Event::Releasing { lock: merchant.clone() });
+            drop(guard.release().await);
+        }
+        client.close().await;
+    }
+}
+
+fn acquired<L: Lock>(guard: &Guard<L>) -> Event {
+    let lease = guard.lease();
+    Event::Acquired {
+        lock: guard.lock().name().clone(),
+        token: lease.token.clone(),
+        fence: lease.fence,
+        valid_until: lease.valid_until,
+        mode: guard.lock().mode(),
+    }
+}
+
+/// The first client takes the lock and dies; the others come one after the other and wait for it.
+#[derive(Clone, Debug)]
+pub struct DeadHolder {
+    /// The lock.
+    pub lock: Config,
+    /// The servers.
+    pub servers: usize,
+    /// The time from one client to the next.
+    pub every: Duration,
+    /// How long each waits.
+    pub wait: Duration,
+}
+
+impl Workload for DeadHolder {
+    async fn run<P: Ports>(&self, ports: P, number: usize) {
+        ports.sleep(self.every * number as u32).await;
+        let client = Client::new(&ports, ports.zookeeper(0..self.servers), self.lock.client);
+        let lock = ZkLock::new(&client, PATH, self.lock);
+        let wait_us_max = u64::try_from(self.wait.as_micros()).unwrap_or(u64::MAX);
+        ports.record(Event::Acquiring { lock: PATH.into(), wait_us_max });
+        match lock.acquire(self.wait).await {
+            Ok(guard) => {
+                ports.record(acquired(&guard));
+                if number == 0 {
+                    // Its process ends without a word: the node stays until the session has expired.
+                    std::mem::forget(guard);
+                    return;
+                }
+                ports.record(Event::Releasing { lock: PATH.into() });
+                drop(guard.release().await);
+            }
+            Err(why) => ports.record(Event::NotAcquired { lock: PATH.into(), why: why.to_string() }),
+        }
+        client.close().await;
+    }
+}
