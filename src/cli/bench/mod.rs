@@ -29,12 +29,17 @@ const REFERENCE: [(&str, [&str; 3]); 4] = [
     ("TLC 2.15", ["2.6", "10.7", "102"]),
 ];
 
+/// Sound locks on an ensemble, with the faults that they are to be exhausted with.
+const ENSEMBLES: [&str; 4] =
+    ["zk-sequential-leader-crash", "zk-sequential-partition", "etcd-mutex-leader-crash", "etcd-mutex-silence"];
+
 pub(super) fn run(options: &BenchOptions, registry: &Registry, stop: &AtomicBool) -> Result<u8, CliError> {
     let scenario = registry.find("ttl-lock").expect("the benchmark's scenario is built in").as_ref();
     let mut table = String::from("# Benchmarks\n\nMeasured by `doublehold bench`, on one core.\n\n");
     exhaustive(scenario, options, stop, &mut table);
     reference(&mut table);
     sampled(scenario, stop, &mut table);
+    ensembles(registry, stop, &mut table);
     #[cfg(madsim)]
     simulated(scenario, &mut table)?;
     say!("{table}");
@@ -100,6 +105,25 @@ fn sampled(scenario: &dyn Scenario, stop: &AtomicBool, table: &mut String) {
     table.push_str(
         "\nFor comparison: shuttle 0.9.9 65,000/s, loom 0.7.2 13,000/s, TraceForge 0.2.1 10,000/s with two clients.\n",
     );
+}
+
+/// Locks on ensembles: what the issues of this project demand a speed of.
+fn ensembles(registry: &Registry, stop: &AtomicBool, table: &mut String) {
+    table.push_str("\nTwo clients on three servers, as in the catalogue:\n\n| scenario | states | exhausted in seconds |\n|---|---|---|\n");
+    for name in ENSEMBLES {
+        let scenario = registry.find(name).expect("the scenario is built in");
+        let setup = Arc::new(scenario.setup(&scenario.defaults(), 1));
+        let started = Instant::now();
+        let report = check(&setup, &mut Exhaustive::new(Reduction::ALL), &Limits::default(), stop, &mut |_| ());
+        let (seconds, states) = (started.elapsed().as_secs_f64(), report.progress.states.unwrap_or_default());
+        let note = if report.verdict == Verdict::Holds { "" } else { " (not exhausted)" };
+        let _ = writeln!(table, "| {name} | {states}{note} | {seconds:.2} |");
+    }
+    table.push_str("\n| strategy, scenario | executions/s |\n|---|---|\n");
+    for name in ["zk-sequential", "etcd-mutex"] {
+        let scenario = registry.find(name).expect("the scenario is built in");
+        sample(&format!("random, {name}"), &mut Random::new(1), scenario.as_ref(), 2, stop, table);
+    }
 }
 
 fn sample(
