@@ -4,12 +4,13 @@ use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::{Limits, Verdict, check};
 use doublehold::history::{Event, Mode};
 use doublehold::port::{Command, Outcome, Ports, Redis, Value};
-use doublehold::property::{self, Property};
+use doublehold::property::{self, Moment, Property, View};
 use doublehold::scenario::{Workload, program};
-use doublehold::world::fault::{Assumptions, Budgets};
+use doublehold::world::fault::{Assumptions, Budgets, Fault};
 use doublehold::world::setup::{ArrivalTime, ResourceSpec, ServiceSpec, Setup};
 use doublehold_models::ServiceConfig;
 use doublehold_models::redis::Config;
+use doublehold_sim_tests::scenario;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -166,4 +167,44 @@ fn an_answer_that_was_not_looked_at_still_counts() {
     let all = finals(Reduction::NONE);
     assert_eq!(all.len(), 2, "the flag was seen up, or down");
     assert_eq!(finals(Reduction { partial_order: true, symmetry: false }), all);
+}
+
+/// A holder is never told that its hold is lost.
+#[derive(Debug)]
+struct NeverLost;
+
+impl Property for NeverLost {
+    fn name(&self) -> &'static str {
+        "never-lost"
+    }
+
+    fn demands(&self) -> &'static str {
+        "no holder is told that its hold is lost"
+    }
+
+    fn check(&self, _view: &dyn View, moment: &Moment) -> Option<String> {
+        let lost = matches!(moment, Moment::Recorded { event: Event::Lost { .. }, .. });
+        lost.then(|| "a hold is lost".to_owned())
+    }
+}
+
+/// A ZooKeeper client hears nothing while it is paused: past two thirds of the session time-out, here 4 s, it gives its connection up,
+/// whatever the server thinks of the session.
+#[test]
+fn a_pause_beyond_the_read_time_out_suspends_the_session() {
+    fn check_pause(pause_us_max: u64, suspends: bool) {
+        let scenario = scenario("zk-sequential-partition");
+        let mut parameters = scenario.defaults();
+        parameters.clients = 1;
+        parameters.budgets = Budgets::NONE.with(Fault::Pause, 1);
+        parameters.assumptions.pause_us_max = Some(pause_us_max);
+        let mut setup = scenario.setup(&parameters, 1);
+        setup.properties = vec![Arc::new(NeverLost)];
+        let mut strategy = Exhaustive::new(Reduction::ALL);
+        let report = check(&Arc::new(setup), &mut strategy, &Limits::default(), &AtomicBool::new(false), &mut |_| ());
+        let violated = matches!(report.verdict, Verdict::Violated(_));
+        assert_eq!(violated, suspends, "pauses up to {pause_us_max} µs: {:?}", report.verdict);
+    }
+    check_pause(2_500_000, false);
+    check_pause(2_700_000, true);
 }

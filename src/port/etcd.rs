@@ -1,6 +1,6 @@
 //! The etcd port: requests and watches.
 
-use super::{Outcome, Refusal};
+use super::Outcome;
 pub use doublehold_models::etcd::wire::{
     Answer, Compare, Error, Event, Keys, Kv, LeaseId, Op, Range, Relation, Request, Revision, SortBy, Target, Txn,
 };
@@ -75,11 +75,6 @@ pub trait Etcd: Clone + Send + Sync + 'static {
 pub trait Watch: Send {
     /// The next changes, all of one revision or of several that were missed; `None` once the connection has broken.
     fn next(&mut self) -> impl Future<Output = Option<Vec<Event>>> + Send;
-}
-
-/// The outcome of a request that a server refused.
-pub(crate) fn refused<T>(error: Error) -> Outcome<T> {
-    Outcome::Fail(Refusal::Etcd(error))
 }
 
 /// # Panics

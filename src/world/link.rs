@@ -137,6 +137,15 @@ impl Link {
         self.silent_since_us = Some(now_mono_us);
     }
 
+    /// The client has not listened since its own clock showed `since_mono_us`: the connection counts as silent if that is longer
+    /// than it bears.
+    pub fn unheard_since(&mut self, since_mono_us: u64, now_mono_us: u64) {
+        let too_long = self.silence_us_max.is_some_and(|max| now_mono_us.saturating_sub(since_mono_us) >= max);
+        if too_long && self.silent_since_us.is_none() {
+            self.silent_since_us = Some(since_mono_us);
+        }
+    }
+
     /// When the client will have borne its silence for too long, by the client's own clock.
     pub fn given_up_at(&self) -> Option<u64> {
         Some(self.silent_since_us?.saturating_add(self.silence_us_max?))

@@ -94,9 +94,11 @@ impl System {
 
     /// A node learns that its client has fallen silent on all its connections, or is heard again.
     pub(super) fn hear(&mut self, client: usize, heard: bool) {
+        let now_mono_us = self.client_clock(client).mono_us;
         for at in 0..self.links.len() {
             let link = &self.links[at];
-            if usize::from(link.client) == client && link.silence_us_max.is_some() && !link.stalled {
+            let watched = link.silence_us_max.is_some() && !link.stalled && !link.is_given_up(now_mono_us);
+            if usize::from(link.client) == client && watched {
                 self.hear_on(at, heard);
             }
         }

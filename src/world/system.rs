@@ -514,12 +514,18 @@ impl System {
     }
 
     fn resume(&mut self, client: usize) {
+        let Status::Paused(since_us) = self.clients[client].status else { panic!("client-{client} is not paused") };
         self.clients[client].status = Status::Running;
-        // What it had handed to its network card only now leaves the machine.
+        let since_mono_us = self.clients[client].clock.read(since_us).mono_us;
+        let now_mono_us = self.client_clock(client).mono_us;
         let now_us = self.now_us;
         for link in self.links.iter_mut().filter(|link| usize::from(link.client) == client) {
+            // What it had handed to its network card only now leaves the machine.
             link.requests.iter_mut().for_each(|flight| flight.sent_us = now_us);
             link.arrivals.iter_mut().for_each(|arriving| arriving.sent_us = now_us);
+            // By its clock it has heard nothing for so long: it gives the connection up before it reads from it. What else
+            // its code does it may do before that.
+            link.unheard_since(since_mono_us, now_mono_us);
         }
         self.note_waiting(client);
         self.hear(client, true);

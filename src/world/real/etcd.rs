@@ -2,7 +2,7 @@
 
 use crate::port::etcd::{
     Answer, Answered, Compare, Error, Etcd, Event, Keys, Kv, LeaseId, Op, Range, Relation, Request, Revision, SortBy,
-    Target, Txn, Watch, refused,
+    Target, Txn, Watch,
 };
 use crate::port::{Blob, Outcome, Refusal, Unknown};
 use ::etcd_client as etcd;
@@ -36,8 +36,15 @@ pub struct RealEtcd {
     servers: Arc<[etcd::Client]>,
     place: Arc<AtomicUsize>,
     options: EtcdOptions,
-    /// The streams on which leases are kept alive, with the server that they go to.
-    keepers: Arc<Mutex<BTreeMap<LeaseId, (usize, etcd::LeaseKeeper, etcd::LeaseKeepAliveStream)>>>,
+    keepers: Arc<Mutex<BTreeMap<LeaseId, Keeper>>>,
+}
+
+/// The stream on which a lease is kept alive.
+struct Keeper {
+    /// The server that it goes to.
+    server: usize,
+    requests: etcd::LeaseKeeper,
+    answers: etcd::LeaseKeepAliveStream,
 }
 
 /// A cluster's address cannot be used.
@@ -119,20 +126,21 @@ impl RealEtcd {
 
     /// On the lease's stream, which is opened when it is first needed, and again after it broke.
     async fn keep_alive(&self, at: usize, client: &mut etcd::Client, id: LeaseId) -> Result<Answered> {
-        let kept = self.keepers.lock().await.remove(&id).filter(|(server, ..)| *server == at);
-        let (mut keeper, mut stream) = match kept {
-            Some((_, keeper, stream)) => (keeper, stream),
+        let kept = self.keepers.lock().await.remove(&id).filter(|keeper| keeper.server == at);
+        let mut keeper = match kept {
+            Some(keeper) => keeper,
             None => match client.lease_keep_alive(id).await {
-                Ok(opened) => opened,
+                Ok((requests, answers)) => Keeper { server: at, requests, answers },
                 // The crate tells so of a lease that the server does not know.
                 Err(etcd::Error::LeaseKeepAliveError(_)) => return answered(None, Answer::KeptAlive { ttl_s: 0 }),
                 Err(problem) => return Err(problem),
             },
         };
-        keeper.keep_alive().await?;
-        let answer = stream.message().await?.ok_or_else(|| etcd::Error::LeaseKeepAliveError("closed".to_owned()))?;
+        keeper.requests.keep_alive().await?;
+        let closed = || etcd::Error::LeaseKeepAliveError("closed".to_owned());
+        let answer = keeper.answers.message().await?.ok_or_else(closed)?;
         if answer.ttl() > 0 {
-            self.keepers.lock().await.insert(id, (at, keeper, stream));
+            self.keepers.lock().await.insert(id, keeper);
         }
         answered(answer.header(), Answer::KeptAlive { ttl_s: answer.ttl().max(0) })
     }
@@ -334,7 +342,7 @@ const ERRORS: [(&str, Error); 6] = [
 fn outcome_of<T>(problem: &etcd::Error) -> Outcome<T> {
     let text = problem.to_string();
     if let Some((_, error)) = ERRORS.iter().find(|(says, _)| text.contains(says)) {
-        return refused(*error);
+        return Outcome::Fail(Refusal::Etcd(*error));
     }
     if is_refused(problem) {
         return Outcome::Fail(Refusal::Refused);

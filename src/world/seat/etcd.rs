@@ -3,7 +3,7 @@
 
 use super::inbox::Messages;
 use super::{Outgoing, Seat, State, Wait};
-use crate::port::etcd::{Answered, Etcd, Event, Keys, Request, Revision, Watch, refused};
+use crate::port::etcd::{Answered, Etcd, Event, Keys, Request, Revision, Watch};
 use crate::port::{Outcome, Refusal};
 use doublehold_models::etcd::wire::Reply;
 use doublehold_models::{Request as AnyRequest, Response};
@@ -72,7 +72,7 @@ impl SeatEtcd {
 
 fn answer_of(outcome: Outcome<Response>) -> Outcome<Answered> {
     match outcome {
-        Outcome::Ok(Response::Etcd(Reply::Failed(error))) => refused(error),
+        Outcome::Ok(Response::Etcd(Reply::Failed(error))) => Outcome::Fail(Refusal::Etcd(error)),
         other => other.map(|response| match response {
             Response::Etcd(Reply::Answer { revision, answer }) => Answered { revision, answer },
             other => panic!("an etcd answered with {other}"),
