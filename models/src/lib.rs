@@ -9,6 +9,7 @@
 //! [`zookeeper::wire`] and [`etcd::wire`], which the ports of the `doublehold` crate speak in every world.
 
 mod blob;
+pub mod mysql;
 pub mod resp;
 
 #[cfg(feature = "nodes")]

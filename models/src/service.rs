@@ -1,7 +1,7 @@
 //! Service: what every simulated server, or ensemble of servers, can be asked to do, whatever its kind.
 
 use crate::resp::{Command, Value};
-use crate::{Blob, Digest, etcd, redis, zookeeper};
+use crate::{Blob, Digest, etcd, mysql, redis, zookeeper};
 use serde::{Deserialize, Serialize};
 
 /// A connection, by its ends. After [`Service::disconnect`] the same name stands for the client's next connection.
@@ -40,6 +40,8 @@ pub enum Request {
     ZooKeeper(zookeeper::wire::Request),
     /// To an etcd.
     Etcd(etcd::wire::Request),
+    /// To a MySQL.
+    MySql(mysql::wire::Request),
 }
 
 /// A server's answer, or a message that it sends by itself.
@@ -51,6 +53,8 @@ pub enum Response {
     ZooKeeper(zookeeper::wire::Reply),
     /// From an etcd.
     Etcd(etcd::wire::Reply),
+    /// From a MySQL.
+    MySql(mysql::wire::Reply),
 }
 
 impl Request {
@@ -60,6 +64,7 @@ impl Request {
             Request::Redis(command) => command.name().clone(),
             Request::ZooKeeper(request) => request.name().into(),
             Request::Etcd(request) => request.name().into(),
+            Request::MySql(request) => request.name(),
         }
     }
 
@@ -69,6 +74,7 @@ impl Request {
             Request::Redis(command) => command.words().iter().any(|word| word == key),
             Request::ZooKeeper(request) => request.paths().contains(&key),
             Request::Etcd(request) => request.mentions(key),
+            Request::MySql(request) => request.mentions(key),
         }
     }
 
@@ -78,6 +84,7 @@ impl Request {
             Request::Redis(command) => command.words().iter().for_each(|word| digest.text(word)),
             Request::ZooKeeper(request) => digest.hashed(request),
             Request::Etcd(request) => digest.hashed(request),
+            Request::MySql(request) => digest.hashed(request),
         }
     }
 }
@@ -89,6 +96,7 @@ impl Response {
             Response::Redis(value) => redis::digest_value(value, digest),
             Response::ZooKeeper(reply) => digest.hashed(reply),
             Response::Etcd(reply) => digest.hashed(reply),
+            Response::MySql(reply) => digest.hashed(reply),
         }
     }
 }
@@ -99,6 +107,7 @@ impl std::fmt::Display for Request {
             Request::Redis(command) => command.fmt(f),
             Request::ZooKeeper(request) => request.fmt(f),
             Request::Etcd(request) => request.fmt(f),
+            Request::MySql(request) => request.fmt(f),
         }
     }
 }
@@ -109,6 +118,7 @@ impl std::fmt::Display for Response {
             Response::Redis(value) => value.fmt(f),
             Response::ZooKeeper(reply) => reply.fmt(f),
             Response::Etcd(reply) => reply.fmt(f),
+            Response::MySql(reply) => reply.fmt(f),
         }
     }
 }
@@ -186,6 +196,9 @@ pub enum ServiceConfig {
     ZooKeeper(zookeeper::Config),
     /// An etcd cluster.
     Etcd(etcd::Config),
+    /// A MySQL server.
+    #[serde(rename = "mysql")]
+    MySql(mysql::Config),
 }
 
 /// A simulated server of any kind, or several that keep one state together.
@@ -205,13 +218,15 @@ pub enum Service {
     ZooKeeper(Box<zookeeper::Ensemble>),
     /// An etcd cluster.
     Etcd(Box<etcd::Cluster>),
+    /// A MySQL server.
+    MySql(Box<mysql::Server>),
 }
 
 impl ServiceConfig {
     /// How many nodes it has.
     pub fn members(&self) -> u8 {
         match self {
-            ServiceConfig::Redis(_) => 1,
+            ServiceConfig::Redis(_) | ServiceConfig::MySql(_) => 1,
             ServiceConfig::ZooKeeper(config) => config.servers,
             ServiceConfig::Etcd(config) => config.servers,
         }
@@ -225,6 +240,7 @@ impl Service {
             ServiceConfig::Redis(config) => Service::Redis(redis::Node::new(config.clone())),
             ServiceConfig::ZooKeeper(config) => Service::ZooKeeper(Box::new(zookeeper::Ensemble::new(config.clone()))),
             ServiceConfig::Etcd(config) => Service::Etcd(Box::new(etcd::Cluster::new(config.clone()))),
+            ServiceConfig::MySql(config) => Service::MySql(Box::new(mysql::Server::new(config.clone()))),
         }
     }
 
@@ -234,16 +250,34 @@ impl Service {
             (Service::Redis(node), Request::Redis(command)) => node.handle(clocks[0], conn, command, out),
             (Service::ZooKeeper(ensemble), Request::ZooKeeper(request)) => ensemble.handle(clocks, conn, request, out),
             (Service::Etcd(cluster), Request::Etcd(request)) => cluster.handle(clocks, conn, request, out),
+            (Service::MySql(server), Request::MySql(request)) => server.handle(clocks[0], conn, request, out),
             (_, request) => panic!("a service of another kind was asked for {request}: a mistake of the scenario"),
         }
     }
 
     /// Takes note that a connection has ended.
-    pub fn disconnect(&mut self, clocks: &[NodeClock], conn: ConnId) {
+    pub fn disconnect(&mut self, clocks: &[NodeClock], conn: ConnId, out: &mut Vec<Output>) {
         match self {
             Service::Redis(node) => node.disconnect(conn),
             Service::ZooKeeper(ensemble) => ensemble.disconnect(clocks, conn),
             Service::Etcd(cluster) => cluster.disconnect(conn),
+            Service::MySql(server) => server.disconnect(clocks[0], conn, out),
+        }
+    }
+
+    /// True if the last request had effects whose order a real server leaves open.
+    pub fn has_raced(&self) -> bool {
+        match self {
+            Service::MySql(server) => server.has_raced(),
+            Service::Redis(_) | Service::ZooKeeper(_) | Service::Etcd(_) => false,
+        }
+    }
+
+    /// True if a request on a connection was served and will be answered when it can be.
+    pub fn is_waiting(&self, conn: ConnId) -> bool {
+        match self {
+            Service::MySql(server) => server.is_waiting(conn),
+            Service::Redis(_) | Service::ZooKeeper(_) | Service::Etcd(_) => false,
         }
     }
 
@@ -251,7 +285,7 @@ impl Service {
     /// falls silent it is taken to send its pings in time.
     pub fn hear(&mut self, clocks: &[NodeClock], conn: ConnId, heard: bool) {
         match self {
-            Service::Redis(_) | Service::Etcd(_) => {}
+            Service::Redis(_) | Service::Etcd(_) | Service::MySql(_) => {}
             Service::ZooKeeper(ensemble) => ensemble.hear(clocks, conn, heard),
         }
     }
@@ -263,6 +297,7 @@ impl Service {
             Service::Redis(node) => node.next_timer(clock).map(Due::Wall),
             Service::ZooKeeper(ensemble) => ensemble.next_timer(member),
             Service::Etcd(cluster) => cluster.next_timer(member),
+            Service::MySql(server) => server.next_timer(),
         }
     }
 
@@ -270,7 +305,7 @@ impl Service {
     pub fn wakes_clients(&self) -> bool {
         match self {
             Service::Redis(_) => false,
-            Service::ZooKeeper(_) | Service::Etcd(_) => true,
+            Service::ZooKeeper(_) | Service::Etcd(_) | Service::MySql(_) => true,
         }
     }
 
@@ -280,6 +315,7 @@ impl Service {
             Service::Redis(node) => node.is_due(clock),
             Service::ZooKeeper(ensemble) => ensemble.is_due(clock, member),
             Service::Etcd(cluster) => cluster.is_due(clock, member),
+            Service::MySql(server) => server.is_due(clock),
         }
     }
 
@@ -289,13 +325,14 @@ impl Service {
             Service::Redis(node) => node.tick(clocks[usize::from(member)]),
             Service::ZooKeeper(ensemble) => ensemble.tick(clocks, member, out),
             Service::Etcd(cluster) => cluster.tick(clocks, member, out),
+            Service::MySql(server) => server.tick(clocks[0], out),
         }
     }
 
     /// True if a member can fall behind the others.
     pub fn can_lag(&self, member: u8) -> bool {
         match self {
-            Service::Redis(_) => false,
+            Service::Redis(_) | Service::MySql(_) => false,
             Service::ZooKeeper(ensemble) => ensemble.can_lag(member),
             Service::Etcd(cluster) => cluster.can_lag(member),
         }
@@ -305,7 +342,7 @@ impl Service {
     /// [`catch_up`](Service::catch_up).
     pub fn lag(&mut self, member: u8) {
         match self {
-            Service::Redis(_) => {}
+            Service::Redis(_) | Service::MySql(_) => {}
             Service::ZooKeeper(ensemble) => ensemble.lag(member),
             Service::Etcd(cluster) => cluster.lag(member),
         }
@@ -314,7 +351,7 @@ impl Service {
     /// True if a member is behind.
     pub fn is_behind(&self, member: u8) -> bool {
         match self {
-            Service::Redis(_) => false,
+            Service::Redis(_) | Service::MySql(_) => false,
             Service::ZooKeeper(ensemble) => ensemble.is_behind(member),
             Service::Etcd(cluster) => cluster.is_behind(member),
         }
@@ -323,7 +360,7 @@ impl Service {
     /// A member that is behind takes in one thing more; with the last one it is no longer behind.
     pub fn catch_up(&mut self, member: u8, out: &mut Vec<Output>) {
         match self {
-            Service::Redis(_) => {}
+            Service::Redis(_) | Service::MySql(_) => {}
             Service::ZooKeeper(ensemble) => ensemble.catch_up(member, out),
             Service::Etcd(cluster) => cluster.catch_up(member, out),
         }
@@ -332,7 +369,7 @@ impl Service {
     /// The clients that have a session here and no connection.
     pub fn cut_off(&self) -> Vec<u16> {
         match self {
-            Service::Redis(_) | Service::Etcd(_) => Vec::new(),
+            Service::Redis(_) | Service::Etcd(_) | Service::MySql(_) => Vec::new(),
             Service::ZooKeeper(ensemble) => ensemble.cut_off(),
         }
     }
@@ -340,7 +377,7 @@ impl Service {
     /// The sessions of a client without a connection expire.
     pub fn expire(&mut self, clocks: &[NodeClock], client: u16, out: &mut Vec<Output>) {
         match self {
-            Service::Redis(_) | Service::Etcd(_) => {}
+            Service::Redis(_) | Service::Etcd(_) | Service::MySql(_) => {}
             Service::ZooKeeper(ensemble) => ensemble.expire(clocks, client, out),
         }
     }
@@ -351,6 +388,7 @@ impl Service {
             Service::Redis(node) => node.crash(),
             Service::ZooKeeper(ensemble) => ensemble.crash(clocks, member, out),
             Service::Etcd(cluster) => cluster.crash(clocks, member, out),
+            Service::MySql(server) => server.crash(),
         }
     }
 
@@ -359,6 +397,7 @@ impl Service {
         match self {
             Service::ZooKeeper(ensemble) => ensemble.restart(clocks, member, out),
             Service::Etcd(cluster) => cluster.restart(clocks, member, out),
+            Service::MySql(server) => server.restart(),
             Service::Redis(node) => node.restart(clocks[usize::from(member)]),
         }
     }
@@ -370,6 +409,7 @@ impl Service {
             Service::Redis(node) => node.digest(clocks[0], digest),
             Service::ZooKeeper(ensemble) => ensemble.digest(clocks, digest),
             Service::Etcd(cluster) => cluster.digest(clocks, digest),
+            Service::MySql(server) => server.digest(clocks[0], digest),
         }
     }
 
@@ -378,7 +418,7 @@ impl Service {
     pub fn redis_string(&self, clocks: &[NodeClock], key: &Blob) -> Option<(Blob, Option<i64>)> {
         match self {
             Service::Redis(node) => node.string(clocks[0], key),
-            Service::ZooKeeper(_) | Service::Etcd(_) => None,
+            Service::ZooKeeper(_) | Service::Etcd(_) | Service::MySql(_) => None,
         }
     }
 
@@ -386,7 +426,7 @@ impl Service {
     pub fn zookeeper_first(&self, path: &Blob) -> Option<(Blob, bool)> {
         match self {
             Service::ZooKeeper(ensemble) => ensemble.first_child(path),
-            Service::Redis(_) | Service::Etcd(_) => None,
+            Service::Redis(_) | Service::Etcd(_) | Service::MySql(_) => None,
         }
     }
 
@@ -394,7 +434,7 @@ impl Service {
     pub fn etcd_first(&self, prefix: &Blob) -> Option<(Blob, bool)> {
         match self {
             Service::Etcd(cluster) => cluster.first_created(prefix),
-            Service::Redis(_) | Service::ZooKeeper(_) => None,
+            Service::Redis(_) | Service::ZooKeeper(_) | Service::MySql(_) => None,
         }
     }
 
@@ -403,7 +443,7 @@ impl Service {
         match self {
             Service::Redis(_) => self.redis_string(clocks, key).map(|(value, _)| value),
             Service::Etcd(cluster) => cluster.value(key),
-            Service::ZooKeeper(_) => None,
+            Service::ZooKeeper(_) | Service::MySql(_) => None,
         }
     }
 }

@@ -38,12 +38,16 @@ pub trait Dialect {
     fn close(&mut self, conn: ConnId);
     /// Why the model refuses to answer, if this says so.
     fn not_modelled(&self, response: &Response) -> Option<String>;
-    /// Compares all messages that followed from one request: the number of the first that differs. May
+    /// What a real server says that should wait.
+    fn unexpected(&mut self, _conn: ConnId) -> Option<Response> {
+        None
+    }
+    /// Compares all messages that followed from one request, or from the end of a connection: the number of the first that differs. May
     /// reorder `real` where the real server promises no order.
     fn difference(
         &mut self,
         conn: ConnId,
-        request: &Request,
+        request: Option<&Request>,
         model: &[Output],
         real: &mut [Option<Response>],
     ) -> Option<usize>;
@@ -217,8 +221,10 @@ impl<D: Dialect> Pair<'_, D> {
             Step::Sleep(duration) => std::thread::sleep(*duration),
             Step::Close(conn) => {
                 if self.open.remove(conn) {
-                    self.model.disconnect(&[now()], *conn);
+                    let mut out = Vec::new();
+                    self.model.disconnect(&[now()], *conn, &mut out);
                     self.dialect.close(*conn);
+                    self.follow(at, *conn, None, &out)?;
                 }
             }
             Step::Send(conn, request) => self.send(at, *conn, request)?,
@@ -228,6 +234,10 @@ impl<D: Dialect> Pair<'_, D> {
 
     /// Asks the model first: what it does not model may be the end of the real server.
     fn send(&mut self, at: usize, conn: ConnId, request: &Request) -> Result<(), End> {
+        if self.model.is_waiting(conn) {
+            // Whoever waits for an answer sends nothing.
+            return Ok(());
+        }
         self.open.insert(conn);
         let clock = now();
         let mut out = Vec::new();
@@ -241,10 +251,24 @@ impl<D: Dialect> Pair<'_, D> {
             let real = self.show(real.as_ref());
             return Err(End::Diverged(Divergence { at, real, model: "(it panicked)".to_owned() }));
         }
+        self.follow(at, conn, Some(request), &out)
+    }
+
+    /// Compares what has followed from a request on a connection, or from its end.
+    fn follow(&mut self, at: usize, conn: ConnId, request: Option<&Request>, out: &[Output]) -> Result<(), End> {
         let mut real: Vec<_> = out.iter().map(|one| self.dialect.receive(one.conn)).collect();
-        if let Some(which) = self.dialect.difference(conn, request, &out, &mut real) {
+        if let Some(which) = self.dialect.difference(conn, request, out, &mut real) {
+            if self.model.has_raced() {
+                return Err(End::NotModelled("the order of those who go on at once".to_owned()));
+            }
             let (real, model) = (self.show(real[which].as_ref()), self.show(out[which].response()));
             return Err(End::Diverged(Divergence { at, real, model }));
+        }
+        if self.model.is_waiting(conn)
+            && let Some(real) = self.dialect.unexpected(conn)
+        {
+            let real = self.show(Some(&real));
+            return Err(End::Diverged(Divergence { at, real, model: "(it waits)".to_owned() }));
         }
         self.compared += 1;
         Ok(())
@@ -252,7 +276,8 @@ impl<D: Dialect> Pair<'_, D> {
 
     fn nothing_is_left(&mut self, at: usize) -> Result<(), End> {
         let probe = self.dialect.probe();
-        let open: Vec<ConnId> = self.open.iter().copied().collect();
+        // Those who wait have nothing coming to them.
+        let open: Vec<ConnId> = self.open.iter().copied().filter(|conn| !self.model.is_waiting(*conn)).collect();
         open.into_iter().try_for_each(|conn| self.send(at, conn, &probe))
     }
 

@@ -52,6 +52,15 @@ pub fn etcd_or_skip(what: &str) -> bool {
     or_skip(installed, "etcd", what)
 }
 
+/// The same for MariaDB.
+///
+/// # Panics
+/// If it is missing and must not be.
+pub fn mariadb_or_skip(what: &str) -> bool {
+    let installed = std::process::Command::new("mariadbd").arg("--version").output().is_ok();
+    or_skip(installed, "mariadbd", what)
+}
+
 /// Says loudly that something is skipped because it is not in this build; with `DOUBLEHOLD_REQUIRE_SERVERS` in the environment
 /// that is an error.
 ///

@@ -55,6 +55,7 @@ impl Workload for TwoSegments {
                 let client = etcd::Client::new(&ports, ports.etcd(0..1), config.client);
                 self.take(&keys, move |key| etcd::EtcdLock::new(&client, format!("{key}/"), config)).await
             }
+            ServiceConfig::MySql(_) => panic!("MySQL has no lock here yet"),
         };
         if let Err(why) = acquired {
             ports.record(Event::NotAcquired { lock: "a and b".into(), why: why.to_string() });

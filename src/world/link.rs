@@ -56,6 +56,8 @@ pub struct Link {
     pub arrivals: SmallVec<[Arriving; 1]>,
     /// Requests that the client still waits for.
     pub open: SmallVec<[WaitId; 4]>,
+    /// Requests that the node has served and will answer when it can, oldest first.
+    pub unanswered: SmallVec<[WaitId; 1]>,
     /// It has gone silent: nothing gets through, and nobody is told.
     pub stalled: bool,
     /// It is slow until nothing is on it any more: its messages may take longer than Δ.
@@ -78,6 +80,7 @@ impl Link {
             requests: SmallVec::new(),
             arrivals: SmallVec::new(),
             open: SmallVec::new(),
+            unanswered: SmallVec::new(),
             stalled: false,
             slow: false,
             silence_us_max: None,
@@ -108,6 +111,7 @@ impl Link {
         open.append(&mut self.open);
         self.requests.clear();
         self.arrivals.clear();
+        self.unanswered.clear();
         (self.stalled, self.slow, self.silent_since_us) = (false, false, None);
         if !self.left && (self.lane > 0 || !open.is_empty()) {
             self.arrivals.push(Arriving { what: Arrival::Broken(open), sent_us: now_us });

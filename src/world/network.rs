@@ -89,7 +89,9 @@ impl System {
     /// A node learns that a connection has ended.
     fn hang_up(&mut self, node: usize, conn: ConnId) {
         let (service, clocks) = (self.service_of(node), self.clocks_of(node));
-        Rc::make_mut(&mut self.services[service]).disconnect(&clocks, conn);
+        let mut outputs = Vec::new();
+        Rc::make_mut(&mut self.services[service]).disconnect(&clocks, conn, &mut outputs);
+        self.send_all(node, outputs);
     }
 
     /// A node learns that its client has fallen silent on all its connections, or is heard again.
@@ -115,7 +117,7 @@ impl System {
         let flight = link.requests.remove(0);
         link.settle();
         let (client, node) = (usize::from(link.client), usize::from(link.node));
-        let conn = self.conn(&self.links[at]);
+        let (name, conn) = (self.links[at].name(), self.conn(&self.links[at]));
         let before = self.watch(node);
         let (service, clocks) = (self.service_of(node), self.clocks_of(node));
         let mut outputs = Vec::new();
@@ -124,8 +126,16 @@ impl System {
         let mut answers = Some(flight.id);
         for Output { conn: to, sent } in outputs {
             // Only the first reply ends the request; SUBSCRIBE's further ones are not waited for.
-            let id = if let Sent::Reply(_) = sent { answers.take() } else { None };
+            let id = match sent {
+                Sent::Reply(_) if to == conn => answers.take(),
+                Sent::Reply(_) => self.unanswered(node, to),
+                Sent::Message(_) | Sent::Close => None,
+            };
             self.send_back(node, to, id, sent);
+        }
+        if let (Some(id), Some(at)) = (answers, self.find_link(name)) {
+            // The node has it and will answer when it can.
+            self.links[at].unanswered.push(id);
         }
         self.judge_service(client, node, &flight, before);
         if self.clients[client].status == Status::Finished {
@@ -135,14 +145,29 @@ impl System {
 
     /// Carries what a service does by itself to its clients.
     pub(super) fn send_all(&mut self, node: usize, outputs: Vec<Output>) {
-        outputs.into_iter().for_each(|Output { conn, sent }| self.send_back(node, conn, None, sent));
+        for Output { conn, sent } in outputs {
+            let id = if let Sent::Reply(_) = sent { self.unanswered(node, conn) } else { None };
+            self.send_back(node, conn, id, sent);
+        }
+    }
+
+    /// The request on a connection to a member of this node's service that was served and not answered yet.
+    fn unanswered(&mut self, node: usize, conn: ConnId) -> Option<WaitId> {
+        let at = self.find_link(self.name_of(node, conn))?;
+        let unanswered = &mut self.links[at].unanswered;
+        (!unanswered.is_empty()).then(|| unanswered.remove(0))
+    }
+
+    /// The name of a connection to a member of this node's service.
+    fn name_of(&self, node: usize, conn: ConnId) -> LinkName {
+        let member = node - usize::from(self.nodes[node].member) + usize::from(conn.member);
+        LinkName { client: conn.client as u8, node: member as u8, lane: conn.lane }
     }
 
     /// Carries something to a client, from the service that this node belongs to.
     fn send_back(&mut self, node: usize, to: ConnId, answers: Option<WaitId>, sent: Sent) {
         let sent_us = self.now_us;
-        let from = node - usize::from(self.nodes[node].member) + usize::from(to.member);
-        let name = LinkName { client: to.client as u8, node: from as u8, lane: to.lane };
+        let name = self.name_of(node, to);
         let Some(at) = self.find_link(name) else { return };
         let link = &mut self.links[at];
         let what = match (answers, sent) {

@@ -225,7 +225,7 @@ impl Dialect for Real {
     fn difference(
         &mut self,
         _conn: ConnId,
-        _request: &Request,
+        _request: Option<&Request>,
         model: &[Output],
         real: &mut [Option<Response>],
     ) -> Option<usize> {

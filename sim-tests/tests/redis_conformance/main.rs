@@ -125,10 +125,12 @@ impl Dialect for RealRedis {
     fn difference(
         &mut self,
         conn: ConnId,
-        request: &Request,
+        request: Option<&Request>,
         model: &[Output],
         real: &mut [Option<Response>],
     ) -> Option<usize> {
+        // The end of a connection is followed by nothing.
+        let Some(request) = request else { return (!model.is_empty()).then_some(0) };
         let command = command_of(request);
         let name = name_of(command);
         align(command.words().len() == 1 && name.ends_with("UNSUBSCRIBE"), model, real);

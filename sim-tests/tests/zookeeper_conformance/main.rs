@@ -184,7 +184,7 @@ impl Dialect for RealZooKeeper {
     fn difference(
         &mut self,
         _conn: ConnId,
-        _request: &Request,
+        _request: Option<&Request>,
         model: &[Output],
         real: &mut [Option<Response>],
     ) -> Option<usize> {

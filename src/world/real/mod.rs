@@ -4,6 +4,8 @@
 
 #[cfg(feature = "real-etcd")]
 mod etcd;
+#[cfg(feature = "real-mysql")]
+pub mod mysql;
 mod redis;
 pub mod servers;
 #[cfg(feature = "real-zookeeper")]

@@ -2,12 +2,16 @@
 
 #[cfg(feature = "real-etcd")]
 mod etcd;
+#[cfg(feature = "real-mysql")]
+mod mariadb;
 mod redis;
 #[cfg(feature = "real-zookeeper")]
 mod zookeeper;
 
 #[cfg(feature = "real-etcd")]
 pub use etcd::EtcdServer;
+#[cfg(feature = "real-mysql")]
+pub use mariadb::MariaDbServer;
 pub use redis::RedisServer;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};

@@ -1,0 +1,606 @@
+//! Statements about tables: what they read, what they change.
+
+use super::access::plan;
+use super::ast::{Expr, Function, Insert, Isolation, LockMode, Operator, Scope, Select, Source, Statement, Wait};
+use super::eval::{Bound, Env, compare, store};
+use super::failure::{
+    Done, column_count, duplicate, no_default, not_modelled, table_exists, unknown_column, unknown_dropped_table,
+    unknown_table,
+};
+use super::locks::{Part, Place};
+use super::server::Server;
+use super::table::{Key, Table, Values, View, key_value};
+use super::wire::{Reply, Request, Value};
+use crate::{Blob, ConnId, NodeClock};
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+/// What a statement was given, for its expressions.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    params: &'a [Value],
+    now_us: i64,
+    last_insert_id: u64,
+    row_count: i64,
+    connection_id: u64,
+}
+
+impl<'a> Given<'a> {
+    fn env<'b>(&self, rows: &'b [Bound<'b>]) -> Env<'b>
+    where
+        'a: 'b,
+    {
+        let Given { params, now_us, last_insert_id, row_count, connection_id } = *self;
+        Env { rows, params, now_us, last_insert_id, row_count, connection_id, inserted: None, group: None }
+    }
+}
+
+fn bound<'a>(table: &'a Table, alias: &'a Blob, values: &'a [Value]) -> Bound<'a> {
+    Bound { alias, columns: &table.def.columns, values }
+}
+
+/// How a query reads.
+enum Reading {
+    /// What a view sees; without one everything, committed or not.
+    Consistent(Option<View>),
+    /// What is there now, locked, up to so many rows.
+    Locking((LockMode, Wait), usize),
+}
+
+/// Rows of all tables, one each, that belong together.
+type Joined = Vec<Values>;
+
+impl Server {
+    pub(super) fn execute(
+        &mut self,
+        clock: NodeClock,
+        conn: ConnId,
+        statement: &Statement,
+        request: &Request,
+        began_us: i64,
+    ) -> Done<Reply> {
+        let session = self.session(conn);
+        let given = Given {
+            params: &request.params,
+            now_us: began_us,
+            last_insert_id: session.last_insert_id,
+            row_count: session.row_count,
+            connection_id: session.id,
+        };
+        match statement {
+            Statement::CreateTable { table, if_not_exists } => {
+                // A definition ends the transaction before it.
+                self.commit(conn);
+                if !self.tables.contains_key(&table.name) {
+                    self.tables.insert(table.name.clone(), Table::new(table.clone()));
+                } else if !if_not_exists {
+                    return table_exists(&table.name);
+                }
+                Ok(Reply::Done { affected: 0, last_insert_id: 0 })
+            }
+            Statement::DropTables { names, if_exists } => {
+                // A definition ends the transaction before it.
+                self.commit(conn);
+                for name in names {
+                    if self.tables.remove(name).is_none() && !if_exists {
+                        return unknown_dropped_table(name);
+                    }
+                }
+                Ok(Reply::Done { affected: 0, last_insert_id: 0 })
+            }
+            Statement::Insert(insert) => self.insert(conn, insert, &given),
+            Statement::Select(select) => self.select(clock, conn, select, &given),
+            Statement::Update { table, sets, scope } => self.update(conn, table, sets, scope, &given),
+            Statement::Delete { table, scope } => self.delete(conn, table, scope, &given),
+            _ => unreachable!("the server has done the others"),
+        }
+    }
+
+    fn table(&self, name: &Blob) -> Done<&Table> {
+        self.tables.get(name).map_or_else(|| unknown_table(name), Ok)
+    }
+
+    // Changes.
+
+    /// The rows that a change is about, locked, in its order.
+    fn targets(&mut self, conn: ConnId, name: &Blob, scope: &Scope, given: &Given<'_>) -> Done<Vec<(Key, Values)>> {
+        let table = self.table(name)?.clone();
+        let access = plan(&table, name, scope.filter.as_ref(), &given.env(&[]))?;
+        let limit = count(scope.limit.as_ref(), given)?;
+        let wanted = |values: &[Value]| match &scope.filter {
+            None => Ok(true),
+            Some(filter) => given.env(&[bound(&table, name, values)]).holds(filter),
+        };
+        // An order needs all rows before the first.
+        let most = if scope.order.is_empty() { limit } else { usize::MAX };
+        let mut rows = self.read_locking(conn, name, &access, (LockMode::Exclusive, Wait::Block), most, &wanted)?;
+        sort(&mut rows, &scope.order, |(_, values), by| given.env(&[bound(&table, name, values)]).eval(by))?;
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    fn update(
+        &mut self,
+        conn: ConnId,
+        name: &Blob,
+        sets: &[(Blob, Expr)],
+        scope: &Scope,
+        given: &Given<'_>,
+    ) -> Done<Reply> {
+        let mut affected = 0;
+        for (primary, old) in self.targets(conn, name, scope, given)? {
+            let new = self.assigned(name, &old, sets, given, None)?;
+            affected += u64::from(self.change(conn, name, &primary, &old, new)?);
+        }
+        Ok(Reply::Done { affected, last_insert_id: 0 })
+    }
+
+    /// A row after assignments, each of which sees those before it.
+    fn assigned(
+        &self,
+        name: &Blob,
+        old: &[Value],
+        sets: &[(Blob, Expr)],
+        given: &Given<'_>,
+        inserted: Option<&[Value]>,
+    ) -> Done<Vec<Value>> {
+        let table = self.table(name)?;
+        let mut new = old.to_vec();
+        for (column, value) in sets {
+            let Some(place) = table.def.columns.iter().position(|one| one.name == *column) else {
+                return unknown_column(column);
+            };
+            let rows = [bound(table, name, &new)];
+            let value = Env { inserted, ..given.env(&rows) }.eval(value)?;
+            new[place] = store(&table.def.columns[place], value)?;
+        }
+        Ok(new)
+    }
+
+    /// Writes a row's new values; false if they are the old ones.
+    fn change(&mut self, conn: ConnId, name: &Blob, primary: &Key, old: &[Value], new: Vec<Value>) -> Done<bool> {
+        if old == new {
+            return Ok(false);
+        }
+        let table = &self.tables[name];
+        let moved = table.key_of(0, &new) != *primary;
+        if moved {
+            self.write(conn, name, primary, None);
+            self.put(conn, name, new, LockMode::Shared)?.map_or(Ok(true), |(key, _)| duplicate(&key))
+        } else {
+            let indexes = 1..table.def.indexes.len();
+            let changed: Vec<usize> =
+                indexes.filter(|index| table.key_of(*index, old) != table.key_of(*index, &new)).collect();
+            for index in changed {
+                if let Some((key, _)) = self.enter(conn, name, index, &new, LockMode::Shared)? {
+                    return duplicate(&key);
+                }
+            }
+            self.write(conn, name, primary, Some(Rc::new(new)));
+            Ok(true)
+        }
+    }
+
+    fn delete(&mut self, conn: ConnId, name: &Blob, scope: &Scope, given: &Given<'_>) -> Done<Reply> {
+        let rows = self.targets(conn, name, scope, given)?;
+        rows.iter().for_each(|(primary, _)| self.write(conn, name, primary, None));
+        Ok(Reply::Done { affected: rows.len() as u64, last_insert_id: 0 })
+    }
+
+    fn insert(&mut self, conn: ConnId, insert: &Insert, given: &Given<'_>) -> Done<Reply> {
+        let name = &insert.table;
+        self.table(name)?;
+        let (mut affected, mut first_id) = (0, 0);
+        for row in &insert.rows {
+            let (values, id) = self.row(name, &insert.columns, row, given)?;
+            if first_id == 0 {
+                first_id = id.unwrap_or_default();
+            }
+            let mode = if insert.on_duplicate.is_empty() { LockMode::Shared } else { LockMode::Exclusive };
+            match self.put(conn, name, values.clone(), mode)? {
+                None => affected += 1,
+                Some(_) if insert.ignore => {}
+                Some((key, _)) if insert.on_duplicate.is_empty() => return duplicate(&key),
+                Some((_, primary)) => {
+                    affected += 2 * u64::from(self.change_instead(conn, insert, &primary, &values, given)?)
+                }
+            }
+        }
+        if first_id > 0 {
+            self.session(conn).last_insert_id = first_id;
+        }
+        Ok(Reply::Done { affected, last_insert_id: first_id })
+    }
+
+    /// Changes the row that is in the way of an insert.
+    fn change_instead(
+        &mut self,
+        conn: ConnId,
+        insert: &Insert,
+        primary: &Key,
+        values: &[Value],
+        given: &Given<'_>,
+    ) -> Done<bool> {
+        let name = &insert.table;
+        let place = Place { table: name.clone(), index: 0, key: Some(primary.clone()) };
+        self.lock(conn, &place, LockMode::Exclusive, Part::Record)?;
+        let Some(old) = self.tables[name].newest(primary).and_then(|version| version.values.clone()) else {
+            return not_modelled("a duplicate that goes away while it is waited for");
+        };
+        let new = self.assigned(name, &old, &insert.on_duplicate, given, Some(values))?;
+        self.change(conn, name, primary, &old, new)
+    }
+
+    /// The values of a row to insert, and the number that it was given.
+    fn row(
+        &mut self,
+        name: &Blob,
+        columns: &[Blob],
+        row: &[Expr],
+        given: &Given<'_>,
+    ) -> Done<(Vec<Value>, Option<u64>)> {
+        let def = Rc::clone(&self.tables[name].def);
+        let places: Vec<usize> = if columns.is_empty() {
+            (0..def.columns.len()).collect()
+        } else {
+            let place = |name: &Blob| {
+                def.columns.iter().position(|column| column.name == *name).map_or_else(|| unknown_column(name), Ok)
+            };
+            columns.iter().map(place).collect::<Done<_>>()?
+        };
+        if places.len() != row.len() {
+            return column_count();
+        }
+        let (mut values, mut id) = (Vec::new(), None);
+        for (place, column) in def.columns.iter().enumerate() {
+            let explicit = places.iter().position(|other| *other == place).map(|at| given.env(&[]).eval(&row[at]));
+            let value = match explicit.transpose()? {
+                Some(Value::Null | Value::Int(0)) | None if column.auto_increment => {
+                    let table = self.tables.get_mut(name).expect("looked up before");
+                    id = Some(table.next_auto);
+                    Value::UInt(table.next_auto)
+                }
+                Some(value) => value,
+                None => match &column.default {
+                    Some(default) => given.env(&[]).eval(default)?,
+                    None if column.not_null => return no_default(&column.name),
+                    None => Value::Null,
+                },
+            };
+            let value = store(column, value)?;
+            if column.auto_increment
+                && let Some(number) = value.as_int().and_then(|number| u64::try_from(number).ok())
+            {
+                let table = self.tables.get_mut(name).expect("looked up before");
+                table.next_auto = table.next_auto.max(number + 1);
+            }
+            values.push(value);
+        }
+        Ok((values, id))
+    }
+
+    /// Puts a row in. Gives the name of the key and the primary key of the row that is in the way, if there is one.
+    fn put(&mut self, conn: ConnId, name: &Blob, values: Vec<Value>, mode: LockMode) -> Done<Option<(Blob, Key)>> {
+        for index in 0..self.tables[name].def.indexes.len() {
+            let in_the_way = self.enter(conn, name, index, &values, mode)?;
+            if in_the_way.is_some() {
+                return Ok(in_the_way);
+            }
+        }
+        let primary = self.tables[name].key_of(0, &values);
+        self.write(conn, name, &primary, Some(Rc::new(values)));
+        Ok(None)
+    }
+
+    /// Makes sure that a row may come into an index, and locks its place there.
+    fn enter(
+        &mut self,
+        conn: ConnId,
+        name: &Blob,
+        index: usize,
+        values: &[Value],
+        mode: LockMode,
+    ) -> Done<Option<(Blob, Key)>> {
+        let table = &self.tables[name];
+        let def = &table.def.indexes[index];
+        let key = table.key_of(index, values);
+        let unique_part = key[..def.columns.len()].to_vec();
+        let same: Vec<Key> = table
+            .keys_from(index, std::ops::Bound::Included(&unique_part))
+            .take_while(|other| other.starts_with(&unique_part))
+            .cloned()
+            .collect();
+        let key_name = def.name.clone();
+        // Nulls are never the same.
+        let checks = def.unique && !unique_part.contains(&Value::Null);
+        for other in same.iter().filter(|_| checks) {
+            let place = Place { table: name.clone(), index, key: Some(other.clone()) };
+            let part = if index > 0 { Part::NextKey } else { Part::Record };
+            self.lock(conn, &place, mode, part)?;
+            let table = &self.tables[name];
+            let primary = table.primary_of(index, other).to_vec();
+            let live = table.newest(&primary).and_then(|version| version.values.clone());
+            if live.is_some_and(|values| table.key_of(index, &values) == *other) {
+                return Ok(Some((key_name, primary)));
+            }
+        }
+        let here = Place { table: name.clone(), index, key: Some(key.clone()) };
+        if !same.contains(&key) {
+            let next = Place { key: self.tables[name].next_key(index, &key), ..here.clone() };
+            self.lock(conn, &next, LockMode::Exclusive, Part::Insert)?;
+            self.locks.split(&here, &next);
+        }
+        self.lock(conn, &here, LockMode::Exclusive, Part::Record)?;
+        Ok(None)
+    }
+
+    // Queries.
+
+    fn select(&mut self, clock: NodeClock, conn: ConnId, select: &Select, given: &Given<'_>) -> Done<Reply> {
+        if let (
+            [],
+            [
+                Some((
+                    Expr::Call(function @ (Function::GetLock | Function::ReleaseLock | Function::IsFreeLock), args),
+                    name,
+                )),
+            ],
+        ) = (&select.from[..], &select.items[..])
+        {
+            let value = self.user_lock(clock, conn, *function, args, given)?;
+            return Ok(Reply::Rows { columns: vec![name.clone()], rows: vec![vec![value]] });
+        }
+        for source in &select.from {
+            self.table(&source.table)?;
+        }
+        let rows = self.joined(conn, select, given)?;
+        let tables: Vec<&Table> = select.from.iter().map(|source| &self.tables[&source.table]).collect();
+        project(select, &tables, &rows, given)
+    }
+
+    fn user_lock(
+        &mut self,
+        clock: NodeClock,
+        conn: ConnId,
+        function: Function,
+        args: &[Expr],
+        given: &Given<'_>,
+    ) -> Done<Value> {
+        let Value::Text(name) = given.env(&[]).eval(&args[0])? else {
+            return not_modelled("a user lock without a text as name");
+        };
+        match function {
+            Function::GetLock => {
+                let Some(wait_s) = given.env(&[]).eval(&args[1])?.as_int() else {
+                    return not_modelled("this time-out");
+                };
+                Ok(Value::Int(self.get_lock(clock, conn, &name, wait_s)?))
+            }
+            Function::ReleaseLock => Ok(self.release_lock(conn, &name).map_or(Value::Null, Value::Int)),
+            _ => Ok(Value::Int(self.is_free_lock(&name).into())),
+        }
+    }
+
+    /// The rows of all tables that belong together and for which the condition holds.
+    fn joined(&mut self, conn: ConnId, select: &Select, given: &Given<'_>) -> Done<Vec<Joined>> {
+        if select.from.is_empty() {
+            return Ok(vec![Vec::new()]);
+        }
+        let reading = self.reading(conn, select, given)?;
+        let mut rows: Vec<Joined> = vec![Vec::new()];
+        for at in 0..select.from.len() {
+            let mut longer = Vec::new();
+            for row in rows {
+                longer.extend(self.join(conn, select, at, &row, &reading, given)?);
+            }
+            rows = longer;
+        }
+        Ok(rows)
+    }
+
+    /// How a query reads.
+    fn reading(&mut self, conn: ConnId, select: &Select, given: &Given<'_>) -> Done<Reading> {
+        let trx = self.trx(conn);
+        let serializable = trx.isolation == Isolation::Serializable && trx.explicit;
+        if let Some(how) = select.locking.or(serializable.then_some((LockMode::Shared, Wait::Block))) {
+            // Without an order, and with one table, it stops at its limit.
+            let single = select.from.len() == 1 && select.scope.order.is_empty() && !is_grouped(select);
+            let most = if single && !select.distinct {
+                count(select.scope.limit.as_ref(), given)?.saturating_add(offset(select, given)?)
+            } else {
+                usize::MAX
+            };
+            return Ok(Reading::Locking(how, most));
+        }
+        Ok(Reading::Consistent(self.view(conn)))
+    }
+
+    /// `row` with each of the rows of the next table that belong to it.
+    fn join(
+        &mut self,
+        conn: ConnId,
+        select: &Select,
+        at: usize,
+        row: &Joined,
+        reading: &Reading,
+        given: &Given<'_>,
+    ) -> Done<Vec<Joined>> {
+        let Source { table: name, alias, on, left } = &select.from[at];
+        let table = self.tables[name].clone();
+        let before: Vec<(Table, Blob)> =
+            select.from[..at].iter().map(|source| (self.tables[&source.table].clone(), source.alias.clone())).collect();
+        let is_last = at + 1 == select.from.len();
+        let bounds: Vec<Bound<'_>> =
+            before.iter().zip(row).map(|((table, alias), values)| bound(table, alias, values)).collect();
+        let filter = select.scope.filter.as_ref().filter(|_| !left);
+        let whole = match (on, filter) {
+            (Some(on), Some(filter)) => {
+                Some(Expr::Binary(Operator::And, Box::new(on.clone()), Box::new(filter.clone())))
+            }
+            (on, filter) => on.as_ref().or(filter).cloned(),
+        };
+        let access = plan(&table, alias, whole.as_ref(), &given.env(&bounds))?;
+        let holds = |values: &[Value], expr: Option<&Expr>| match expr {
+            None => Ok(true),
+            Some(expr) => {
+                let mut bounds = bounds.clone();
+                bounds.push(bound(&table, alias, values));
+                given.env(&bounds).holds(expr)
+            }
+        };
+        // The condition of the whole can only be judged with the last table.
+        let filter = select.scope.filter.as_ref().filter(|_| is_last);
+        let wanted = |values: &[Value]| Ok(holds(values, on.as_ref())? && (*left || holds(values, filter)?));
+        let rows = match reading {
+            Reading::Locking(how, most) => self.read_locking(conn, name, &access, *how, *most, &wanted)?,
+            Reading::Consistent(view) => {
+                let mut rows = Vec::new();
+                for row in self.read(name, &access, view.as_ref()) {
+                    if wanted(&row.1)? {
+                        rows.push(row);
+                    }
+                }
+                rows
+            }
+        };
+        let nothing = rows.is_empty() && *left;
+        let empty = nothing.then(|| Rc::new(vec![Value::Null; table.def.columns.len()]));
+        let mut joined = Vec::new();
+        for values in rows.into_iter().map(|(_, values)| values).chain(empty) {
+            if !*left || holds(&values, filter)? {
+                joined.push(row.iter().cloned().chain([values]).collect());
+            }
+        }
+        Ok(joined)
+    }
+}
+
+fn is_grouped(select: &Select) -> bool {
+    let aggregates = select.items.iter().flatten().any(|(expr, _)| expr.has_aggregate());
+    aggregates || !select.group_by.is_empty() || select.having.as_ref().is_some_and(Expr::has_aggregate)
+}
+
+/// How many rows a limit lets through.
+fn count(limit: Option<&Expr>, given: &Given<'_>) -> Done<usize> {
+    let Some(limit) = limit else { return Ok(usize::MAX) };
+    match given.env(&[]).eval(limit)?.as_int().and_then(|count| usize::try_from(count).ok()) {
+        Some(count) => Ok(count),
+        None => not_modelled("this LIMIT"),
+    }
+}
+
+fn offset(select: &Select, given: &Given<'_>) -> Done<usize> {
+    if select.offset.is_none() { Ok(0) } else { count(select.offset.as_ref(), given) }
+}
+
+/// Sorts by expressions; what is the same keeps its order.
+fn sort<T>(rows: &mut Vec<T>, order: &[(Expr, bool)], eval: impl Fn(&T, &Expr) -> Done<Value>) -> Done<()> {
+    if order.is_empty() {
+        return Ok(());
+    }
+    let mut keyed = Vec::new();
+    for row in rows.drain(..) {
+        let key = order.iter().map(|(by, _)| eval(&row, by)).collect::<Done<Vec<Value>>>()?;
+        keyed.push((key, row));
+    }
+    keyed.sort_by(|(left, _), (right, _)| {
+        let one = |((left, right), (_, last_first)): ((&Value, &Value), &(Expr, bool))| {
+            let ordering = order_of(left, right);
+            if *last_first { ordering.reverse() } else { ordering }
+        };
+        left.iter().zip(right).zip(order).map(one).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
+    });
+    rows.extend(keyed.into_iter().map(|(_, row)| row));
+    Ok(())
+}
+
+/// Nulls come first.
+fn order_of(left: &Value, right: &Value) -> Ordering {
+    match compare(left, right) {
+        Ok(Some(ordering)) => ordering,
+        _ => left.cmp(right),
+    }
+}
+
+/// What a query gives of the rows that were found: grouped, sorted, cut.
+fn project(select: &Select, tables: &[&Table], rows: &[Joined], given: &Given<'_>) -> Done<Reply> {
+    fn bounds<'a>(select: &'a Select, tables: &[&'a Table], row: &'a Joined) -> Vec<Bound<'a>> {
+        let sources = tables.iter().zip(&select.from).zip(row);
+        sources.map(|((table, source), values)| bound(table, &source.alias, values)).collect()
+    }
+    let groups: Vec<Vec<Vec<Bound<'_>>>> = if is_grouped(select) {
+        let mut groups: Vec<(Vec<Value>, Vec<Vec<Bound<'_>>>)> = Vec::new();
+        for row in rows {
+            let row = bounds(select, tables, row);
+            let key = select.group_by.iter().map(|by| Ok(key_value(&given.env(&row).eval(by)?)));
+            let key = key.collect::<Done<Vec<Value>>>()?;
+            match groups.iter_mut().find(|(other, _)| *other == key) {
+                Some((_, group)) => group.push(row),
+                None => groups.push((key, vec![row])),
+            }
+        }
+        // Without GROUP BY everything is one group, even nothing.
+        if groups.is_empty() && select.group_by.is_empty() {
+            groups.push((Vec::new(), Vec::new()));
+        }
+        groups.sort_by(|(left, _), (right, _)| left.cmp(right));
+        groups.into_iter().map(|(_, group)| group).collect()
+    } else {
+        rows.iter().map(|row| vec![bounds(select, tables, row)]).collect()
+    };
+    let nothing: Vec<Bound<'_>> = Vec::new();
+    let env = |group: &'_ Vec<Vec<Bound<'_>>>| -> Done<(Vec<Value>, bool, Vec<Value>)> {
+        let rows = group.first().unwrap_or(&nothing);
+        let env = Env { group: is_grouped(select).then_some(&group[..]), ..given.env(rows) };
+        let keep = select.having.as_ref().map_or(Ok(true), |having| env.holds(having))?;
+        let mut values = Vec::new();
+        for item in &select.items {
+            match item {
+                Some((expr, _)) => values.push(env.eval(expr)?),
+                None => values.extend(rows.iter().flat_map(|row| row.values.iter().cloned())),
+            }
+        }
+        // An order may name what the query names.
+        let by = |expr: &Expr| match expr {
+            Expr::Column(None, name) if select.items.iter().flatten().any(|(_, other)| other == name) => {
+                let named = select.items.iter().flatten().find(|(_, other)| other == name).expect("just seen");
+                env.eval(&named.0)
+            }
+            other => env.eval(other),
+        };
+        let order = select.scope.order.iter().map(|(expr, _)| by(expr)).collect::<Done<_>>()?;
+        Ok((values, keep, order))
+    };
+    let mut found = Vec::new();
+    for group in &groups {
+        let (values, keep, order) = env(group)?;
+        let same = |other: &[Value]| other.iter().map(key_value).eq(values.iter().map(key_value));
+        if keep && !(select.distinct && found.iter().any(|(other, _): &(Vec<Value>, Vec<Value>)| same(other))) {
+            found.push((values, order));
+        }
+    }
+    found.sort_by(|(_, left), (_, right)| {
+        let one = |((left, right), (_, last_first)): ((&Value, &Value), &(Expr, bool))| {
+            let ordering = order_of(left, right);
+            if *last_first { ordering.reverse() } else { ordering }
+        };
+        let order = &select.scope.order;
+        left.iter().zip(right).zip(order).map(one).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
+    });
+    let (skip, take) = (offset(select, given)?, count(select.scope.limit.as_ref(), given)?);
+    let rows = found.into_iter().skip(skip).take(take).map(|(values, _)| values).collect();
+    Ok(Reply::Rows { columns: names(select, tables), rows })
+}
+
+fn names(select: &Select, tables: &[&Table]) -> Vec<Blob> {
+    let mut names = Vec::new();
+    for item in &select.items {
+        match item {
+            Some((_, name)) => names.push(name.clone()),
+            None => {
+                names.extend(tables.iter().flat_map(|table| table.def.columns.iter()).map(|column| column.name.clone()))
+            }
+        }
+    }
+    names
+}

@@ -1,0 +1,125 @@
+//! The errors that the server knows, with their codes and states.
+
+use super::parse::Problem;
+use super::wire::{Failure, Reply};
+use crate::Blob;
+use std::fmt::Display;
+
+/// Why a statement does not go on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Stop {
+    /// It fails, and with it what it has done so far.
+    Failed(Failure),
+    /// The whole transaction is rolled back.
+    Deadlock,
+    /// It waits for a lock.
+    Blocked,
+    /// The model does not have this.
+    NotModelled(String),
+}
+
+pub(super) type Done<T> = Result<T, Stop>;
+
+fn failure<T>(code: u16, state: &'static str, message: impl Display) -> Done<T> {
+    Err(Stop::Failed(Failure { code, state, message: Blob::from(message.to_string()) }))
+}
+
+pub(super) fn not_modelled<T>(what: impl Display) -> Done<T> {
+    Err(Stop::NotModelled(what.to_string()))
+}
+
+pub(super) fn unknown_column<T>(name: &Blob) -> Done<T> {
+    failure(1054, "42S22", format!("Unknown column '{name}'"))
+}
+
+pub(super) fn ambiguous_column<T>(name: &Blob) -> Done<T> {
+    failure(1052, "23000", format!("Column '{name}' is ambiguous"))
+}
+
+pub(super) fn unknown_table<T>(name: &Blob) -> Done<T> {
+    failure(1146, "42S02", format!("Table '{name}' doesn't exist"))
+}
+
+pub(super) fn table_exists<T>(name: &Blob) -> Done<T> {
+    failure(1050, "42S01", format!("Table '{name}' already exists"))
+}
+
+pub(super) fn unknown_dropped_table<T>(name: &Blob) -> Done<T> {
+    failure(1051, "42S02", format!("Unknown table '{name}'"))
+}
+
+pub(super) fn is_null<T>(column: &Blob) -> Done<T> {
+    failure(1048, "23000", format!("Column '{column}' cannot be null"))
+}
+
+pub(super) fn no_default<T>(column: &Blob) -> Done<T> {
+    failure(1364, "HY000", format!("Field '{column}' doesn't have a default value"))
+}
+
+pub(super) fn out_of_range<T>(column: &Blob) -> Done<T> {
+    failure(1264, "22003", format!("Out of range value for column '{column}'"))
+}
+
+pub(super) fn number_out_of_range<T>(what: &str) -> Done<T> {
+    failure(1690, "22003", format!("{what} value is out of range"))
+}
+
+pub(super) fn too_long<T>(column: &Blob) -> Done<T> {
+    failure(1406, "22001", format!("Data too long for column '{column}'"))
+}
+
+pub(super) fn wrong_value<T>(column: &Blob) -> Done<T> {
+    failure(1366, "22007", format!("Incorrect value for column '{column}'"))
+}
+
+pub(super) fn duplicate<T>(key: &Blob) -> Done<T> {
+    failure(1062, "23000", format!("Duplicate entry for key '{key}'"))
+}
+
+pub(super) fn column_count<T>() -> Done<T> {
+    failure(1136, "21S01", "Column count doesn't match value count")
+}
+
+pub(super) fn unknown_savepoint<T>(name: &Blob) -> Done<T> {
+    failure(1305, "42000", format!("SAVEPOINT {name} does not exist"))
+}
+
+pub(super) fn isolation_in_transaction<T>() -> Done<T> {
+    failure(1568, "25001", "Transaction characteristics can't be changed while a transaction is in progress")
+}
+
+pub(super) fn lock_wait_timeout() -> Stop {
+    let message = "Lock wait timeout exceeded; try restarting transaction";
+    Stop::Failed(Failure { code: 1205, state: "HY000", message: message.into() })
+}
+
+fn deadlock() -> Failure {
+    let message = "Deadlock found when trying to get lock; try restarting transaction";
+    Failure { code: 1213, state: "40001", message: message.into() }
+}
+
+impl From<&Problem> for Stop {
+    fn from(problem: &Problem) -> Self {
+        match problem {
+            Problem::NotModelled(what) => Stop::NotModelled(what.clone()),
+            Problem::Syntax(what) => {
+                Stop::Failed(Failure { code: 1064, state: "42000", message: Blob::from(what.clone()) })
+            }
+        }
+    }
+}
+
+impl Stop {
+    /// What the client is told.
+    ///
+    /// # Panics
+    /// If the statement waits: there is nothing to tell yet.
+    pub(super) fn reply(&self) -> Reply {
+        match self {
+            Stop::Failed(failure) => Reply::Failed(failure.clone()),
+            Stop::Deadlock => Reply::Failed(deadlock()),
+            Stop::NotModelled(what) => Reply::NotModelled(Blob::from(what.clone())),
+            Stop::Blocked => panic!("a statement that waits has no reply"),
+        }
+    }
+}

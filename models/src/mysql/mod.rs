@@ -1,0 +1,79 @@
+//! A simulated MySQL server that takes SQL text, compared with MariaDB 10.11.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `wire` | statements, values and replies |
+//! | `parse`, `ast` | what a text says, as far as the model knows it |
+//! | `server` | sessions, transactions, user locks, who waits and who goes on |
+//! | `execute`, `access` | what statements read and change, and what they lock for it |
+//! | `eval` | what expressions are worth |
+//! | `table` | rows with their versions, indexes |
+//! | `locks` | locks on records and gaps, deadlocks |
+//! | `failure` | the errors |
+//!
+//! What is not modelled is refused by name ([`wire::Reply::NotModelled`]). Besides:
+//!
+//! - Texts compare byte by byte but for spaces behind them, as under `utf8mb4_bin`.
+//! - A deleted record is dropped as soon as no snapshot needs it; the real server does so in its own time, and until then the record
+//!   parts a gap in two.
+//! - Where several statements may go on at once, the one that has waited longest goes first ([`Server::has_raced`]); real threads race.
+//! - A statement that waits is done again from its beginning when it goes on: under READ COMMITTED it may find rows that have come
+//!   in before the place where it waited.
+//! - The plan is the index that the condition determines, primary key first; the real optimizer may scan a small table instead.
+//! - The victim of a deadlock is who has the fewest changes and locks, and among equals who closed the circle, as in InnoDB.
+//! - There is no replica yet.
+//!
+//! Where MySQL 8 differs from MariaDB 10.11, this is MariaDB, but that `FOR SHARE` and `LOCK IN SHARE MODE` are both understood: `NOWAIT`
+//! fails with 1205 (MySQL 8: 3572), moments are cut to a column's digits (MySQL 8 rounds), a text that is no number fails with
+//! SQLSTATE 22007 (MySQL 8: HY000).
+
+#[cfg(feature = "nodes")]
+mod access;
+#[cfg(feature = "nodes")]
+mod ast;
+#[cfg(feature = "nodes")]
+mod eval;
+#[cfg(feature = "nodes")]
+mod execute;
+#[cfg(feature = "nodes")]
+mod failure;
+#[cfg(feature = "nodes")]
+mod locks;
+#[cfg(feature = "nodes")]
+mod parse;
+#[cfg(feature = "nodes")]
+mod server;
+#[cfg(feature = "nodes")]
+mod table;
+pub mod wire;
+
+use serde::{Deserialize, Serialize};
+#[cfg(feature = "nodes")]
+pub use server::Server;
+
+/// How a server is set up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How long a statement waits for a row, in seconds (`innodb_lock_wait_timeout`).
+    pub lock_wait_timeout_s: u32,
+    /// What becomes of commits when the machine loses power (`innodb_flush_log_at_trx_commit`).
+    pub flush: Flush,
+}
+
+/// When commits reach the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flush {
+    /// With every commit (1).
+    #[default]
+    EachCommit,
+    /// Once a second (0 and 2: where the machine loses power they are the same).
+    EachSecond,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { lock_wait_timeout_s: 50, flush: Flush::EachCommit }
+    }
+}

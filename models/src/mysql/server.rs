@@ -1,0 +1,602 @@
+//! The server: sessions, transactions, who waits and who goes on.
+//!
+//! A statement that has to wait for a lock is undone to its beginning and done again when the lock is granted; the locks that it has got
+//! stay. What it had seen before the lock is locked, so that doing it again gives the same, but for rows that a READ COMMITTED scan had
+//! passed and did not lock.
+
+use super::ast::{Isolation, LockMode, Statement};
+use super::failure::{Done, Stop, lock_wait_timeout, not_modelled};
+use super::locks::{Answer, Locks, Part, Place};
+use super::parse::parse;
+use super::table::{Key, Table, TrxId, Values, View};
+use super::wire::{Reply, Request};
+use super::{Config, Flush};
+use crate::{Blob, ConnId, Digest, Due, NodeClock, Output, Response};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// A transaction.
+#[derive(Clone)]
+pub(super) struct Trx {
+    pub id: TrxId,
+    pub isolation: Isolation,
+    /// It ends with COMMIT or ROLLBACK, not with its statement.
+    pub explicit: bool,
+    /// What its consistent reads see.
+    pub view: Option<View>,
+    /// The rows that it has changed, in order.
+    pub undo: Vec<(Blob, Key)>,
+    savepoints: Vec<(Blob, usize)>,
+}
+
+/// A statement that waits.
+#[derive(Clone)]
+struct Waiting {
+    request: Rc<Request>,
+    /// When the statement began, by the server's wall clock.
+    began_us: i64,
+    /// When it gives up, by the server's monotonic clock.
+    until_us: u64,
+    /// The user lock that it waits for; otherwise it waits for a row.
+    user_lock: Option<Blob>,
+}
+
+/// A connection's session.
+#[derive(Clone)]
+pub(super) struct Session {
+    pub id: u64,
+    autocommit: bool,
+    isolation: Isolation,
+    next_isolation: Option<Isolation>,
+    lock_wait_s: u32,
+    pub trx: Option<Trx>,
+    pub last_insert_id: u64,
+    pub row_count: i64,
+    waiting: Option<Waiting>,
+}
+
+/// A server.
+#[derive(Clone)]
+pub struct Server {
+    config: Config,
+    pub(super) tables: BTreeMap<Blob, Table>,
+    pub(super) locks: Locks,
+    pub(super) sessions: BTreeMap<ConnId, Session>,
+    /// User locks: their owner, and how often it has them.
+    user_locks: BTreeMap<Blob, (ConnId, u32)>,
+    next_trx: TrxId,
+    connections: u64,
+    /// Rows with versions that may be dropped one day.
+    pub(super) history: BTreeSet<(Blob, Key)>,
+    /// What is on the disk, where commits are not flushed at once; and when that happens next.
+    flushed: Option<(Rc<BTreeMap<Blob, Table>>, u64)>,
+    /// The last request let several statements go on at once: a real server's threads race, here the first come goes first.
+    raced: bool,
+    /// What its monotonic clock showed when it was last asked for something.
+    now_us: u64,
+    up: bool,
+}
+
+/// How often commits are flushed that are not flushed at once.
+const FLUSH_EVERY_US: u64 = 1_000_000;
+
+impl Server {
+    /// A server that has just started for the first time.
+    pub fn new(config: Config) -> Self {
+        Server {
+            config,
+            tables: BTreeMap::new(),
+            locks: Locks::default(),
+            sessions: BTreeMap::new(),
+            user_locks: BTreeMap::new(),
+            next_trx: 1,
+            connections: 0,
+            history: BTreeSet::new(),
+            flushed: None,
+            raced: false,
+            now_us: 0,
+            up: true,
+        }
+    }
+
+    /// Serves one request. A statement that waits has no reply yet.
+    pub fn handle(&mut self, clock: NodeClock, conn: ConnId, request: &Request, out: &mut Vec<Output>) {
+        self.now_us = clock.mono_us;
+        self.run(clock, conn, &Rc::new(request.clone()), clock.wall_us, out);
+        self.go_on(clock, out);
+    }
+
+    pub(super) fn session(&mut self, conn: ConnId) -> &mut Session {
+        let (connections, config) = (&mut self.connections, &self.config);
+        self.sessions.entry(conn).or_insert_with(|| {
+            *connections += 1;
+            Session {
+                id: *connections,
+                autocommit: true,
+                isolation: Isolation::RepeatableRead,
+                next_isolation: None,
+                lock_wait_s: config.lock_wait_timeout_s,
+                trx: None,
+                last_insert_id: 0,
+                row_count: 0,
+                waiting: None,
+            }
+        })
+    }
+
+    /// Does a statement, or does it again.
+    fn run(&mut self, clock: NodeClock, conn: ConnId, request: &Rc<Request>, began_us: i64, out: &mut Vec<Output>) {
+        let parsed = parse(&request.sql);
+        let mark = self.session(conn).trx.as_ref().map_or(0, |trx| trx.undo.len());
+        let done = match parsed.as_ref() {
+            Ok(statement) => self.statement(clock, conn, statement, request, began_us),
+            Err(problem) => Err(Stop::from(problem)),
+        };
+        let reply = match done {
+            Ok(reply) => reply,
+            Err(Stop::Blocked) => {
+                self.undo_to(conn, mark);
+                let session = self.session(conn);
+                let until_us = clock.mono_us.saturating_add(u64::from(session.lock_wait_s) * 1_000_000);
+                let user_lock =
+                    session.waiting.take().and_then(|waiting| waiting.user_lock.map(|name| (name, waiting.until_us)));
+                let (user_lock, until_us) = match user_lock {
+                    Some((name, until_us)) => (Some(name), until_us),
+                    None => (None, until_us),
+                };
+                session.waiting = Some(Waiting { request: Rc::clone(request), began_us, until_us, user_lock });
+                return self.break_circles(conn, out);
+            }
+            Err(stop) => {
+                self.stop(conn, mark, &stop);
+                stop.reply()
+            }
+        };
+        self.end_statement(conn, &reply);
+        self.reply(conn, reply, out);
+    }
+
+    fn reply(&mut self, conn: ConnId, reply: Reply, out: &mut Vec<Output>) {
+        let session = self.session(conn);
+        session.waiting = None;
+        session.row_count = match &reply {
+            Reply::Done { affected, .. } => *affected as i64,
+            _ => -1,
+        };
+        out.push(Output::reply(conn, Response::MySql(reply)));
+    }
+
+    /// What a statement that fails takes back.
+    fn stop(&mut self, conn: ConnId, mark: usize, stop: &Stop) {
+        match stop {
+            Stop::Deadlock => self.rollback(conn),
+            _ => self.undo_to(conn, mark),
+        }
+    }
+
+    /// A statement by itself is a transaction.
+    fn end_statement(&mut self, conn: ConnId, reply: &Reply) {
+        let Some(trx) = &mut self.session(conn).trx else { return };
+        if trx.isolation <= Isolation::ReadCommitted {
+            trx.view = None;
+        }
+        if trx.explicit {
+            return;
+        }
+        if matches!(reply, Reply::Failed(_) | Reply::NotModelled(_)) { self.rollback(conn) } else { self.commit(conn) }
+    }
+
+    /// Grants locks, and lets those go on who waited for them.
+    fn go_on(&mut self, clock: NodeClock, out: &mut Vec<Output>) {
+        self.raced = false;
+        loop {
+            let granted = self.locks.grant();
+            let rows = granted.iter().filter_map(|trx| self.conn_of(*trx));
+            let next = rows.chain(self.next_user_lock()).collect::<Vec<ConnId>>();
+            if next.is_empty() {
+                return;
+            }
+            self.raced |= next.len() > 1;
+            for conn in next {
+                if let Some(waiting) = self.session(conn).waiting.clone() {
+                    self.run(clock, conn, &waiting.request, waiting.began_us, out);
+                }
+            }
+        }
+    }
+
+    fn conn_of(&self, trx: TrxId) -> Option<ConnId> {
+        let theirs = |session: &Session| session.trx.as_ref().is_some_and(|own| own.id == trx);
+        self.sessions.iter().find(|(_, session)| theirs(session)).map(|(conn, _)| *conn)
+    }
+
+    /// The victim of a deadlock: who has done least, and among equals who closed the circle.
+    fn break_circles(&mut self, conn: ConnId, out: &mut Vec<Output>) {
+        while let Some(trx) = self.session(conn).trx.as_ref().map(|trx| trx.id)
+            && let Some(circle) = self.locks.circle(trx)
+        {
+            let weight = |id: &TrxId| {
+                let done = self
+                    .conn_of(*id)
+                    .and_then(|conn| self.sessions[&conn].trx.as_ref())
+                    .map_or(0, |trx| trx.undo.len());
+                done + self.locks.count(*id)
+            };
+            let victim = circle.iter().copied().min_by_key(weight).expect("a circle is not empty");
+            let victim = self.conn_of(victim).expect("a transaction has a session");
+            self.rollback(victim);
+            self.reply(victim, Stop::Deadlock.reply(), out);
+            if victim == conn {
+                return;
+            }
+        }
+    }
+
+    // Transactions.
+
+    /// The statement's transaction, begun if there is none.
+    pub(super) fn trx(&mut self, conn: ConnId) -> &mut Trx {
+        let id = self.next_trx;
+        let session = self.session(conn);
+        if session.trx.is_none() {
+            let isolation = session.next_isolation.take().unwrap_or(session.isolation);
+            let explicit = !session.autocommit;
+            session.trx = Some(Trx { id, isolation, explicit, view: None, undo: Vec::new(), savepoints: Vec::new() });
+            self.next_trx += 1;
+        }
+        self.session(conn).trx.as_mut().expect("begun above")
+    }
+
+    /// What the statement's consistent reads see; nothing if they see everything.
+    pub(super) fn view(&mut self, conn: ConnId) -> Option<View> {
+        let trx = self.trx(conn);
+        if trx.isolation == Isolation::ReadUncommitted {
+            return None;
+        }
+        if trx.view.is_none() {
+            let own = trx.id;
+            let others = self.sessions.values().filter_map(|session| session.trx.as_ref());
+            let active = others.map(|trx| trx.id).filter(|id| *id != own).collect();
+            let view = View { own, below: self.next_trx, active };
+            self.trx(conn).view = Some(view);
+        }
+        self.trx(conn).view.clone()
+    }
+
+    /// Changes a row.
+    pub(super) fn write(&mut self, conn: ConnId, table: &Blob, primary: &Key, values: Option<Values>) {
+        let trx = self.trx(conn);
+        trx.undo.push((table.clone(), primary.clone()));
+        let id = trx.id;
+        self.tables.get_mut(table).expect("looked up before").push(primary, id, values);
+        self.history.insert((table.clone(), primary.clone()));
+    }
+
+    fn undo_to(&mut self, conn: ConnId, mark: usize) {
+        let Some(trx) = &mut self.session(conn).trx else { return };
+        let undone = trx.undo.split_off(mark.min(trx.undo.len()));
+        for (name, primary) in undone.into_iter().rev() {
+            let Some(table) = self.tables.get_mut(&name) else { continue };
+            let gone = table.pop(&primary);
+            self.forget_places(&name, gone);
+        }
+    }
+
+    fn end(&mut self, conn: ConnId) {
+        let Some(trx) = self.session(conn).trx.take() else { return };
+        self.locks.release(trx.id);
+        self.purge();
+    }
+
+    /// Ends the transaction, if there is one, and keeps what it has done.
+    pub(super) fn commit(&mut self, conn: ConnId) {
+        let changes = self.session(conn).trx.as_ref().is_some_and(|trx| !trx.undo.is_empty());
+        if changes && self.config.flush == Flush::EachSecond && self.flushed.is_none() {
+            // Until the next flush the disk has what was committed before.
+            self.flushed = Some((Rc::new(self.committed()), self.now_us + FLUSH_EVERY_US));
+        }
+        self.end(conn);
+    }
+
+    /// The tables with what was committed alone.
+    fn committed(&self) -> BTreeMap<Blob, Table> {
+        let trxs = self.sessions.values().filter_map(|session| session.trx.as_ref());
+        let active: BTreeSet<TrxId> = trxs.map(|trx| trx.id).collect();
+        let tables = self.tables.iter();
+        tables.map(|(name, table)| (name.clone(), table.committed(|trx| active.contains(&trx)))).collect()
+    }
+
+    fn rollback(&mut self, conn: ConnId) {
+        self.undo_to(conn, 0);
+        self.end(conn);
+    }
+
+    /// Drops the versions of rows that nobody can see any more.
+    fn purge(&mut self) {
+        let trxs: BTreeSet<TrxId> =
+            self.sessions.values().filter_map(|session| session.trx.as_ref()).map(|trx| trx.id).collect();
+        let views: Vec<View> =
+            self.sessions.values().filter_map(|session| session.trx.as_ref()?.view.clone()).collect();
+        for (name, primary) in std::mem::take(&mut self.history) {
+            let Some(table) = self.tables.get_mut(&name) else { continue };
+            let gone = table.purge(&primary, &views, |trx| trxs.contains(&trx));
+            if table.has_history(&primary) {
+                self.history.insert((name.clone(), primary));
+            }
+            self.forget_places(&name, gone);
+        }
+    }
+
+    /// Records of indexes are gone: what was locked there is the gap before the next.
+    fn forget_places(&mut self, name: &Blob, gone: Vec<(usize, Key)>) {
+        for (index, key) in gone {
+            let next = self.tables[name].next_key(index, &key);
+            let place = |key| Place { table: name.clone(), index, key };
+            self.locks.merge(&place(Some(key)), &place(next));
+        }
+    }
+
+    /// Locks a part of a place for the statement's transaction; true if that is new.
+    pub(super) fn lock(&mut self, conn: ConnId, place: &Place, mode: LockMode, part: Part) -> Done<bool> {
+        let trx = self.trx(conn).id;
+        match self.locks.try_lock(trx, place, mode, part) {
+            Answer::Had => Ok(false),
+            Answer::Granted => Ok(true),
+            Answer::Conflict => {
+                self.locks.wait(trx, place.clone(), mode, part);
+                Err(Stop::Blocked)
+            }
+        }
+    }
+
+    // Statements about transactions and sessions; the others are in `execute`.
+
+    fn statement(
+        &mut self,
+        clock: NodeClock,
+        conn: ConnId,
+        statement: &Statement,
+        request: &Request,
+        began_us: i64,
+    ) -> Done<Reply> {
+        let done = Ok(Reply::Done { affected: 0, last_insert_id: 0 });
+        match statement {
+            Statement::Begin => {
+                self.commit(conn);
+                self.trx(conn).explicit = true;
+                done
+            }
+            Statement::Commit => {
+                self.commit(conn);
+                done
+            }
+            Statement::Rollback => {
+                self.rollback(conn);
+                done
+            }
+            Statement::Savepoint(name) => {
+                if let Some(trx) = &mut self.session(conn).trx {
+                    let mark = trx.undo.len();
+                    trx.savepoints.retain(|(other, _)| other != name);
+                    trx.savepoints.push((name.clone(), mark));
+                }
+                done
+            }
+            Statement::RollbackTo(name) => {
+                let place = self.savepoint(conn, name)?;
+                let trx = self.trx(conn);
+                let mark = trx.savepoints[place].1;
+                trx.savepoints.truncate(place + 1);
+                self.undo_to(conn, mark);
+                done
+            }
+            Statement::Release(name) => {
+                let place = self.savepoint(conn, name)?;
+                self.trx(conn).savepoints.truncate(place);
+                done
+            }
+            Statement::SetAutocommit(on) => {
+                if *on && !self.session(conn).autocommit {
+                    self.commit(conn);
+                }
+                self.session(conn).autocommit = *on;
+                done
+            }
+            Statement::SetIsolation { session: for_session, level } => {
+                let session = self.session(conn);
+                match (for_session, &session.trx) {
+                    (true, _) => session.isolation = *level,
+                    (false, Some(_)) => return super::failure::isolation_in_transaction(),
+                    (false, None) => session.next_isolation = Some(*level),
+                }
+                done
+            }
+            Statement::SetLockWaitTimeout(seconds) => {
+                self.session(conn).lock_wait_s = *seconds;
+                done
+            }
+            other => self.execute(clock, conn, other, request, began_us),
+        }
+    }
+
+    fn savepoint(&mut self, conn: ConnId, name: &Blob) -> Done<usize> {
+        let savepoints = self.session(conn).trx.as_ref().map(|trx| &trx.savepoints[..]).unwrap_or_default();
+        let place = savepoints.iter().position(|(other, _)| other == name);
+        place.map_or_else(|| super::failure::unknown_savepoint(name), Ok)
+    }
+
+    // User locks: tied to the session, not to its transaction.
+
+    /// Takes a user lock, or waits for it: 1, or 0 when the time is over.
+    pub(super) fn get_lock(&mut self, clock: NodeClock, conn: ConnId, name: &Blob, wait_s: i64) -> Done<i64> {
+        if name.is_empty() || name.len() > 64 {
+            return not_modelled("a user lock without a name, or with a long one");
+        }
+        let (owner, count) = self.user_locks.entry(name.clone()).or_insert((conn, 0));
+        if *owner == conn {
+            *count += 1;
+            return Ok(1);
+        }
+        let until_us = match &self.session(conn).waiting {
+            Some(waiting) => waiting.until_us,
+            None => {
+                let wait_us = u64::try_from(wait_s).unwrap_or(u64::MAX).saturating_mul(1_000_000);
+                clock.mono_us.saturating_add(wait_us)
+            }
+        };
+        if until_us <= clock.mono_us {
+            return Ok(0);
+        }
+        let request = Rc::new(Request::new(Blob::EMPTY, Vec::new()));
+        let waiting = Waiting { request, began_us: 0, until_us, user_lock: Some(name.clone()) };
+        self.session(conn).waiting = Some(waiting);
+        Err(Stop::Blocked)
+    }
+
+    /// Gives a user lock back: 1, 0 if it is another's, nothing if nobody has it.
+    pub(super) fn release_lock(&mut self, conn: ConnId, name: &Blob) -> Option<i64> {
+        let (owner, count) = self.user_locks.get_mut(name)?;
+        if *owner != conn {
+            return Some(0);
+        }
+        *count -= 1;
+        if *count == 0 {
+            self.user_locks.remove(name);
+        }
+        Some(1)
+    }
+
+    pub(super) fn is_free_lock(&self, name: &Blob) -> bool {
+        !self.user_locks.contains_key(name)
+    }
+
+    /// Somebody who waits for a user lock that is free.
+    fn next_user_lock(&self) -> Option<ConnId> {
+        let free = |session: &Session| {
+            session
+                .waiting
+                .as_ref()
+                .and_then(|waiting| waiting.user_lock.as_ref())
+                .is_some_and(|name| self.is_free_lock(name))
+        };
+        self.sessions.iter().find(|(_, session)| free(session)).map(|(conn, _)| *conn)
+    }
+
+    // Connections, time, crashes.
+
+    /// A connection has ended: its transaction is rolled back, its user locks are free.
+    pub fn disconnect(&mut self, clock: NodeClock, conn: ConnId, out: &mut Vec<Output>) {
+        if !self.sessions.contains_key(&conn) {
+            return;
+        }
+        self.now_us = clock.mono_us;
+        self.rollback(conn);
+        self.sessions.remove(&conn);
+        self.user_locks.retain(|_, (owner, _)| *owner != conn);
+        self.go_on(clock, out);
+    }
+
+    /// True if the last request let several statements go on at once, whose order a real server leaves open.
+    pub fn has_raced(&self) -> bool {
+        self.raced
+    }
+
+    /// True if a session's statement waits.
+    pub fn is_waiting(&self, conn: ConnId) -> bool {
+        self.sessions.get(&conn).is_some_and(|session| session.waiting.is_some())
+    }
+
+    /// When a statement that waits gives up next, or commits are flushed.
+    pub fn next_timer(&self) -> Option<Due> {
+        let waits =
+            self.sessions.values().filter_map(|session| session.waiting.as_ref()).map(|waiting| waiting.until_us);
+        let flush = self.flushed.as_ref().map(|(_, at_us)| *at_us);
+        waits.chain(flush).min().map(Due::Monotonic)
+    }
+
+    /// True if something has fallen due.
+    pub fn is_due(&self, clock: NodeClock) -> bool {
+        self.next_timer().is_some_and(|at| at <= Due::Monotonic(clock.mono_us))
+    }
+
+    /// Statements that have waited for too long give up.
+    pub fn tick(&mut self, clock: NodeClock, out: &mut Vec<Output>) {
+        self.now_us = clock.mono_us;
+        self.flushed.take_if(|(_, at_us)| *at_us <= clock.mono_us);
+        let over =
+            |session: &Session| session.waiting.as_ref().is_some_and(|waiting| waiting.until_us <= clock.mono_us);
+        let late: Vec<ConnId> =
+            self.sessions.iter().filter(|(_, session)| over(session)).map(|(conn, _)| *conn).collect();
+        for conn in late {
+            let Some(waiting) = self.session(conn).waiting.clone() else { continue };
+            if waiting.user_lock.is_some() {
+                // It looks once more, and is told that the time is over.
+                self.run(clock, conn, &waiting.request, waiting.began_us, out);
+                continue;
+            }
+            if let Some(trx) = self.session(conn).trx.as_ref().map(|trx| trx.id) {
+                self.locks.stop_waiting(trx);
+            }
+            let reply = lock_wait_timeout().reply();
+            self.end_statement(conn, &reply);
+            self.reply(conn, reply, out);
+        }
+        self.go_on(clock, out);
+    }
+
+    /// The machine loses power. What was committed is on its disk, and nothing else.
+    pub fn crash(&mut self) {
+        self.tables = match self.flushed.take() {
+            Some((tables, _)) => BTreeMap::clone(&tables),
+            None => self.committed(),
+        };
+        self.locks = Locks::default();
+        self.sessions.clear();
+        self.user_locks.clear();
+        self.history.clear();
+        self.up = false;
+    }
+
+    /// It starts again.
+    pub fn restart(&mut self) {
+        self.up = true;
+    }
+
+    /// Adds the state to a fingerprint.
+    pub fn digest(&self, clock: NodeClock, digest: &mut Digest) {
+        digest.int(self.up.into());
+        digest.int(self.next_trx);
+        digest.int(self.tables.len() as u64);
+        for (name, table) in &self.tables {
+            digest.text(name);
+            table.digest(digest);
+        }
+        self.locks.digest(digest);
+        if let Some((tables, at_us)) = &self.flushed {
+            digest.int(at_us.saturating_sub(clock.mono_us));
+            tables.values().for_each(|table| table.digest(digest));
+        }
+        for (conn, session) in &self.sessions {
+            digest.client(conn.client.into());
+            digest.int(u64::from(conn.lane) << 8 | u64::from(session.autocommit));
+            digest.hashed(&(session.isolation, session.next_isolation, session.lock_wait_s, session.last_insert_id));
+            digest.int(session.row_count as u64);
+            if let Some(trx) = &session.trx {
+                digest.int(trx.id);
+                digest.hashed(&(trx.isolation, trx.explicit, &trx.undo, &trx.savepoints));
+                if let Some(view) = &trx.view {
+                    digest.hashed(&(view.below, &view.active));
+                }
+            }
+            if let Some(waiting) = &session.waiting {
+                digest.hashed(&(&waiting.request, &waiting.user_lock, waiting.began_us));
+                digest.int(waiting.until_us.saturating_sub(clock.mono_us));
+            }
+        }
+        for (name, (owner, count)) in &self.user_locks {
+            digest.text(name);
+            digest.client(owner.client.into());
+            digest.int(u64::from(*count));
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! A session with a real MySQL or MariaDB server, on the mysql_async crate.
+
+use crate::port::{Blob, Outcome, Refusal, Unknown};
+use ::mysql_async as mysql;
+use doublehold_models::mysql::wire::{Failure, Reply, Request, Value};
+use mysql::prelude::Queryable;
+
+/// A session. It ends with its connection.
+pub struct MySqlSession {
+    connection: mysql::Conn,
+}
+
+impl MySqlSession {
+    /// Opens a session with the server at this address, in this database.
+    pub async fn open(address: &str, database: &str) -> Outcome<MySqlSession> {
+        let Some((host, port)) = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)))
+        else {
+            return Outcome::Fail(Refusal::Refused);
+        };
+        let options = mysql::OptsBuilder::default().ip_or_hostname(host.to_owned()).tcp_port(port).user(Some("root"));
+        let options = options.db_name(Some(database)).prefer_socket(Some(false));
+        match mysql::Conn::new(options).await {
+            Ok(connection) => Outcome::Ok(MySqlSession { connection }),
+            Err(_) => Outcome::Fail(Refusal::Refused),
+        }
+    }
+
+    /// Sends a statement, as a prepared one where it has parameters or gives rows.
+    pub async fn ask(&mut self, request: &Request) -> Outcome<Reply> {
+        let sql = request.sql.to_text().into_owned();
+        let is_query = sql.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("select"));
+        let result = if is_query || !request.params.is_empty() {
+            let params: Vec<mysql::Value> = request.params.iter().map(to_mysql).collect();
+            let params = if params.is_empty() { mysql::Params::Empty } else { mysql::Params::Positional(params) };
+            match self.connection.exec_iter(sql, params).await {
+                Ok(result) => reply_of(result).await,
+                Err(problem) => Err(problem),
+            }
+        } else {
+            match self.connection.query_iter(sql).await {
+                Ok(result) => reply_of(result).await,
+                Err(problem) => Err(problem),
+            }
+        };
+        match result {
+            Ok(reply) => Outcome::Ok(reply),
+            Err(mysql::Error::Server(error)) => Outcome::Ok(Reply::Failed(failure_of(&error))),
+            Err(_) => Outcome::Indeterminate(Unknown::ConnectionLost),
+        }
+    }
+}
+
+async fn reply_of<P: mysql::prelude::Protocol>(result: mysql::QueryResult<'_, '_, P>) -> Result<Reply, mysql::Error> {
+    let Some(columns) = result.columns().filter(|columns| !columns.is_empty()) else {
+        let (affected, last_insert_id) = (result.affected_rows(), result.last_insert_id().unwrap_or_default());
+        result.drop_result().await?;
+        return Ok(Reply::Done { affected, last_insert_id });
+    };
+    let columns = columns.iter().map(|column| Blob::copy_from(column.name_str().to_lowercase().as_bytes())).collect();
+    let rows: Vec<mysql::Row> = result.collect_and_drop().await?;
+    let rows = rows.into_iter().map(|row| row.unwrap().into_iter().map(from_mysql).collect()).collect();
+    Ok(Reply::Rows { columns, rows })
+}
+
+/// The states that the model knows are the same texts.
+fn failure_of(error: &mysql::ServerError) -> Failure {
+    const STATES: [&str; 11] =
+        ["23000", "40001", "42000", "42S01", "42S02", "42S22", "22001", "22003", "22007", "21S01", "25001"];
+    let state = STATES.into_iter().find(|state| *state == error.state).unwrap_or("HY000");
+    Failure { code: error.code, state, message: Blob::from(error.message.clone()) }
+}
+
+fn to_mysql(value: &Value) -> mysql::Value {
+    match value {
+        Value::Null => mysql::Value::NULL,
+        Value::Int(number) => mysql::Value::Int(*number),
+        Value::UInt(number) => mysql::Value::UInt(*number),
+        Value::Text(text) => mysql::Value::Bytes(text.to_vec()),
+        Value::DateTime(us) => {
+            let (days, rest) = (us.div_euclid(DAY_US), us.rem_euclid(DAY_US));
+            let (year, month, day) = civil_of(days);
+            let (seconds, micros) = (rest / 1_000_000, rest % 1_000_000);
+            let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+            mysql::Value::Date(year as u16, month, day, hour as u8, minute as u8, second as u8, micros as u32)
+        }
+    }
+}
+
+fn from_mysql(value: mysql::Value) -> Value {
+    match value {
+        mysql::Value::NULL => Value::Null,
+        mysql::Value::Int(number) => Value::Int(number),
+        mysql::Value::UInt(number) => Value::UInt(number),
+        mysql::Value::Bytes(bytes) => Value::Text(Blob::from(bytes)),
+        mysql::Value::Date(year, month, day, hour, minute, second, micros) => {
+            let seconds = (i64::from(hour) * 60 + i64::from(minute)) * 60 + i64::from(second);
+            let days = days_of(i64::from(year), month, day);
+            Value::DateTime(days * DAY_US + seconds * 1_000_000 + i64::from(micros))
+        }
+        other => Value::Text(Blob::from(other.as_sql(true))),
+    }
+}
+
+const DAY_US: i64 = 86_400_000_000;
+/// Days of 400 years, after which the calendar repeats.
+const ERA_DAYS: i64 = 146_097;
+
+/// Days since 1970-01-01 of a day of the Gregorian calendar. The year is counted from March on, so that the leap day comes last.
+fn days_of(year: i64, month: u8, day: u8) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let month = (i64::from(month) + 9) % 12;
+    let day_of_year = (153 * month + 2) / 5 + i64::from(day) - 1;
+    era * ERA_DAYS + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// The day of the Gregorian calendar so many days after 1970-01-01.
+fn civil_of(days: i64) -> (i64, u8, u8) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(ERA_DAYS), days.rem_euclid(ERA_DAYS));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month as u8, day as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_and_dates_belong_to_each_other() {
+        for (date, days) in [((1970, 1, 1), 0), ((2000, 2, 29), 11_016), ((2026, 11, 21), 20_778), ((1969, 12, 31), -1)]
+        {
+            assert_eq!(civil_of(days), date, "{days}");
+            assert_eq!(days_of(date.0, date.1, date.2), days, "{date:?}");
+        }
+    }
+}
