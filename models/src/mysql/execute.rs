@@ -13,6 +13,7 @@ use super::table::{Key, Table, Values, View, key_value};
 use super::wire::{Reply, Request, Value};
 use crate::{Blob, ConnId, NodeClock};
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// What a statement was given, for its expressions.
@@ -503,15 +504,18 @@ fn sort<T>(rows: &mut Vec<T>, order: &[(Expr, bool)], eval: impl Fn(&T, &Expr) -
         let key = order.iter().map(|(by, _)| eval(&row, by)).collect::<Done<Vec<Value>>>()?;
         keyed.push((key, row));
     }
-    keyed.sort_by(|(left, _), (right, _)| {
-        let one = |((left, right), (_, last_first)): ((&Value, &Value), &(Expr, bool))| {
-            let ordering = order_of(left, right);
-            if *last_first { ordering.reverse() } else { ordering }
-        };
-        left.iter().zip(right).zip(order).map(one).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
-    });
+    keyed.sort_by(|(left, _), (right, _)| compare_keys(left, right, order));
     rows.extend(keyed.into_iter().map(|(_, row)| row));
     Ok(())
+}
+
+/// How two rows stand in an order, by what they are sorted by.
+fn compare_keys(left: &[Value], right: &[Value], order: &[(Expr, bool)]) -> Ordering {
+    let one = |((left, right), (_, last_first)): ((&Value, &Value), &(Expr, bool))| {
+        let ordering = order_of(left, right);
+        if *last_first { ordering.reverse() } else { ordering }
+    };
+    left.iter().zip(right).zip(order).map(one).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 /// Nulls come first.
@@ -522,74 +526,74 @@ fn order_of(left: &Value, right: &Value) -> Ordering {
     }
 }
 
+/// A row that a query gives, and what it is sorted by.
+type Projected = (Vec<Value>, Vec<Value>);
+/// Rows that are one to a query.
+type Group<'a> = Vec<Vec<Bound<'a>>>;
+
 /// What a query gives of the rows that were found: grouped, sorted, cut.
 fn project(select: &Select, tables: &[&Table], rows: &[Joined], given: &Given<'_>) -> Done<Reply> {
-    fn bounds<'a>(select: &'a Select, tables: &[&'a Table], row: &'a Joined) -> Vec<Bound<'a>> {
-        let sources = tables.iter().zip(&select.from).zip(row);
-        sources.map(|((table, source), values)| bound(table, &source.alias, values)).collect()
-    }
-    let groups: Vec<Vec<Vec<Bound<'_>>>> = if is_grouped(select) {
-        let mut groups: Vec<(Vec<Value>, Vec<Vec<Bound<'_>>>)> = Vec::new();
-        for row in rows {
-            let row = bounds(select, tables, row);
-            let key = select.group_by.iter().map(|by| Ok(key_value(&given.env(&row).eval(by)?)));
-            let key = key.collect::<Done<Vec<Value>>>()?;
-            match groups.iter_mut().find(|(other, _)| *other == key) {
-                Some((_, group)) => group.push(row),
-                None => groups.push((key, vec![row])),
-            }
-        }
-        // Without GROUP BY everything is one group, even nothing.
-        if groups.is_empty() && select.group_by.is_empty() {
-            groups.push((Vec::new(), Vec::new()));
-        }
-        groups.sort_by(|(left, _), (right, _)| left.cmp(right));
-        groups.into_iter().map(|(_, group)| group).collect()
-    } else {
-        rows.iter().map(|row| vec![bounds(select, tables, row)]).collect()
-    };
-    let nothing: Vec<Bound<'_>> = Vec::new();
-    let env = |group: &'_ Vec<Vec<Bound<'_>>>| -> Done<(Vec<Value>, bool, Vec<Value>)> {
-        let rows = group.first().unwrap_or(&nothing);
-        let env = Env { group: is_grouped(select).then_some(&group[..]), ..given.env(rows) };
-        let keep = select.having.as_ref().map_or(Ok(true), |having| env.holds(having))?;
-        let mut values = Vec::new();
-        for item in &select.items {
-            match item {
-                Some((expr, _)) => values.push(env.eval(expr)?),
-                None => values.extend(rows.iter().flat_map(|row| row.values.iter().cloned())),
-            }
-        }
-        // An order may name what the query names.
-        let by = |expr: &Expr| match expr {
-            Expr::Column(None, name) if select.items.iter().flatten().any(|(_, other)| other == name) => {
-                let named = select.items.iter().flatten().find(|(_, other)| other == name).expect("just seen");
-                env.eval(&named.0)
-            }
-            other => env.eval(other),
-        };
-        let order = select.scope.order.iter().map(|(expr, _)| by(expr)).collect::<Done<_>>()?;
-        Ok((values, keep, order))
-    };
-    let mut found = Vec::new();
-    for group in &groups {
-        let (values, keep, order) = env(group)?;
-        let same = |other: &[Value]| other.iter().map(key_value).eq(values.iter().map(key_value));
-        if keep && !(select.distinct && found.iter().any(|(other, _): &(Vec<Value>, Vec<Value>)| same(other))) {
-            found.push((values, order));
+    let mut found: Vec<Projected> = Vec::new();
+    for group in groups(select, tables, rows, given)? {
+        let Some(row) = project_group(select, &group, given)? else { continue };
+        let same = |other: &Projected| other.0.iter().map(key_value).eq(row.0.iter().map(key_value));
+        if !(select.distinct && found.iter().any(same)) {
+            found.push(row);
         }
     }
-    found.sort_by(|(_, left), (_, right)| {
-        let one = |((left, right), (_, last_first)): ((&Value, &Value), &(Expr, bool))| {
-            let ordering = order_of(left, right);
-            if *last_first { ordering.reverse() } else { ordering }
-        };
-        let order = &select.scope.order;
-        left.iter().zip(right).zip(order).map(one).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
-    });
+    found.sort_by(|(_, left), (_, right)| compare_keys(left, right, &select.scope.order));
     let (skip, take) = (offset(select, given)?, count(select.scope.limit.as_ref(), given)?);
     let rows = found.into_iter().skip(skip).take(take).map(|(values, _)| values).collect();
     Ok(Reply::Rows { columns: names(select, tables), rows })
+}
+
+/// The groups of a query with aggregates or `GROUP BY`; of any other each row by itself.
+fn groups<'a>(select: &'a Select, tables: &[&'a Table], rows: &'a [Joined], given: &Given<'_>) -> Done<Vec<Group<'a>>> {
+    let bounds = |row: &'a Joined| -> Vec<Bound<'a>> {
+        let sources = tables.iter().zip(&select.from).zip(row);
+        sources.map(|((table, source), values)| bound(table, &source.alias, values)).collect()
+    };
+    if !is_grouped(select) {
+        return Ok(rows.iter().map(|row| vec![bounds(row)]).collect());
+    }
+    let mut groups: BTreeMap<Vec<Value>, Group<'a>> = BTreeMap::new();
+    for row in rows {
+        let row = bounds(row);
+        let key = select.group_by.iter().map(|by| Ok(key_value(&given.env(&row).eval(by)?)));
+        groups.entry(key.collect::<Done<_>>()?).or_default().push(row);
+    }
+    // Without GROUP BY everything is one group, even nothing.
+    if groups.is_empty() && select.group_by.is_empty() {
+        groups.insert(Vec::new(), Vec::new());
+    }
+    Ok(groups.into_values().collect())
+}
+
+/// What a query gives of one group; nothing if `HAVING` leaves it out.
+fn project_group(select: &Select, group: &Group<'_>, given: &Given<'_>) -> Done<Option<Projected>> {
+    let nothing = Vec::new();
+    let rows = group.first().unwrap_or(&nothing);
+    let env = Env { group: is_grouped(select).then_some(&group[..]), ..given.env(rows) };
+    if let Some(having) = &select.having
+        && !env.holds(having)?
+    {
+        return Ok(None);
+    }
+    let mut values = Vec::new();
+    for item in &select.items {
+        match item {
+            Some((expr, _)) => values.push(env.eval(expr)?),
+            None => values.extend(rows.iter().flat_map(|row| row.values.iter().cloned())),
+        }
+    }
+    // An order may name what the query names.
+    let meant = |by: &Expr| {
+        let named = |name: &Blob| select.items.iter().flatten().find(|(_, other)| other == name).map(|(expr, _)| expr);
+        let item = if let Expr::Column(None, name) = by { named(name) } else { None };
+        env.eval(item.unwrap_or(by))
+    };
+    let order = select.scope.order.iter().map(|(by, _)| meant(by)).collect::<Done<_>>()?;
+    Ok(Some((values, order)))
 }
 
 fn names(select: &Select, tables: &[&Table]) -> Vec<Blob> {

@@ -83,9 +83,10 @@ impl Locks {
         if self.locks.iter().filter(theirs).any(|held| covers(held, mode, part)) {
             return Answer::Had;
         }
-        // Whoever has the record already goes before those who wait for it (MDEV-34877, Bug#11745929).
-        let is_record = |lock: &Lock| matches!(lock.part, Part::Record | Part::NextKey);
-        let bypasses = self.locks.iter().filter(theirs).any(is_record);
+        // Whoever has the record already, and as strongly, only adds the gap: that goes before those who wait for the record.
+        let has_record =
+            |held: &Lock| matches!(held.part, Part::Record | Part::NextKey) && covers(held, mode, Part::Record);
+        let bypasses = self.locks.iter().filter(theirs).any(has_record);
         let wanted = Lock { trx, place: place.clone(), mode, part, waiting: false };
         if self.locks.iter().any(|held| conflict(&wanted, held) && !(bypasses && held.waiting)) {
             return Answer::Conflict;

@@ -374,25 +374,8 @@ impl Server {
                 self.rollback(conn);
                 done
             }
-            Statement::Savepoint(name) => {
-                if let Some(trx) = &mut self.session(conn).trx {
-                    let mark = trx.undo.len();
-                    trx.savepoints.retain(|(other, _)| other != name);
-                    trx.savepoints.push((name.clone(), mark));
-                }
-                done
-            }
-            Statement::RollbackTo(name) => {
-                let place = self.savepoint(conn, name)?;
-                let trx = self.trx(conn);
-                let mark = trx.savepoints[place].1;
-                trx.savepoints.truncate(place + 1);
-                self.undo_to(conn, mark);
-                done
-            }
-            Statement::Release(name) => {
-                let place = self.savepoint(conn, name)?;
-                self.trx(conn).savepoints.truncate(place);
+            Statement::Savepoint(_) | Statement::RollbackTo(_) | Statement::Release(_) => {
+                self.at_savepoint(conn, statement)?;
                 done
             }
             Statement::SetAutocommit(on) => {
@@ -417,6 +400,32 @@ impl Server {
             }
             other => self.execute(clock, conn, other, request, began_us),
         }
+    }
+
+    /// Sets a savepoint, goes back to one, or forgets one.
+    fn at_savepoint(&mut self, conn: ConnId, statement: &Statement) -> Done<()> {
+        match statement {
+            Statement::Savepoint(name) => {
+                if let Some(trx) = &mut self.session(conn).trx {
+                    let mark = trx.undo.len();
+                    trx.savepoints.retain(|(other, _)| other != name);
+                    trx.savepoints.push((name.clone(), mark));
+                }
+            }
+            Statement::RollbackTo(name) => {
+                let place = self.savepoint(conn, name)?;
+                let trx = self.trx(conn);
+                let mark = trx.savepoints[place].1;
+                trx.savepoints.truncate(place + 1);
+                self.undo_to(conn, mark);
+            }
+            Statement::Release(name) => {
+                let place = self.savepoint(conn, name)?;
+                self.trx(conn).savepoints.truncate(place);
+            }
+            other => unreachable!("no statement about savepoints: {other:?}"),
+        }
+        Ok(())
     }
 
     fn savepoint(&mut self, conn: ConnId, name: &Blob) -> Done<usize> {
