@@ -29,6 +29,8 @@ fn bad_input_is_named() {
     check(&["check", "redlock", "--depth", "3"], 2, "--depth goes with --strategy pct");
     check(&["check", "redlock", "--faults", "pause=1,pause=2"], 2, "pause is given twice");
     check(&["check", "redlock", "--faults", "fire=1"], 2, "there is no fault 'fire'");
+    check(&["check", "redlock", "--faults", "lag=1"], 2, "no server of redlock can have the fault lag");
+    check(&["check", "etcd-mutex", "--faults", "session-expiry=1"], 2, "can have the fault session-expiry");
     check(&["check", "redlock", "--time", "5 parsecs"], 2, "is not a time");
     check(&["sim", "redlock", "--seeds", "9..3"], 2, "the range of seeds 9..3 is empty");
     check(&["sim", "redlock", "--seeds", "a..b"], 2, "is not a range of seeds");

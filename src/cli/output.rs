@@ -53,6 +53,12 @@ pub(super) fn parameters(scenario: &dyn Scenario, options: &ScenarioOptions) -> 
     for (fault, count) in options.faults.iter().flat_map(|list| &list.0) {
         parameters.budgets = parameters.budgets.with(*fault, *count);
     }
+    let setup = scenario.setup(&parameters, 1);
+    let asked = options.faults.iter().flat_map(|list| &list.0);
+    if let Some((fault, _)) = asked.into_iter().find(|(fault, count)| *count > 0 && !setup.can_suffer(*fault)) {
+        let name = scenario.about().name;
+        return Err(CliError::Usage(format!("no server of {name} can have the fault {fault}")));
+    }
     let assumptions = &mut parameters.assumptions;
     if let Some(limit) = options.delay {
         assumptions.delay_us_max = limit.0.map(us);

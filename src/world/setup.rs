@@ -1,6 +1,6 @@
 //! Setup: what stays the same throughout an execution.
 
-use super::fault::{Assumptions, Budgets};
+use super::fault::{Assumptions, Budgets, Fault};
 use super::seat::{Seat, SeatPorts, Task};
 use crate::property::Property;
 use doublehold_models::{Blob, NodeClock, Service, ServiceConfig};
@@ -139,6 +139,21 @@ impl Setup {
     pub fn node_names(&self) -> Vec<String> {
         let names = |spec: &ServiceSpec| (0..spec.config.members()).map(|member| spec.node_name(member)).collect();
         self.services.iter().flat_map::<Vec<String>, _>(names).collect()
+    }
+
+    /// True if a fault of this kind can hit something here: a verdict about faults that cannot happen would say nothing.
+    pub fn can_suffer(&self, fault: Fault) -> bool {
+        let configs = || self.services.iter().map(|service| &service.config);
+        match fault {
+            Fault::Lag => configs().any(|config| {
+                matches!(config, ServiceConfig::ZooKeeper(_) | ServiceConfig::Etcd(_)) && config.members() > 1
+            }),
+            Fault::SessionExpiry => configs().any(|config| matches!(config, ServiceConfig::ZooKeeper(_))),
+            Fault::NodeCrash | Fault::ClockStep | Fault::Break | Fault::Stall | Fault::Delay => {
+                configs().next().is_some()
+            }
+            Fault::Pause | Fault::ClientCrash | Fault::ClientClockStep => true,
+        }
     }
 
     /// The seed of one client's random stream.
