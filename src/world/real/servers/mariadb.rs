@@ -31,13 +31,16 @@ impl MariaDbServer {
         let mut install = Command::new(INSTALL);
         install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--user", &user()]);
         install.arg(format!("--datadir={}", data.display())).stdin(Stdio::null());
+        // Several at once get into each other's way in a temporary directory that they share.
+        install.arg(format!("--tmpdir={}", folder.path().display()));
         let installed = install.output().map_err(|problem| match problem.kind() {
             io::ErrorKind::NotFound => not_installed(),
             _ => SpawnError::Io(problem),
         })?;
         if !installed.status.success() {
             let said = String::from_utf8_lossy(&installed.stderr).into_owned();
-            let why = said.lines().last().unwrap_or("it said nothing").to_owned();
+            let errors: Vec<&str> = said.lines().filter(|line| line.contains("ERROR")).collect();
+            let why = if errors.is_empty() { "it said nothing".to_owned() } else { errors.join("; ") };
             return Err(SpawnError::DoesNotStart { program: INSTALL, why });
         }
         std::fs::create_dir_all(data.join("test"))?;
@@ -63,6 +66,7 @@ impl MariaDbServer {
         ]);
         command.args(["--user", &user(), "--port", &self.port.to_string(), "--datadir", &path("data")]);
         command.args(["--socket", &path("socket"), "--pid-file", &path("pid")]);
+        command.arg("--tmpdir").arg(self.folder.path());
         command.stderr(File::create(self.folder.path().join("log"))?);
         self.process.launch(command, not_installed())?;
         let (port, log) = (self.port, self.folder.path().join("log"));
