@@ -50,6 +50,8 @@ pub(super) enum Answer {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Locks {
     locks: Vec<Lock>,
+    /// Transactions that wait for nothing any more, and have not gone on yet.
+    go_on: Vec<TrxId>,
 }
 
 fn covers(held: &Lock, mode: LockMode, part: Part) -> bool {
@@ -124,7 +126,7 @@ impl Locks {
 
     /// Grants what nobody is in the way of any more, first come, first served. Gives the transactions that go on.
     pub(super) fn grant(&mut self) -> Vec<TrxId> {
-        let mut granted = Vec::new();
+        let mut granted = std::mem::take(&mut self.go_on);
         for at in 0..self.locks.len() {
             let free = |at: usize| !self.locks[..at].iter().any(|held| conflict(&self.locks[at], held));
             if self.locks[at].waiting && free(at) {
@@ -183,10 +185,17 @@ impl Locks {
         self.locks.extend(inherited);
     }
 
-    /// A record has gone: whoever had it or the gap before it has the gap before the next.
-    pub(super) fn merge(&mut self, gone: &Place, next: &Place) {
-        for lock in self.locks.iter_mut().filter(|lock| lock.place == *gone && !lock.waiting) {
-            (lock.place, lock.part) = (next.clone(), Part::Gap);
+    /// A record has gone. Those who keep gaps and had it, the gap before it, or waited for it, have the gap before the next;
+    /// whoever waited goes on and looks again.
+    pub(super) fn merge(&mut self, gone: &Place, next: &Place, keeps_gaps: impl Fn(TrxId) -> bool) {
+        for mut lock in self.locks.extract_if(.., |lock| lock.place == *gone).collect::<Vec<Lock>>() {
+            if lock.waiting {
+                self.go_on.push(lock.trx);
+            }
+            if lock.part != Part::Insert && keeps_gaps(lock.trx) {
+                (lock.place, lock.part, lock.waiting) = (next.clone(), Part::Gap, false);
+                self.locks.push(lock);
+            }
         }
     }
 

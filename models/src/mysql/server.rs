@@ -329,10 +329,16 @@ impl Server {
 
     /// Records of indexes are gone: what was locked there is the gap before the next.
     fn forget_places(&mut self, name: &Blob, gone: Vec<(usize, Key)>) {
+        if gone.is_empty() {
+            return;
+        }
+        let trxs = self.sessions.values().filter_map(|session| session.trx.as_ref());
+        let with_gaps = trxs.filter(|trx| trx.isolation >= Isolation::RepeatableRead);
+        let keep_gaps: BTreeSet<TrxId> = with_gaps.map(|trx| trx.id).collect();
         for (index, key) in gone {
             let next = self.tables[name].next_key(index, &key);
             let place = |key| Place { table: name.clone(), index, key };
-            self.locks.merge(&place(Some(key)), &place(next));
+            self.locks.merge(&place(Some(key)), &place(next), |trx| keep_gaps.contains(&trx));
         }
     }
 
