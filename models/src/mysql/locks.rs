@@ -169,9 +169,17 @@ impl Locks {
         false
     }
 
-    /// How many locks a transaction has.
+    /// How many locks a transaction has, as InnoDB counts them: one for each table, and one for all records of a page that are locked
+    /// in one way. Here an index is a page.
     pub(super) fn count(&self, trx: TrxId) -> usize {
-        self.locks.iter().filter(|lock| lock.trx == trx).count()
+        let theirs = || self.locks.iter().filter(|lock| lock.trx == trx);
+        let tables: BTreeSet<&Blob> = theirs().map(|lock| &lock.place.table).collect();
+        let way = |lock: &Lock| {
+            let part = (lock.part as u8, lock.mode == LockMode::Exclusive, lock.waiting);
+            (lock.place.table.clone(), lock.place.index, part)
+        };
+        let ways: BTreeSet<(Blob, usize, (u8, bool, bool))> = theirs().map(way).collect();
+        tables.len() + ways.len()
     }
 
     /// A record has come into a gap: whoever has the gap has both parts of it.
