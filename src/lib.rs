@@ -8,8 +8,9 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`port`] | what protocol code may ask for: clocks, tasks, randomness, Redis |
+//! | [`port`] | what protocol code may ask for: clocks, tasks, randomness, Redis, ZooKeeper, etcd, MySQL |
 //! | [`lock`] | the algorithms, a file each |
+//! | [`flow`] | what they guard: the shop, the draw, and what an auditor asks |
 //! | [`history`] | what clients did |
 //! | [`property`] | the oracles, a file each |
 //! | [`world`] | explored, simulated, real |
@@ -21,6 +22,7 @@
 //! it; `sim` the simulated world; `real-redis` the adapters for real Redis servers. Without any of them only the
 //! ports and the locks are built.
 
+pub mod flow;
 pub mod history;
 pub mod lock;
 pub mod port;

@@ -256,20 +256,28 @@ impl Service {
     }
 
     /// Takes note that a connection has ended.
-    pub fn disconnect(&mut self, clocks: &[NodeClock], conn: ConnId, out: &mut Vec<Output>) {
+    pub fn disconnect(&mut self, clocks: &[NodeClock], conn: ConnId) {
         match self {
             Service::Redis(node) => node.disconnect(conn),
             Service::ZooKeeper(ensemble) => ensemble.disconnect(clocks, conn),
             Service::Etcd(cluster) => cluster.disconnect(conn),
-            Service::MySql(server) => server.disconnect(clocks[0], conn, out),
+            Service::MySql(server) => server.disconnect(clocks[0], conn),
         }
     }
 
-    /// True if the last request had effects whose order a real server leaves open.
-    pub fn has_raced(&self) -> bool {
+    /// The connections whose requests had to wait and may go on now, in whatever order.
+    pub fn ready(&self) -> Vec<ConnId> {
         match self {
-            Service::MySql(server) => server.has_raced(),
-            Service::Redis(_) | Service::ZooKeeper(_) | Service::Etcd(_) => false,
+            Service::MySql(server) => server.ready().collect(),
+            Service::Redis(_) | Service::ZooKeeper(_) | Service::Etcd(_) => Vec::new(),
+        }
+    }
+
+    /// Lets a request go on that had to wait, on a connection that is [`ready`](Service::ready).
+    pub fn go_on(&mut self, clocks: &[NodeClock], conn: ConnId, out: &mut Vec<Output>) {
+        match self {
+            Service::MySql(server) => server.go_on(clocks[0], conn, out),
+            Service::Redis(_) | Service::ZooKeeper(_) | Service::Etcd(_) => panic!("nobody waits here"),
         }
     }
 
@@ -392,6 +400,14 @@ impl Service {
         }
     }
 
+    /// What was done so far has reached the disks: it was done long ago.
+    pub fn flush(&mut self) {
+        match self {
+            Service::MySql(server) => server.flush(),
+            Service::Redis(_) | Service::ZooKeeper(_) | Service::Etcd(_) => {}
+        }
+    }
+
     /// A member starts again from what its disk still holds.
     pub fn restart(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
         match self {
@@ -438,12 +454,31 @@ impl Service {
         }
     }
 
-    /// The value of a key, where there are keys with values: a string of a Redis, a key of an etcd.
+    /// The value of a key, where there are keys with values: a string of a Redis, a key of an etcd, the committed rows of a table of
+    /// a MySQL.
     pub fn value(&self, clocks: &[NodeClock], key: &Blob) -> Option<Blob> {
         match self {
             Service::Redis(_) => self.redis_string(clocks, key).map(|(value, _)| value),
             Service::Etcd(cluster) => cluster.value(key),
-            Service::ZooKeeper(_) | Service::MySql(_) => None,
+            Service::MySql(server) => server.committed_text(key),
+            Service::ZooKeeper(_) => None,
+        }
+    }
+
+    /// For a MySQL: the owner in the committed row of the table `locks (fence, name, owner, expires_at)` with this name that
+    /// has not ended by the node's own clock, and whether it will.
+    pub fn mysql_lock_row(&self, clocks: &[NodeClock], name: &Blob) -> Option<(Blob, bool)> {
+        match self {
+            Service::MySql(server) => server.lock_row(clocks[0], name),
+            Service::Redis(_) | Service::ZooKeeper(_) | Service::Etcd(_) => None,
+        }
+    }
+
+    /// For a MySQL: the connection whose session has this user lock.
+    pub fn mysql_user_lock(&self, name: &Blob) -> Option<ConnId> {
+        match self {
+            Service::MySql(server) => server.user_lock_owner(name),
+            Service::Redis(_) | Service::ZooKeeper(_) | Service::Etcd(_) => None,
         }
     }
 }

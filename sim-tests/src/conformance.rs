@@ -222,9 +222,10 @@ impl<D: Dialect> Pair<'_, D> {
             Step::Close(conn) => {
                 if self.open.remove(conn) {
                     let mut out = Vec::new();
-                    self.model.disconnect(&[now()], *conn, &mut out);
+                    self.model.disconnect(&[now()], *conn);
+                    let raced = self.go_on(&mut out);
                     self.dialect.close(*conn);
-                    self.follow(at, *conn, None, &out)?;
+                    self.follow(at, *conn, None, &out, raced)?;
                 }
             }
             Step::Send(conn, request) => self.send(at, *conn, request)?,
@@ -241,24 +242,44 @@ impl<D: Dialect> Pair<'_, D> {
         self.open.insert(conn);
         let clock = now();
         let mut out = Vec::new();
-        let handled = catch_unwind(AssertUnwindSafe(|| self.model.handle(&[clock], conn, request, &mut out)));
+        let handled = catch_unwind(AssertUnwindSafe(|| {
+            self.model.handle(&[clock], conn, request, &mut out);
+            self.go_on(&mut out)
+        }));
         if let Some(what) = out.iter().filter_map(Output::response).find_map(|one| self.dialect.not_modelled(one)) {
             return Err(End::NotModelled(what));
         }
         self.dialect.send(conn, request);
-        if handled.is_err() {
+        let Ok(raced) = handled else {
             let real = self.dialect.receive(conn);
             let real = self.show(real.as_ref());
             return Err(End::Diverged(Divergence { at, real, model: "(it panicked)".to_owned() }));
+        };
+        self.follow(at, conn, Some(request), &out, raced)
+    }
+
+    /// Lets all go on that can. True if at some time there were several: a real server leaves their order open.
+    fn go_on(&mut self, out: &mut Vec<Output>) -> bool {
+        let mut raced = false;
+        while let [first, others @ ..] = &self.model.ready()[..] {
+            raced |= !others.is_empty();
+            self.model.go_on(&[now()], *first, out);
         }
-        self.follow(at, conn, Some(request), &out)
+        raced
     }
 
     /// Compares what has followed from a request on a connection, or from its end.
-    fn follow(&mut self, at: usize, conn: ConnId, request: Option<&Request>, out: &[Output]) -> Result<(), End> {
+    fn follow(
+        &mut self,
+        at: usize,
+        conn: ConnId,
+        request: Option<&Request>,
+        out: &[Output],
+        raced: bool,
+    ) -> Result<(), End> {
         let mut real: Vec<_> = out.iter().map(|one| self.dialect.receive(one.conn)).collect();
         if let Some(which) = self.dialect.difference(conn, request, out, &mut real) {
-            if self.model.has_raced() {
+            if raced {
                 return Err(End::NotModelled("the order of those who go on at once".to_owned()));
             }
             let (real, model) = (self.show(real[which].as_ref()), self.show(out[which].response()));

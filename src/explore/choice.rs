@@ -43,6 +43,8 @@ pub enum Choice {
     },
     /// A node serves the first request of a connection.
     Serve(LinkName),
+    /// A node goes on with a request of a connection that had to wait.
+    GoOn(LinkName),
     /// A client is told the first thing that waits for it on a connection.
     Deliver(LinkName),
     /// A client's timer fires.
@@ -154,9 +156,12 @@ impl Choice {
             | Choice::CrashClient { client }
             | Choice::StepClient { client, .. }
             | Choice::SetClock { process: Process::Client(client), .. } => Some(client),
-            Choice::Serve(at) | Choice::Deliver(at) | Choice::Break(at) | Choice::Stall(at) | Choice::Delay(at) => {
-                Some(at.client)
-            }
+            Choice::Serve(at)
+            | Choice::GoOn(at)
+            | Choice::Deliver(at)
+            | Choice::Break(at)
+            | Choice::Stall(at)
+            | Choice::Delay(at) => Some(at.client),
             _ => None,
         }
     }
@@ -183,6 +188,7 @@ impl Choice {
                 None => format!("{}: serve", link(at, "→")),
             },
             Choice::Deliver(at) => format!("{} {}: deliver", link(at, "←"), system.arrival_at(at)),
+            Choice::GoOn(at) => format!("{}: goes on", link(at, "→")),
             Choice::Fire { client, id } => format!("client-{client}: timer #{id} fires"),
             Choice::Advance { to_us } => format!("time: passes to {}", millis(to_us)),
             Choice::Break(at) => format!("{}: break", link(at, "–")),

@@ -47,6 +47,7 @@ fn actor(choice: &Choice) -> (u8, u8, u8) {
         Choice::Start { client } | Choice::Fire { client, .. } => (0, *client, 0),
         Choice::Deliver(at) => link(1, at),
         Choice::Serve(at) => link(2, at),
+        Choice::GoOn(at) => link(13, at),
         Choice::Advance { .. } => (3, 0, 0),
         Choice::Break(at) | Choice::Stall(at) | Choice::Delay(at) => link(4, at),
         Choice::Pause { client } | Choice::CrashClient { client } | Choice::StepClient { client, .. } => {

@@ -37,6 +37,8 @@ pub struct Holds {
     so_far: u64,
     /// Some hold had a fencing token.
     fenced: bool,
+    /// How many requests were told that they got what they wanted.
+    sold: u64,
 }
 
 impl Holds {
@@ -57,7 +59,8 @@ impl Holds {
             Event::NotAcquired { .. } => self.set_acquiring(client, None),
             Event::Extended { lock, valid_until } => self.change(client, lock, |hold| hold.valid_until = *valid_until),
             Event::Lost { lock } | Event::Releasing { lock } => self.change(client, lock, |hold| hold.ended = true),
-            Event::Released { .. } | Event::Read { .. } | Event::Wrote { .. } => {}
+            Event::Sold { .. } => self.sold += 1,
+            Event::Released { .. } | Event::Read { .. } | Event::Wrote { .. } | Event::NotSold { .. } => {}
         }
     }
 
@@ -75,6 +78,11 @@ impl Holds {
     /// Whether orders are fencing tokens, which later ones need not exceed.
     pub fn are_fenced(&self) -> bool {
         self.fenced
+    }
+
+    /// How many requests were told that they got what they wanted.
+    pub fn sold(&self) -> u64 {
+        self.sold
     }
 
     /// All of them.

@@ -1,5 +1,6 @@
 //! History: what the clients did and learnt, in the order of true time.
 
+mod audit;
 mod holds;
 #[cfg(feature = "check")]
 pub mod judge;
@@ -8,6 +9,7 @@ use crate::port::{Blob, Instant};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+pub use audit::Audit;
 pub use holds::{Hold, HoldOrder, Holds};
 
 /// Something that a client did or learnt.
@@ -84,6 +86,49 @@ pub enum Event {
         /// How the write ended.
         outcome: Ended,
     },
+    /// A request was told that it has got what it wanted.
+    Sold {
+        /// The request.
+        request: Blob,
+    },
+    /// A request was told that it has not.
+    NotSold {
+        /// The request.
+        request: Blob,
+        /// Why.
+        why: NotSold,
+    },
+}
+
+/// Why a request did not get what it wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotSold {
+    /// There is nothing left.
+    SoldOut,
+    /// The lock was not held any more.
+    NotHeld,
+    /// What was to be written refused the fencing token.
+    Stale,
+    /// Somebody else was first, each time that it was tried.
+    Conflict,
+    /// No server, or it refused.
+    Unavailable,
+    /// It may have got it: an answer was lost.
+    Unknown,
+}
+
+impl fmt::Display for NotSold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotSold::SoldOut => "sold out",
+            NotSold::NotHeld => "the lock is not held any more",
+            NotSold::Stale => "the fencing token is stale",
+            NotSold::Conflict => "somebody else was first, each time",
+            NotSold::Unavailable => "not available",
+            NotSold::Unknown => "nobody knows: an answer was lost",
+        })
+    }
 }
 
 /// Who may hold a lock beside a holder.
@@ -170,6 +215,8 @@ impl fmt::Display for Event {
             Event::Wrote { resource, base, value, outcome } => {
                 write!(f, "wrote {resource} {base} → {value}: {outcome}")
             }
+            Event::Sold { request } => write!(f, "SELLS to {request}"),
+            Event::NotSold { request, why } => write!(f, "sells nothing to {request}: {why}"),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | [`redlock`] | RedLock on N independent servers | bounded drift, no clock steps, durable or delayed restarts |
 //! | [`zookeeper`] | ephemeral sequential nodes on a ZooKeeper ensemble | no pause beyond the session time-out |
 //! | [`etcd`] | keys with a lease on an etcd cluster, in the order of their creation | no pause beyond the lease |
+//! | [`mysql`] | versions and row locks, a lock table, `GET_LOCK` on a MySQL server | see there |
 //! | [`in_process`] | a mutex in the memory of one process | one process only: the baseline |
 //!
 //! [`segmented`] makes a lock per merchant or SKU of any of them; [`reentrant`] lets an owner take any of them again; [`hold`] is what threads share of a guard. [`resource`] is what a lock guards; it can check fencing tokens.
@@ -13,6 +14,7 @@
 pub mod etcd;
 pub mod hold;
 pub mod in_process;
+pub mod mysql;
 pub mod redis;
 pub mod redlock;
 pub mod reentrant;

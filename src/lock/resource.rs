@@ -27,6 +27,16 @@ redis.call('SET', KEYS[2], ARGV[1])
 return redis.call('SET', KEYS[1], ARGV[2])",
 };
 
+/// Takes from the number if there is enough.
+static TAKE: Script = Script {
+    body: "-- take if there is enough
+if tonumber(redis.call('GET', KEYS[1]) or '0') < tonumber(ARGV[1]) then
+  return 0
+end
+redis.call('DECRBY', KEYS[1], ARGV[1])
+return 1",
+};
+
 /// A number that is read and written back under a lock.
 pub trait Resource: Send + Sync {
     /// The resource's name.
@@ -62,6 +72,12 @@ impl<R: Redis> Counter<R> {
         let key = key.into();
         let seen_key = Blob::copy_from(&[key.as_bytes(), b":seen"].concat());
         Counter { server, key, seen_key }
+    }
+
+    /// Takes so many if there are enough, in one step on the server.
+    pub async fn take(&self, count: i64) -> Outcome<bool> {
+        let reply = self.server.eval(&TAKE, std::slice::from_ref(&self.key), &[count.into()]).await;
+        reply.map(|value| value.as_int() == Some(1))
     }
 
     fn keys(&self) -> [Blob; 2] {

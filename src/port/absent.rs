@@ -1,6 +1,6 @@
 //! Absent: the port of a server that a world does not have.
 
-use super::{Outcome, etcd, zookeeper};
+use super::{Outcome, etcd, mysql, zookeeper};
 use std::convert::Infallible;
 use std::time::Duration;
 use zookeeper::{Answer, Request, SessionId, SessionState, WatchEvent};
@@ -63,6 +63,24 @@ impl etcd::Etcd for Absent {
     }
 
     async fn watch(&self, _keys: etcd::Keys, _from: etcd::Revision) -> Outcome<Absent> {
+        match self.0 {}
+    }
+}
+
+impl mysql::MySql for Absent {
+    type Session = Absent;
+
+    fn session(&self) -> Absent {
+        match self.0 {}
+    }
+}
+
+impl mysql::Session for Absent {
+    async fn ask(&mut self, _request: mysql::Request) -> Outcome<mysql::Reply> {
+        match self.0 {}
+    }
+
+    fn is_open(&self) -> bool {
         match self.0 {}
     }
 }

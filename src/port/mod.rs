@@ -7,6 +7,7 @@
 mod absent;
 pub mod etcd;
 mod host;
+pub mod mysql;
 mod outcome;
 mod redis;
 mod time;
@@ -16,6 +17,7 @@ pub use absent::Absent;
 pub use doublehold_models::Blob;
 pub use etcd::Etcd;
 pub use host::Host;
+pub use mysql::MySql;
 pub use outcome::{Outcome, Refusal, Unknown};
 pub use redis::{Command, Redis, Script, Subscription, Value};
 pub use time::{Instant, WallTime};
@@ -34,6 +36,8 @@ pub trait Ports: Host {
     type ZooKeeper: ZooKeeper;
     /// An etcd cluster.
     type Etcd: Etcd;
+    /// A MySQL server.
+    type MySql: MySql;
 
     /// The Redis server at this place of the topology.
     ///
@@ -52,6 +56,12 @@ pub trait Ports: Host {
     /// # Panics
     /// If there are no servers at these places, or this world has no etcd: a mistake of the scenario.
     fn etcd(&self, servers: Range<usize>) -> Self::Etcd;
+
+    /// The MySQL server at this place of the topology.
+    ///
+    /// # Panics
+    /// If there is no server at this place, or this world has no MySQL: a mistake of the scenario.
+    fn mysql(&self, server: usize) -> Self::MySql;
 
     /// Tells the history what the client just did or learnt; the oracles judge by it.
     fn record(&self, event: Event);

@@ -1,6 +1,6 @@
 //! Outcome: how a request ended, with the third case that a caller must face.
 
-use super::{Blob, etcd, zookeeper};
+use super::{Blob, etcd, mysql, zookeeper};
 use std::fmt;
 
 /// How a request to a server ended (Jepsen's `:ok`, `:fail`, `:info`).
@@ -29,6 +29,10 @@ pub enum Refusal {
     ZooKeeper(zookeeper::Error),
     /// An etcd server answered with an error.
     Etcd(etcd::Error),
+    /// A MySQL server answered with an error.
+    MySql(mysql::Failure),
+    /// The session had ended before: nothing was sent.
+    Closed,
 }
 
 /// Why nobody knows whether a request happened.
@@ -71,6 +75,8 @@ impl fmt::Display for Refusal {
             Refusal::Server(text) => write!(f, "error {text}"),
             Refusal::ZooKeeper(error) => write!(f, "error {error}"),
             Refusal::Etcd(error) => write!(f, "error {error}"),
+            Refusal::MySql(mysql::Failure { code, state, message }) => write!(f, "error {code} ({state}): {message}"),
+            Refusal::Closed => f.write_str("the session has ended"),
         }
     }
 }

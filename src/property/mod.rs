@@ -9,13 +9,18 @@
 mod belief;
 mod bounded_wait;
 mod deadlock;
+mod duplicates;
 mod effect;
 mod fencing_order;
 mod foreign_release;
 mod grant;
 mod leak;
+mod lost_update;
+mod oversell;
+mod progress;
+mod undersell;
 
-use crate::history::{Event, Hold, HoldOrder, Holds};
+use crate::history::{Audit, Event, Hold, HoldOrder, Holds};
 use crate::port::{Blob, Instant};
 use crate::world::setup::Holder;
 use std::fmt;
@@ -24,14 +29,22 @@ use std::sync::Arc;
 pub use belief::Belief;
 pub use bounded_wait::BoundedWait;
 pub use deadlock::Deadlock;
+pub use duplicates::Duplicates;
 pub use effect::Effect;
 pub use fencing_order::FencingOrder;
 pub use foreign_release::ForeignRelease;
 pub use grant::Grant;
 pub use leak::Leak;
+pub use lost_update::LostUpdate;
+pub use oversell::Oversell;
+pub use progress::Progress;
+pub use undersell::Undersell;
 
 /// The name of what the simulated world demands at its horizon: that every client has ended.
 pub const CONVERGENCE: &str = "convergence";
+
+/// The name under which it is told that a model does not have what was asked of it: a verdict would be worth nothing.
+pub const NOT_MODELLED: &str = "not-modelled";
 
 /// Something that must hold in every state.
 pub trait Property: Send + Sync + fmt::Debug {
@@ -130,6 +143,8 @@ pub enum Moment<'a> {
         /// What the client wrote over, and what it wrote.
         change: (String, String),
     },
+    /// Every client has ended, and an auditor has asked the servers.
+    Audited(&'a Audit),
     /// Every client has ended, and nothing is in flight.
     Quiescent,
     /// Some client waits, and nothing can ever happen again.
@@ -147,5 +162,10 @@ pub fn all() -> Vec<Arc<dyn Property>> {
         Arc::new(Leak),
         Arc::new(Deadlock),
         Arc::new(BoundedWait { slack_us: 0 }),
+        Arc::new(Oversell),
+        Arc::new(Undersell),
+        Arc::new(LostUpdate),
+        Arc::new(Duplicates),
+        Arc::new(Progress),
     ]
 }

@@ -10,10 +10,12 @@ pub mod merchants;
 pub mod mutation;
 pub mod registry;
 
+use crate::flow::reconcile::Unanswered;
+use crate::history::Audit;
 use crate::port::Ports;
 use crate::world::fault::{Assumptions, Budgets};
 use crate::world::seat::{SeatPorts, Task};
-use crate::world::setup::{ArrivalTime, Program, Setup};
+use crate::world::setup::{ArrivalTime, Errand, Program, Setup};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::sync::Arc;
@@ -29,14 +31,51 @@ pub const SIMULATED: &str = "simulated";
 pub trait Workload: Clone + Send + Sync + 'static {
     /// Runs client number `client` to its end.
     fn run<P: Ports>(&self, ports: P, client: usize) -> impl Future<Output = ()> + Send;
+
+    /// Puts on the servers what must be there before any client begins.
+    fn prepare<P: Ports>(&self, _ports: P) -> impl Future<Output = Result<(), Unanswered>> + Send {
+        async { Ok(()) }
+    }
+
+    /// What an auditor finds on the servers after all clients have ended; nothing if there is nothing to audit.
+    fn audit<P: Ports>(&self, _ports: P) -> impl Future<Output = Result<Option<Audit>, Unanswered>> + Send {
+        async { Ok(None) }
+    }
+
+    /// True if there is something to prepare or to audit.
+    fn keeps_books(&self) -> bool {
+        false
+    }
 }
 
 /// A workload as the explored and the simulated world start it.
 pub fn program(workload: impl Workload) -> Arc<dyn Program> {
-    Arc::new(move |client: usize, ports: SeatPorts| -> Task {
-        let workload = workload.clone();
+    Arc::new(Started(workload))
+}
+
+/// A workload in a world whose clients have seats.
+struct Started<W>(W);
+
+impl<W: Workload> Program for Started<W> {
+    fn start(&self, client: usize, ports: SeatPorts) -> Task {
+        let workload = self.0.clone();
         Box::pin(async move { workload.run(ports, client).await })
-    })
+    }
+
+    fn prepare(&self, ports: SeatPorts) -> Option<Errand<()>> {
+        let workload = self.0.keeps_books().then(|| self.0.clone())?;
+        Some(Box::pin(async move {
+            // Nobody else is there, and nothing breaks: what fails is a mistake of the scenario.
+            workload.prepare(ports).await.unwrap_or_else(|problem| panic!("the servers cannot be prepared: {problem}"));
+        }))
+    }
+
+    fn audit(&self, ports: SeatPorts) -> Option<Errand<Option<Audit>>> {
+        let workload = self.0.keeps_books().then(|| self.0.clone())?;
+        Some(Box::pin(async move {
+            workload.audit(ports).await.unwrap_or_else(|problem| panic!("the servers cannot be audited: {problem}"))
+        }))
+    }
 }
 
 /// What a user can change about a scenario.

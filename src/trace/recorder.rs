@@ -61,7 +61,7 @@ impl Recorder {
         let name = choice.name(system);
         let (who, what) = name.split_once(": ").unwrap_or((&name, ""));
         match choice {
-            Choice::Serve(_) | Choice::Deliver(_) => {}
+            Choice::Serve(_) | Choice::GoOn(_) | Choice::Deliver(_) => {}
             Choice::Break(_) | Choice::Stall(_) | Choice::Delay(_) => self.push(system, "network", None, &name),
             _ => {
                 let own_us = choice.client().map(|client| system.client_clock(client.into()).mono_us as i64);
@@ -86,8 +86,20 @@ impl Recorder {
         let own_us = system.node_clock(node).wall_us;
         let replies: Vec<String> = outputs.iter().filter_map(Output::as_reply).map(Response::to_string).collect();
         let name = system.node_name(node);
-        let what = format!("client-{client}: {request} → {}", replies.join(", "));
+        let replies = if replies.is_empty() { "(waits)".to_owned() } else { replies.join(", ") };
+        let what = format!("client-{client}: {request} → {replies}");
         self.push(system, &name, Some(own_us), &what);
+    }
+
+    /// A node has gone on with a request that had to wait.
+    pub(crate) fn went_on(&mut self, system: &System, client: usize, node: usize, outputs: &[Output]) {
+        if !self.on {
+            return;
+        }
+        let own_us = system.node_clock(node).wall_us;
+        let replies: Vec<String> = outputs.iter().filter_map(Output::as_reply).map(Response::to_string).collect();
+        let replies = if replies.is_empty() { "(waits again)".to_owned() } else { replies.join(", ") };
+        self.push(system, &system.node_name(node), Some(own_us), &format!("client-{client}: goes on → {replies}"));
     }
 
     /// A client has done or learnt something; the holds are those before it.

@@ -16,6 +16,7 @@ impl System {
             return;
         }
         self.offer_messages(into);
+        self.offer_waits(into);
         self.offer_timers(into);
         self.offer_time(into);
         // Without a client that could suffer from it, a fault is not worth exploring.
@@ -87,6 +88,10 @@ impl System {
         }
     }
 
+    fn offer_waits(&self, into: &mut Vec<Choice>) {
+        into.extend(self.ready().map(Choice::GoOn));
+    }
+
     fn offer_timers(&self, into: &mut Vec<Choice>) {
         for (number, client) in self.clients.iter().enumerate().filter(|(_, client)| client.status == Status::Running) {
             let mono_us = client.clock.read(self.now_us).mono_us;
@@ -137,7 +142,9 @@ impl System {
             let at_mono_us = link.given_up_at().filter(|_| client.status == Status::Running)?;
             Some(client.clock.true_at_monotonic(at_mono_us))
         });
-        due.chain(delays).chain(pauses).chain(silences).min()
+        // Threads that may run do so before a message would have come.
+        let ready = assumptions.delay_us_max.and_then(|_| self.ready().next()).map(|_| self.now_us);
+        due.chain(ready).chain(delays).chain(pauses).chain(silences).min()
     }
 
     /// When the messages of a link were sent, those that someone is bound to receive.

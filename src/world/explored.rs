@@ -46,6 +46,8 @@ impl Drop for Live {
 /// An execution that can be stepped, and set back to any state that it was in.
 pub struct Explored {
     setup: Arc<Setup>,
+    /// The state at the start.
+    initial: System,
     /// The state. Only [`step`](Explored::step) and [`restore`](Explored::restore) may change it.
     system: System,
     live: Vec<Option<Live>>,
@@ -81,8 +83,10 @@ impl Snapshot {
 impl Explored {
     /// A world at its initial state.
     pub fn new(setup: Arc<Setup>, remember: Remember, recorder: Recorder) -> Self {
+        let initial = System::new(&setup, remember >= Remember::Inputs);
         Explored {
-            system: System::new(&setup, remember >= Remember::Inputs),
+            system: initial.clone(),
+            initial,
             live: std::iter::repeat_with(|| None).take(setup.clients).collect(),
             setup,
             stamps: 0,
@@ -95,7 +99,7 @@ impl Explored {
 
     /// Back to the initial state.
     pub fn reset(&mut self) {
-        self.system = System::new(&self.setup, self.goes_back());
+        self.system.clone_from(&self.initial);
         self.live.iter_mut().for_each(|live| *live = None);
         self.schedule.clear();
         self.recorder.clear();

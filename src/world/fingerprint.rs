@@ -51,6 +51,7 @@ impl System {
         orders.extend(self.holds.iter().filter(|hold| self.is_live(hold.client)).map(|hold| hold.order));
         for link in &self.links {
             orders.extend(link.requests.iter().filter_map(|flight| flight.hold));
+            orders.extend(link.unanswered.iter().filter_map(|unanswered| unanswered.hold));
         }
         orders.extend(self.latest.iter().copied());
         orders.sort_unstable();
@@ -111,6 +112,7 @@ impl System {
             digest.int((fault as u64) << 8 | u64::from(left));
         }
         digest.int(self.expiries_left.map_or(u64::MAX, u64::from));
+        digest.int(self.holds.sold());
         self.latest.iter().for_each(|latest| digest.int(orders.rank(*latest)));
         for state in &self.nodes {
             digest.int(state.down_since.map_or(u64::MAX, |since| since));
@@ -140,6 +142,10 @@ impl System {
             digest.int(sent(flight.sent_us));
             digest.int(flight.hold.map_or(u64::MAX, |hold| orders.rank(hold)));
             flight.request.digest(digest);
+        }
+        for unanswered in &link.unanswered {
+            digest.int(place(&unanswered.id));
+            digest.int(unanswered.hold.map_or(u64::MAX, |hold| orders.rank(hold)));
         }
         digest.int(link.open.len() as u64);
         digest.int(link.silence_us_max.unwrap_or(u64::MAX));

@@ -21,6 +21,15 @@ pub struct InFlight {
     pub hold: Option<HoldOrder>,
 }
 
+/// A request that a node has and will answer when it can.
+#[derive(Clone, Copy, Debug)]
+pub struct Unanswered {
+    /// What the answer is for.
+    pub id: WaitId,
+    /// The hold under which it was sent, if any.
+    pub hold: Option<HoldOrder>,
+}
+
 /// Something on its way to a client.
 #[derive(Clone)]
 pub struct Arriving {
@@ -57,7 +66,9 @@ pub struct Link {
     /// Requests that the client still waits for.
     pub open: SmallVec<[WaitId; 4]>,
     /// Requests that the node has served and will answer when it can, oldest first.
-    pub unanswered: SmallVec<[WaitId; 1]>,
+    pub unanswered: SmallVec<[Unanswered; 1]>,
+    /// The node keeps something for it as long as it lasts, and sends nothing of its own accord: a session with a database.
+    pub stateful: bool,
     /// It has gone silent: nothing gets through, and nobody is told.
     pub stalled: bool,
     /// It is slow until nothing is on it any more: its messages may take longer than Δ.
@@ -81,6 +92,7 @@ impl Link {
             arrivals: SmallVec::new(),
             open: SmallVec::new(),
             unanswered: SmallVec::new(),
+            stateful: false,
             stalled: false,
             slow: false,
             silence_us_max: None,
@@ -94,9 +106,13 @@ impl Link {
         LinkName { client: self.client as u8, node: self.node as u8, lane: self.lane }
     }
 
-    /// True if nothing is in flight and nobody waits or watches.
+    /// True if nothing is in flight, nobody waits or watches, and nothing would be lost with it.
     pub fn is_idle(&self) -> bool {
-        self.silence_us_max.is_none() && self.requests.is_empty() && self.arrivals.is_empty() && self.open.is_empty()
+        self.silence_us_max.is_none()
+            && !self.stateful
+            && self.requests.is_empty()
+            && self.arrivals.is_empty()
+            && self.open.is_empty()
     }
 
     /// Breaks it: everything in flight is lost, and the client will be told.
@@ -118,9 +134,20 @@ impl Link {
         }
     }
 
+    /// True if what is sent on it reaches nobody: it is silent, or has broken, which a client is told of before its commands go to
+    /// a new one.
+    pub fn swallows(&self) -> bool {
+        self.stalled || (self.lane > 0 && self.is_broken())
+    }
+
+    /// True if it has broken and the client has not been told yet.
+    pub fn is_broken(&self) -> bool {
+        self.arrivals.iter().any(|arriving| matches!(arriving.what, Arrival::Broken(_)))
+    }
+
     /// The node closes it: requests in flight are lost, what the node had sent still arrives.
     pub fn close_at(&mut self, now_us: u64) {
-        if self.stalled || self.arrivals.iter().any(|arriving| matches!(arriving.what, Arrival::Broken(_))) {
+        if self.stalled || self.is_broken() {
             return;
         }
         self.requests.clear();

@@ -10,6 +10,7 @@
 //! | `fingerprint` | the hash of everything that can still matter |
 //! | `view` | what the oracles can see of it |
 //! | `enabled` | which choices a state offers |
+//! | `errand` | what is done alone, before the clients begin and after they have ended |
 //! | `seat` | a client's side of the ports: what its code asked for and has been told |
 //! | `explored` | runs clients step by step, from any state |
 //! | `simulated` | runs clients on madsim, with sampled latencies and faults |
@@ -19,6 +20,8 @@
 pub mod clock;
 #[cfg(feature = "check")]
 mod enabled;
+#[cfg(feature = "check")]
+mod errand;
 #[cfg(feature = "check")]
 pub mod explored;
 #[cfg(feature = "check")]

@@ -1,12 +1,13 @@
 //! Network: what a system's connections carry, and what becomes of it.
 
-use super::link::{Arrival, Arriving, InFlight, Link};
+use super::link::{Arrival, Arriving, InFlight, Link, Unanswered};
 use super::seat::{Told, WaitId};
-use super::system::{Agenda, Run, Status, System};
+use super::system::{Agenda, Run, Status, System, Violation};
 use crate::explore::choice::LinkName;
 use crate::port::{Blob, Outcome, Refusal};
+use crate::property::NOT_MODELLED;
 use crate::trace::Recorder;
-use doublehold_models::{ConnId, Output, Request, Sent};
+use doublehold_models::{ConnId, Output, Request, Response, Sent, Service, mysql};
 use std::rc::Rc;
 
 impl System {
@@ -48,7 +49,8 @@ impl System {
             link.arrivals.push(Arriving { what, sent_us });
             let name = link.name();
             self.note(Agenda::Deliver(name));
-        } else if !link.stalled {
+        } else if !link.swallows() {
+            link.stateful |= matches!(request, Request::MySql(_));
             link.requests.push(InFlight { id, request: Rc::new(request), sent_us, hold });
             let name = link.name();
             self.note(Agenda::Serve(name));
@@ -89,9 +91,8 @@ impl System {
     /// A node learns that a connection has ended.
     fn hang_up(&mut self, node: usize, conn: ConnId) {
         let (service, clocks) = (self.service_of(node), self.clocks_of(node));
-        let mut outputs = Vec::new();
-        Rc::make_mut(&mut self.services[service]).disconnect(&clocks, conn, &mut outputs);
-        self.send_all(node, outputs);
+        Rc::make_mut(&mut self.services[service]).disconnect(&clocks, conn);
+        self.note_ready(node);
     }
 
     /// A node learns that its client has fallen silent on all its connections, or is heard again.
@@ -123,6 +124,7 @@ impl System {
         let mut outputs = Vec::new();
         Rc::make_mut(&mut self.services[service]).handle(&clocks, conn, &flight.request, &mut outputs);
         recorder.served(self, client, node, &flight.request, &outputs);
+        self.refuse_not_modelled(client, &flight.request, &outputs);
         let mut answers = Some(flight.id);
         for Output { conn: to, sent } in outputs {
             // Only the first reply ends the request; SUBSCRIBE's further ones are not waited for.
@@ -135,11 +137,56 @@ impl System {
         }
         if let (Some(id), Some(at)) = (answers, self.find_link(name)) {
             // The node has it and will answer when it can.
-            self.links[at].unanswered.push(id);
+            self.links[at].unanswered.push(Unanswered { id, hold: flight.hold });
         }
-        self.judge_service(client, node, &flight, before);
+        self.judge_service(client, node, flight.hold, Some(&flight.request), before);
+        self.note_ready(node);
         if self.clients[client].status == Status::Finished {
             self.leave(client);
+        }
+    }
+
+    /// A node goes on with a request that had to wait.
+    pub(super) fn go_on(&mut self, at: usize, recorder: &mut Recorder) {
+        let link = &self.links[at];
+        let (client, node) = (usize::from(link.client), usize::from(link.node));
+        let hold = link.unanswered.first().and_then(|first| first.hold);
+        let conn = self.conn(link);
+        let before = self.watch(node);
+        let (service, clocks) = (self.service_of(node), self.clocks_of(node));
+        let mut outputs = Vec::new();
+        Rc::make_mut(&mut self.services[service]).go_on(&clocks, conn, &mut outputs);
+        recorder.went_on(self, client, node, &outputs);
+        self.send_all(node, outputs);
+        self.judge_service(client, node, hold, None, before);
+        self.note_ready(node);
+    }
+
+    /// The connections whose requests had to wait and may go on now.
+    pub(super) fn ready(&self) -> impl Iterator<Item = LinkName> {
+        let ready =
+            |(number, service): (usize, &Rc<Service>)| service.ready().into_iter().map(move |conn| (number, conn));
+        let ready = self.services.iter().enumerate().flat_map(ready);
+        ready.map(|(number, conn)| self.name_of(self.first_of(number), conn))
+    }
+
+    /// Puts on the agenda that requests may go on which had to wait.
+    pub(super) fn note_ready(&mut self, node: usize) {
+        for conn in self.services[self.service_of(node)].ready() {
+            let name = self.name_of(node, conn);
+            self.note(Agenda::GoOn(name));
+        }
+    }
+
+    /// What a model does not have says nothing about the code: the run ends here, and loudly.
+    fn refuse_not_modelled(&mut self, client: usize, request: &Request, outputs: &[Output]) {
+        let not_modelled = |output: &Output| match output.response() {
+            Some(Response::MySql(reply @ mysql::wire::Reply::NotModelled(_))) => Some(reply.to_string()),
+            _ => None,
+        };
+        if let Some(why) = outputs.iter().find_map(not_modelled) {
+            let what = format!("client-{client} asks {request}: {why}");
+            self.violation.get_or_insert(Violation { property: NOT_MODELLED.to_owned(), what });
         }
     }
 
@@ -155,7 +202,7 @@ impl System {
     fn unanswered(&mut self, node: usize, conn: ConnId) -> Option<WaitId> {
         let at = self.find_link(self.name_of(node, conn))?;
         let unanswered = &mut self.links[at].unanswered;
-        (!unanswered.is_empty()).then(|| unanswered.remove(0))
+        (!unanswered.is_empty()).then(|| unanswered.remove(0).id)
     }
 
     /// The name of a connection to a member of this node's service.

@@ -76,6 +76,7 @@ impl System {
         let mut outputs = Vec::new();
         Rc::make_mut(&mut self.services[service]).tick(&clocks, member, &mut outputs);
         self.send_all(node, outputs);
+        self.note_ready(node);
     }
 
     pub(super) fn crash_node(&mut self, node: usize) {

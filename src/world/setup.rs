@@ -2,9 +2,12 @@
 
 use super::fault::{Assumptions, Budgets, Fault};
 use super::seat::{Seat, SeatPorts, Task};
+use crate::history::Audit;
 use crate::property::Property;
 use doublehold_models::{Blob, NodeClock, Service, ServiceConfig};
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// Everything about an execution that does not change while it runs. Shared by all executions of a search.
@@ -64,7 +67,20 @@ pub enum ArrivalTime {
 pub trait Program: Send + Sync {
     /// A new run of client number `client`.
     fn start(&self, client: usize, ports: SeatPorts) -> Task;
+
+    /// What is done on the servers before any client begins; nothing by default.
+    fn prepare(&self, _ports: SeatPorts) -> Option<Errand<()>> {
+        None
+    }
+
+    /// What an auditor looks at after all clients have ended; nothing by default.
+    fn audit(&self, _ports: SeatPorts) -> Option<Errand<Option<Audit>>> {
+        None
+    }
 }
+
+/// Code that runs alone on the servers.
+pub type Errand<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<F: Fn(usize, SeatPorts) -> Task + Send + Sync> Program for F {
     fn start(&self, client: usize, ports: SeatPorts) -> Task {
@@ -92,6 +108,10 @@ pub enum Probe {
     RedisKey(Blob),
     /// A ZooKeeper path whose oldest child is the owner's.
     ZooKeeperPath(Blob),
+    /// The name of a lock in a MySQL server's lock table.
+    MySqlLockTable(Blob),
+    /// The name of a user lock of a MySQL server; its session's client stands for the token.
+    MySqlUserLock(Blob),
     /// An etcd prefix whose oldest key is the owner's, and has the token as its value.
     EtcdPrefix(Blob),
 }
@@ -116,6 +136,15 @@ impl Probe {
             Probe::ZooKeeperPath(path) => {
                 let (token, expires) = service.zookeeper_first(path)?;
                 Some(Holder { token, expires })
+            }
+            Probe::MySqlLockTable(name) => {
+                let (token, expires) = service.mysql_lock_row(clocks, name)?;
+                Some(Holder { token, expires })
+            }
+            // It ends with its session.
+            Probe::MySqlUserLock(name) => {
+                let owner = service.mysql_user_lock(name)?;
+                Some(Holder { token: Blob::from(format!("client-{}", owner.client)), expires: true })
             }
             Probe::EtcdPrefix(prefix) => {
                 let (token, expires) = service.etcd_first(prefix)?;

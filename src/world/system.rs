@@ -6,15 +6,15 @@
 
 use super::clock::{Clock, Reading};
 use super::fault::{Budgets, Fault};
-use super::link::{Arrival, InFlight, Link};
+use super::link::{Arrival, Link};
 use super::seat::{Outgoing, Told, WaitId};
 use super::setup::{ArrivalTime, Holder, ServiceSpec, Setup};
 use crate::explore::choice::{Choice, LinkName, Process};
-use crate::history::{Event, HoldOrder, Holds};
+use crate::history::{Audit, Event, HoldOrder, Holds};
 use crate::port::Blob;
 use crate::property::Moment;
 use crate::trace::Recorder;
-use doublehold_models::Service;
+use doublehold_models::{Request, Service};
 use smallvec::SmallVec;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -156,6 +156,8 @@ pub enum Agenda {
     Serve(LinkName),
     /// Something was sent to the client on this connection.
     Deliver(LinkName),
+    /// A request on this connection had to wait and may go on.
+    GoOn(LinkName),
     /// The client on this connection will have found it silent for too long at this moment of true time.
     Silence(LinkName, u64),
     /// A client's timer will be due at this moment of true time.
@@ -189,7 +191,7 @@ impl System {
                 down_since: None,
             })
         };
-        System {
+        let mut system = System {
             setup: Arc::clone(setup),
             now_us: 0,
             clients: std::iter::repeat_n(client, setup.clients).collect(),
@@ -205,7 +207,39 @@ impl System {
             footprint: Footprint::default(),
             keep_inputs,
             agenda: None,
+        };
+        system.prepare();
+        system
+    }
+
+    /// Lets the program put on the servers what must be there before the clients begin.
+    fn prepare(&mut self) {
+        let setup = Arc::clone(&self.setup);
+        self.run_errand(|ports| {
+            let errand = setup.program.prepare(ports);
+            async move {
+                if let Some(errand) = errand {
+                    errand.await;
+                }
+            }
+        });
+        self.services.iter_mut().for_each(|service| Rc::make_mut(service).flush());
+    }
+
+    /// What an auditor finds on the servers, all of whose nodes have started again; nothing if there is nothing to audit.
+    fn audit(&self) -> Option<Audit> {
+        let mut after = self.clone();
+        (after.agenda, after.links) = (None, SmallVec::new());
+        for node in 0..after.nodes.len() {
+            if after.nodes[node].down_since.is_some() {
+                after.restart_node(node);
+            }
         }
+        let setup = Arc::clone(&self.setup);
+        after.run_errand(|ports| {
+            let errand = setup.program.audit(ports);
+            async move { errand?.await }
+        })
     }
 
     /// Keeps an agenda from now on, for [`take_agenda`](System::take_agenda).
@@ -267,6 +301,7 @@ impl System {
                 };
                 !paused && waits
             }),
+            Choice::GoOn(at) => self.ready().any(|ready| ready == at),
             Choice::Fire { client, id } => {
                 let client = &self.clients[usize::from(client)];
                 client.status == Status::Running && client.timers.iter().any(|(timer, _)| *timer == id)
@@ -337,7 +372,8 @@ impl System {
         let ends = link.slow || link.arrivals.first().is_none_or(|next| matches!(next.what, Arrival::Broken(_)));
         let theirs = self.links.iter().enumerate().filter(|(_, other)| other.client == link.client);
         // A subscription or a session may bring something at any time.
-        let quiet = |other: &Link| other.lane == 0 && other.open.is_empty() && other.arrivals.is_empty();
+        let quiet =
+            |other: &Link| (other.lane == 0 || other.stateful) && other.open.is_empty() && other.arrivals.is_empty();
         let client = usize::from(link.client);
         let clock = self.client_clock(client).mono_us;
         let timers = &self.clients[client].timers;
@@ -385,6 +421,7 @@ impl System {
                 return Some(self.run(client.into(), Told::Start));
             }
             Choice::Serve(at) => self.serve(self.place_of(at), recorder),
+            Choice::GoOn(at) => self.go_on(self.place_of(at), recorder),
             Choice::Deliver(at) => return self.deliver(self.place_of(at)),
             Choice::Fire { client, id } => {
                 let client = usize::from(client);
@@ -472,6 +509,9 @@ impl System {
         // A lease whose end the toy's bound hides would end in truth, and let somebody on.
         let hidden = self.expiries_left == Some(0) && self.next_node_timer().is_some();
         if self.is_quiescent() {
+            if let Some(audit) = self.audit() {
+                self.check(&Moment::Audited(&audit));
+            }
             self.check(&Moment::Quiescent);
         } else if !hidden && self.waiting_clients().next().is_some() {
             self.check(&Moment::Stuck);
@@ -568,7 +608,15 @@ impl System {
         service.value(&self.clocks_of(node), key)
     }
 
-    pub(super) fn judge_service(&mut self, client: usize, node: usize, flight: &InFlight, before: Watched) {
+    /// Judges what a request has changed, or what went on with it later (then without the request).
+    pub(super) fn judge_service(
+        &mut self,
+        client: usize,
+        node: usize,
+        hold: Option<HoldOrder>,
+        request: Option<&Request>,
+        before: Watched,
+    ) {
         let service = self.service_of(node);
         for (lock, before) in before.locks {
             let after = self.holder_on(lock, service);
@@ -576,7 +624,7 @@ impl System {
                 self.check(&Moment::LockServed { client, service, lock, before: &before, after: &after });
             }
         }
-        let Some(hold) = flight.hold else { return };
+        let Some(hold) = hold else { return };
         for (resource, old) in before.resources {
             let spec = self.setup.resources[resource].clone();
             let new = self.value_of(node, &spec.name);
@@ -588,7 +636,7 @@ impl System {
                 let change = (text(old), text(new));
                 self.check(&Moment::ResourceWritten { client, hold, latest, change });
             }
-            if changed || flight.request.mentions(&spec.name) {
+            if changed || request.is_some_and(|request| request.mentions(&spec.name)) {
                 self.latest[resource] = latest.max(hold);
             }
         }

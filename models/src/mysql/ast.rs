@@ -171,7 +171,6 @@ pub(super) enum Function {
     Now(u32),
     LastInsertId,
     RowCount,
-    ConnectionId,
     GetLock,
     ReleaseLock,
     IsFreeLock,

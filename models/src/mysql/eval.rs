@@ -27,7 +27,6 @@ pub(super) struct Env<'a> {
     pub now_us: i64,
     pub last_insert_id: u64,
     pub row_count: i64,
-    pub connection_id: u64,
     /// In `ON DUPLICATE KEY UPDATE`: the row that could not be inserted.
     pub inserted: Option<&'a [Value]>,
     /// The rows of a group, for aggregates.
@@ -193,7 +192,6 @@ impl<'a> Env<'a> {
             Function::Now(digits) => Ok(Value::DateTime(truncate(self.now_us, digits))),
             Function::LastInsertId => Ok(Value::UInt(self.last_insert_id)),
             Function::RowCount => Ok(Value::Int(self.row_count)),
-            Function::ConnectionId => Ok(Value::Int(self.connection_id as i64)),
             Function::IfNull => match arg(0)? {
                 Value::Null => arg(1),
                 value => Ok(value),

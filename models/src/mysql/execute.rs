@@ -23,7 +23,6 @@ struct Given<'a> {
     now_us: i64,
     last_insert_id: u64,
     row_count: i64,
-    connection_id: u64,
 }
 
 impl<'a> Given<'a> {
@@ -31,8 +30,8 @@ impl<'a> Given<'a> {
     where
         'a: 'b,
     {
-        let Given { params, now_us, last_insert_id, row_count, connection_id } = *self;
-        Env { rows, params, now_us, last_insert_id, row_count, connection_id, inserted: None, group: None }
+        let Given { params, now_us, last_insert_id, row_count } = *self;
+        Env { rows, params, now_us, last_insert_id, row_count, inserted: None, group: None }
     }
 }
 
@@ -66,14 +65,13 @@ impl Server {
             now_us: began_us,
             last_insert_id: session.last_insert_id,
             row_count: session.row_count,
-            connection_id: session.id,
         };
         match statement {
             Statement::CreateTable { table, if_not_exists } => {
                 // A definition ends the transaction before it.
                 self.commit(conn);
                 if !self.tables.contains_key(&table.name) {
-                    self.tables.insert(table.name.clone(), Table::new(table.clone()));
+                    self.tables.insert(table.name.clone(), Rc::new(Table::new(table.clone())));
                 } else if !if_not_exists {
                     return table_exists(&table.name);
                 }
@@ -97,7 +95,7 @@ impl Server {
         }
     }
 
-    fn table(&self, name: &Blob) -> Done<&Table> {
+    fn table(&self, name: &Blob) -> Done<&Rc<Table>> {
         self.tables.get(name).map_or_else(|| unknown_table(name), Ok)
     }
 
@@ -105,7 +103,7 @@ impl Server {
 
     /// The rows that a change is about, locked, in its order.
     fn targets(&mut self, conn: ConnId, name: &Blob, scope: &Scope, given: &Given<'_>) -> Done<Vec<(Key, Values)>> {
-        let table = self.table(name)?.clone();
+        let table = Rc::clone(self.table(name)?);
         let access = plan(&table, name, scope.filter.as_ref(), &given.env(&[]))?;
         let limit = count(scope.limit.as_ref(), given)?;
         let wanted = |values: &[Value]| match &scope.filter {
@@ -257,7 +255,7 @@ impl Server {
             let explicit = places.iter().position(|other| *other == place).map(|at| given.env(&[]).eval(&row[at]));
             let value = match explicit.transpose()? {
                 Some(Value::Null | Value::Int(0)) | None if column.auto_increment => {
-                    let table = self.tables.get_mut(name).expect("looked up before");
+                    let table = Rc::make_mut(self.tables.get_mut(name).expect("looked up before"));
                     id = Some(table.next_auto);
                     Value::UInt(table.next_auto)
                 }
@@ -272,7 +270,7 @@ impl Server {
             if column.auto_increment
                 && let Some(number) = value.as_int().and_then(|number| u64::try_from(number).ok())
             {
-                let table = self.tables.get_mut(name).expect("looked up before");
+                let table = Rc::make_mut(self.tables.get_mut(name).expect("looked up before"));
                 table.next_auto = table.next_auto.max(number + 1);
             }
             values.push(value);
@@ -355,7 +353,7 @@ impl Server {
             self.table(&source.table)?;
         }
         let rows = self.joined(conn, select, given)?;
-        let tables: Vec<&Table> = select.from.iter().map(|source| &self.tables[&source.table]).collect();
+        let tables: Vec<&Table> = select.from.iter().map(|source| &*self.tables[&source.table]).collect();
         project(select, &tables, &rows, given)
     }
 
@@ -427,9 +425,11 @@ impl Server {
         given: &Given<'_>,
     ) -> Done<Vec<Joined>> {
         let Source { table: name, alias, on, left } = &select.from[at];
-        let table = self.tables[name].clone();
-        let before: Vec<(Table, Blob)> =
-            select.from[..at].iter().map(|source| (self.tables[&source.table].clone(), source.alias.clone())).collect();
+        let table = Rc::clone(&self.tables[name]);
+        let before: Vec<(Rc<Table>, Blob)> = select.from[..at]
+            .iter()
+            .map(|source| (Rc::clone(&self.tables[&source.table]), source.alias.clone()))
+            .collect();
         let is_last = at + 1 == select.from.len();
         let bounds: Vec<Bound<'_>> =
             before.iter().zip(row).map(|((table, alias), values)| bound(table, alias, values)).collect();

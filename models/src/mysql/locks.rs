@@ -3,7 +3,7 @@
 use super::ast::LockMode;
 use super::table::{Key, TrxId};
 use crate::{Blob, Digest};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A place in an index: a record, and the gap before it; without a key the gap behind the last record.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,10 +29,11 @@ pub(super) enum Part {
 #[derive(Clone, Debug)]
 struct Lock {
     trx: TrxId,
-    place: Place,
     mode: LockMode,
     part: Part,
     waiting: bool,
+    /// Its place among all requests.
+    number: u64,
 }
 
 /// How a request for a lock ends.
@@ -46,12 +47,19 @@ pub(super) enum Answer {
     Conflict,
 }
 
-/// All locks, in the order in which they were asked for.
+/// All locks: at each place in the order in which they were asked for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Locks {
-    locks: Vec<Lock>,
+    queues: BTreeMap<Place, Vec<Lock>>,
+    /// Where a transaction has locks, or waits for one.
+    places: BTreeMap<TrxId, BTreeSet<Place>>,
+    /// Where a transaction waits.
+    waits_at: BTreeMap<TrxId, Place>,
+    /// Where something was given back, so that somebody may go on.
+    freed: BTreeSet<Place>,
     /// Transactions that wait for nothing any more, and have not gone on yet.
     go_on: Vec<TrxId>,
+    requests: u64,
 }
 
 fn covers(held: &Lock, mode: LockMode, part: Part) -> bool {
@@ -65,8 +73,9 @@ fn covers(held: &Lock, mode: LockMode, part: Part) -> bool {
     }
 }
 
-fn conflict(wanted: &Lock, held: &Lock) -> bool {
-    if wanted.trx == held.trx || wanted.place != held.place {
+/// Whether a lock is in the way of another one at the same place.
+fn conflict(place: &Place, wanted: &Lock, held: &Lock) -> bool {
+    if wanted.trx == held.trx {
         return false;
     }
     let exclusive = wanted.mode == LockMode::Exclusive || held.mode == LockMode::Exclusive;
@@ -74,76 +83,128 @@ fn conflict(wanted: &Lock, held: &Lock) -> bool {
         (Part::Insert, Part::Gap | Part::NextKey) => true,
         (Part::Insert | Part::Gap, _) | (_, Part::Gap | Part::Insert) => false,
         // Behind the last record is only a gap.
-        (Part::Record | Part::NextKey, _) => exclusive && wanted.place.key.is_some(),
+        (Part::Record | Part::NextKey, _) => exclusive && place.key.is_some(),
     }
 }
 
 impl Locks {
+    fn queue(&self, place: &Place) -> &[Lock] {
+        self.queues.get(place).map_or(&[], |queue| queue)
+    }
+
+    fn add(&mut self, place: &Place, at: usize, lock: Lock) {
+        self.places.entry(lock.trx).or_default().insert(place.clone());
+        self.queues.entry(place.clone()).or_default().insert(at, lock);
+    }
+
+    fn new_lock(&mut self, trx: TrxId, mode: LockMode, part: Part, waiting: bool) -> Lock {
+        self.requests += 1;
+        Lock { trx, mode, part, waiting, number: self.requests }
+    }
+
     /// Asks for a lock without waiting for it.
     pub(super) fn try_lock(&mut self, trx: TrxId, place: &Place, mode: LockMode, part: Part) -> Answer {
-        let theirs = |lock: &&Lock| lock.trx == trx && !lock.waiting && lock.place == *place;
-        if self.locks.iter().filter(theirs).any(|held| covers(held, mode, part)) {
+        let queue = self.queue(place);
+        let theirs = || queue.iter().filter(|lock| lock.trx == trx && !lock.waiting);
+        if theirs().any(|held| covers(held, mode, part)) {
             return Answer::Had;
         }
         // Whoever has the record already, and as strongly, only adds the gap: that goes before those who wait for the record.
         let has_record =
             |held: &Lock| matches!(held.part, Part::Record | Part::NextKey) && covers(held, mode, Part::Record);
-        let bypasses = self.locks.iter().filter(theirs).any(has_record);
-        let wanted = Lock { trx, place: place.clone(), mode, part, waiting: false };
-        if self.locks.iter().any(|held| conflict(&wanted, held) && !(bypasses && held.waiting)) {
+        let bypasses = theirs().any(has_record);
+        let wanted = Lock { trx, mode, part, waiting: false, number: 0 };
+        if queue.iter().any(|held| conflict(place, &wanted, held) && !(bypasses && held.waiting)) {
             return Answer::Conflict;
         }
         // To be about to insert leaves nothing behind.
         if part != Part::Insert {
-            let waiting = self.locks.iter().position(|lock| lock.waiting && lock.place == *place);
-            self.locks.insert(waiting.filter(|_| bypasses).unwrap_or(self.locks.len()), wanted);
+            let waiting = queue.iter().position(|lock| lock.waiting).filter(|_| bypasses);
+            let at = waiting.unwrap_or(queue.len());
+            let lock = self.new_lock(trx, mode, part, false);
+            self.add(place, at, lock);
         }
         Answer::Granted
     }
 
     /// Waits for a lock that somebody else is in the way of.
     pub(super) fn wait(&mut self, trx: TrxId, place: Place, mode: LockMode, part: Part) {
-        self.locks.push(Lock { trx, place, mode, part, waiting: true });
+        let lock = self.new_lock(trx, mode, part, true);
+        self.add(&place, self.queue(&place).len(), lock);
+        self.waits_at.insert(trx, place);
+    }
+
+    /// Takes locks away from a place.
+    fn take(&mut self, place: &Place, which: impl Fn(&Lock) -> bool) -> Vec<Lock> {
+        let Some(queue) = self.queues.get_mut(place) else { return Vec::new() };
+        let taken: Vec<Lock> = queue.extract_if(.., |lock| which(lock)).collect();
+        for lock in &taken {
+            let left = queue.iter().any(|other| other.trx == lock.trx);
+            if !left && let Some(places) = self.places.get_mut(&lock.trx) {
+                places.remove(place);
+            }
+            if lock.waiting {
+                self.waits_at.remove(&lock.trx);
+            }
+        }
+        if queue.is_empty() {
+            self.queues.remove(place);
+        } else if !taken.is_empty() {
+            self.freed.insert(place.clone());
+        }
+        taken
     }
 
     /// Gives up waiting.
     pub(super) fn stop_waiting(&mut self, trx: TrxId) {
-        self.locks.retain(|lock| lock.trx != trx || !lock.waiting);
+        if let Some(place) = self.waits_at.get(&trx).cloned() {
+            self.take(&place, |lock| lock.trx == trx && lock.waiting);
+        }
     }
 
     /// Gives back one lock that was granted.
     pub(super) fn unlock(&mut self, trx: TrxId, place: &Place) {
-        let last = self.locks.iter().rposition(|lock| lock.trx == trx && lock.place == *place && !lock.waiting);
-        if let Some(at) = last {
-            self.locks.remove(at);
-        }
+        let last = self.queue(place).iter().rfind(|lock| lock.trx == trx && !lock.waiting).map(|lock| lock.number);
+        self.take(place, |lock| Some(lock.number) == last);
     }
 
     /// Gives back all of a transaction's locks.
     pub(super) fn release(&mut self, trx: TrxId) {
-        self.locks.retain(|lock| lock.trx != trx);
+        for place in self.places.get(&trx).cloned().unwrap_or_default() {
+            self.take(&place, |lock| lock.trx == trx);
+        }
+        self.places.remove(&trx);
+        self.waits_at.remove(&trx);
     }
 
     /// Grants what nobody is in the way of any more, first come, first served. Gives the transactions that go on.
     pub(super) fn grant(&mut self) -> Vec<TrxId> {
-        let mut granted = std::mem::take(&mut self.go_on);
-        for at in 0..self.locks.len() {
-            let free = |at: usize| !self.locks[..at].iter().any(|held| conflict(&self.locks[at], held));
-            if self.locks[at].waiting && free(at) {
-                self.locks[at].waiting = false;
-                granted.push(self.locks[at].trx);
+        let mut granted: Vec<(u64, TrxId)> = Vec::new();
+        for place in std::mem::take(&mut self.freed) {
+            let Some(queue) = self.queues.get_mut(&place) else { continue };
+            for at in 0..queue.len() {
+                if queue[at].waiting && !queue[..at].iter().any(|held| conflict(&place, &queue[at], held)) {
+                    queue[at].waiting = false;
+                    granted.push((queue[at].number, queue[at].trx));
+                }
             }
+            for (_, trx) in &granted {
+                self.waits_at.remove(trx);
+            }
+            // To be about to insert leaves nothing behind.
+            self.take(&place, |lock| lock.part == Part::Insert && !lock.waiting);
+            self.freed.remove(&place);
         }
-        self.locks.retain(|lock| lock.part != Part::Insert || lock.waiting);
-        granted
+        granted.sort_unstable();
+        std::mem::take(&mut self.go_on).into_iter().chain(granted.into_iter().map(|(_, trx)| trx)).collect()
     }
 
     /// The transactions that a waiting one waits for.
     fn waits_for(&self, trx: TrxId) -> BTreeSet<TrxId> {
-        let Some(at) = self.locks.iter().position(|lock| lock.trx == trx && lock.waiting) else {
-            return BTreeSet::new();
-        };
-        self.locks[..at].iter().filter(|held| conflict(&self.locks[at], held)).map(|held| held.trx).collect()
+        let Some(place) = self.waits_at.get(&trx) else { return BTreeSet::new() };
+        let queue = self.queue(place);
+        let at = queue.iter().position(|lock| lock.trx == trx && lock.waiting).expect("it waits there");
+        queue[..at].iter().filter(|held| conflict(place, &queue[at], held)).map(|held| held.trx).collect()
     }
 
     /// A circle of transactions that wait for each other and that `trx` is one of, beginning with it.
@@ -172,46 +233,61 @@ impl Locks {
     /// How many locks a transaction has, as InnoDB counts them: one for each table, and one for all records of a page that are locked
     /// in one way. Here an index is a page.
     pub(super) fn count(&self, trx: TrxId) -> usize {
-        let theirs = || self.locks.iter().filter(|lock| lock.trx == trx);
-        let tables: BTreeSet<&Blob> = theirs().map(|lock| &lock.place.table).collect();
-        let way = |lock: &Lock| {
+        let places = || self.places.get(&trx).into_iter().flatten();
+        let tables: BTreeSet<&Blob> = places().map(|place| &place.table).collect();
+        let theirs = places().flat_map(|place| self.queue(place).iter().map(move |lock| (place, lock)));
+        let way = |(place, lock): (&Place, &Lock)| {
             let part = (lock.part as u8, lock.mode == LockMode::Exclusive, lock.waiting);
-            (lock.place.table.clone(), lock.place.index, part)
+            (place.table.clone(), place.index, part)
         };
-        let ways: BTreeSet<(Blob, usize, (u8, bool, bool))> = theirs().map(way).collect();
+        let ways: BTreeSet<(Blob, usize, (u8, bool, bool))> =
+            theirs.filter(|(_, lock)| lock.trx == trx).map(way).collect();
         tables.len() + ways.len()
     }
 
     /// A record has come into a gap: whoever has the gap has both parts of it.
     pub(super) fn split(&mut self, new: &Place, next: &Place) {
-        let gaps = self
-            .locks
-            .iter()
-            .filter(|lock| !lock.waiting && lock.place == *next && matches!(lock.part, Part::Gap | Part::NextKey));
-        let inherited: Vec<Lock> =
-            gaps.map(|lock| Lock { place: new.clone(), part: Part::Gap, ..lock.clone() }).collect();
-        self.locks.extend(inherited);
+        let gaps =
+            self.queue(next).iter().filter(|lock| !lock.waiting && matches!(lock.part, Part::Gap | Part::NextKey));
+        let inherited: Vec<Lock> = gaps.map(|lock| Lock { part: Part::Gap, ..lock.clone() }).collect();
+        for lock in inherited {
+            self.append(new, lock);
+        }
+    }
+
+    fn append(&mut self, place: &Place, lock: Lock) {
+        let lock = self.new_lock(lock.trx, lock.mode, lock.part, false);
+        self.add(place, self.queue(place).len(), lock);
     }
 
     /// A record has gone. Those who keep gaps and had it, the gap before it, or waited for it, have the gap before the next;
     /// whoever waited goes on and looks again.
     pub(super) fn merge(&mut self, gone: &Place, next: &Place, keeps_gaps: impl Fn(TrxId) -> bool) {
-        for mut lock in self.locks.extract_if(.., |lock| lock.place == *gone).collect::<Vec<Lock>>() {
+        for lock in self.take(gone, |_| true) {
             if lock.waiting {
                 self.go_on.push(lock.trx);
             }
             if lock.part != Part::Insert && keeps_gaps(lock.trx) {
-                (lock.place, lock.part, lock.waiting) = (next.clone(), Part::Gap, false);
-                self.locks.push(lock);
+                self.append(next, Lock { part: Part::Gap, ..lock });
             }
         }
     }
 
-    pub(super) fn digest(&self, digest: &mut Digest) {
-        digest.int(self.locks.len() as u64);
-        for lock in &self.locks {
-            digest.int(lock.trx);
-            digest.hashed(&(&lock.place, lock.mode, lock.part, lock.waiting));
+    /// Adds what there is to a fingerprint; `rank` tells transactions apart.
+    pub(super) fn digest(&self, digest: &mut Digest, rank: impl Fn(TrxId) -> u64) {
+        digest.int(self.queues.len() as u64);
+        for (place, queue) in &self.queues {
+            digest.hashed(place);
+            digest.int(queue.len() as u64);
+            for lock in queue {
+                digest.int(rank(lock.trx));
+                digest.hashed(&(lock.mode, lock.part, lock.waiting));
+            }
         }
+        // Where several go on at once, they do so in the order in which they came.
+        let waiting = self.queues.values().flatten().filter(|lock| lock.waiting);
+        let mut order: Vec<(u64, TrxId)> = waiting.map(|lock| (lock.number, lock.trx)).collect();
+        order.sort_unstable();
+        order.iter().for_each(|(_, trx)| digest.int(rank(*trx)));
     }
 }

@@ -9,11 +9,14 @@ use super::failure::{Done, Stop, lock_wait_timeout, not_modelled};
 use super::locks::{Answer, Locks, Part, Place};
 use super::parse::parse;
 use super::table::{Key, Table, TrxId, Values, View};
-use super::wire::{Reply, Request};
+use super::wire::{Reply, Request, Value};
 use super::{Config, Flush};
 use crate::{Blob, ConnId, Digest, Due, NodeClock, Output, Response};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+
+/// The tables by name; copies share those that have not changed.
+type Tables = BTreeMap<Blob, Rc<Table>>;
 
 /// A transaction.
 #[derive(Clone)]
@@ -39,12 +42,15 @@ struct Waiting {
     until_us: u64,
     /// The user lock that it waits for; otherwise it waits for a row.
     user_lock: Option<Blob>,
+    /// Its place among all that have waited.
+    number: u64,
+    /// It has what it waited for, and may go on.
+    granted: bool,
 }
 
 /// A connection's session.
 #[derive(Clone)]
 pub(super) struct Session {
-    pub id: u64,
     autocommit: bool,
     isolation: Isolation,
     next_isolation: Option<Isolation>,
@@ -59,19 +65,18 @@ pub(super) struct Session {
 #[derive(Clone)]
 pub struct Server {
     config: Config,
-    pub(super) tables: BTreeMap<Blob, Table>,
+    pub(super) tables: Tables,
     pub(super) locks: Locks,
     pub(super) sessions: BTreeMap<ConnId, Session>,
     /// User locks: their owner, and how often it has them.
     user_locks: BTreeMap<Blob, (ConnId, u32)>,
     next_trx: TrxId,
-    connections: u64,
     /// Rows with versions that may be dropped one day.
     pub(super) history: BTreeSet<(Blob, Key)>,
     /// What is on the disk, where commits are not flushed at once; and when that happens next.
-    flushed: Option<(Rc<BTreeMap<Blob, Table>>, u64)>,
-    /// The last request let several statements go on at once: a real server's threads race, here the first come goes first.
-    raced: bool,
+    flushed: Option<(Rc<Tables>, u64)>,
+    /// How many statements have waited.
+    waits: u64,
     /// What its monotonic clock showed when it was last asked for something.
     now_us: u64,
     up: bool,
@@ -90,10 +95,9 @@ impl Server {
             sessions: BTreeMap::new(),
             user_locks: BTreeMap::new(),
             next_trx: 1,
-            connections: 0,
             history: BTreeSet::new(),
             flushed: None,
-            raced: false,
+            waits: 0,
             now_us: 0,
             up: true,
         }
@@ -103,24 +107,38 @@ impl Server {
     pub fn handle(&mut self, clock: NodeClock, conn: ConnId, request: &Request, out: &mut Vec<Output>) {
         self.now_us = clock.mono_us;
         self.run(clock, conn, &Rc::new(request.clone()), clock.wall_us, out);
-        self.go_on(clock, out);
+        self.grant();
+    }
+
+    /// Lets a statement go on that waited and has been granted what it waited for ([`ready`](Server::ready)).
+    ///
+    /// # Panics
+    /// If there is none on this connection.
+    pub fn go_on(&mut self, clock: NodeClock, conn: ConnId, out: &mut Vec<Output>) {
+        self.now_us = clock.mono_us;
+        let waiting = self.session(conn).waiting.clone().filter(|waiting| waiting.granted);
+        let waiting = waiting.unwrap_or_else(|| panic!("nothing can go on at {conn:?}"));
+        self.run(clock, conn, &waiting.request, waiting.began_us, out);
+        self.grant();
+    }
+
+    /// The connections whose statements waited and may go on. A real server's threads race: any may be the first.
+    pub fn ready(&self) -> impl Iterator<Item = ConnId> {
+        let granted = |session: &Session| session.waiting.as_ref().is_some_and(|waiting| waiting.granted);
+        self.sessions.iter().filter(move |(_, session)| granted(session)).map(|(conn, _)| *conn)
     }
 
     pub(super) fn session(&mut self, conn: ConnId) -> &mut Session {
-        let (connections, config) = (&mut self.connections, &self.config);
-        self.sessions.entry(conn).or_insert_with(|| {
-            *connections += 1;
-            Session {
-                id: *connections,
-                autocommit: true,
-                isolation: Isolation::RepeatableRead,
-                next_isolation: None,
-                lock_wait_s: config.lock_wait_timeout_s,
-                trx: None,
-                last_insert_id: 0,
-                row_count: 0,
-                waiting: None,
-            }
+        let config = &self.config;
+        self.sessions.entry(conn).or_insert_with(|| Session {
+            autocommit: true,
+            isolation: Isolation::RepeatableRead,
+            next_isolation: None,
+            lock_wait_s: config.lock_wait_timeout_s,
+            trx: None,
+            last_insert_id: 0,
+            row_count: 0,
+            waiting: None,
         })
     }
 
@@ -136,15 +154,7 @@ impl Server {
             Ok(reply) => reply,
             Err(Stop::Blocked) => {
                 self.undo_to(conn, mark);
-                let session = self.session(conn);
-                let until_us = clock.mono_us.saturating_add(u64::from(session.lock_wait_s) * 1_000_000);
-                let user_lock =
-                    session.waiting.take().and_then(|waiting| waiting.user_lock.map(|name| (name, waiting.until_us)));
-                let (user_lock, until_us) = match user_lock {
-                    Some((name, until_us)) => (Some(name), until_us),
-                    None => (None, until_us),
-                };
-                session.waiting = Some(Waiting { request: Rc::clone(request), began_us, until_us, user_lock });
+                self.wait(clock, conn, request, began_us);
                 return self.break_circles(conn, out);
             }
             Err(stop) => {
@@ -154,6 +164,18 @@ impl Server {
         };
         self.end_statement(conn, &reply);
         self.reply(conn, reply, out);
+    }
+
+    /// Takes note that a statement waits; a user lock has said already how long it does.
+    fn wait(&mut self, clock: NodeClock, conn: ConnId, request: &Rc<Request>, began_us: i64) {
+        self.waits += 1;
+        let number = self.waits;
+        let session = self.session(conn);
+        let row_until_us = clock.mono_us.saturating_add(u64::from(session.lock_wait_s) * 1_000_000);
+        let user_lock = session.waiting.take().and_then(|waiting| Some((waiting.user_lock?, waiting.until_us)));
+        let (user_lock, until_us) = user_lock.map_or((None, row_until_us), |(name, until_us)| (Some(name), until_us));
+        let request = Rc::clone(request);
+        session.waiting = Some(Waiting { request, began_us, until_us, user_lock, number, granted: false });
     }
 
     fn reply(&mut self, conn: ConnId, reply: Reply, out: &mut Vec<Output>) {
@@ -186,23 +208,19 @@ impl Server {
         if matches!(reply, Reply::Failed(_) | Reply::NotModelled(_)) { self.rollback(conn) } else { self.commit(conn) }
     }
 
-    /// Grants locks, and lets those go on who waited for them.
-    fn go_on(&mut self, clock: NodeClock, out: &mut Vec<Output>) {
-        self.raced = false;
-        loop {
-            let granted = self.locks.grant();
-            let rows = granted.iter().filter_map(|trx| self.conn_of(*trx));
-            let next = rows.chain(self.next_user_lock()).collect::<Vec<ConnId>>();
-            if next.is_empty() {
-                return;
-            }
-            self.raced |= next.len() > 1;
-            for conn in next {
-                if let Some(waiting) = self.session(conn).waiting.clone() {
-                    self.run(clock, conn, &waiting.request, waiting.began_us, out);
-                }
+    /// Grants row locks to those who waited for them.
+    fn grant(&mut self) {
+        for trx in self.locks.grant() {
+            let conn = self.conn_of(trx).expect("a transaction has a session");
+            if let Some(waiting) = &mut self.session(conn).waiting {
+                waiting.granted = true;
             }
         }
+    }
+
+    /// The transactions that are under way.
+    fn active(&self) -> impl Iterator<Item = &Trx> {
+        self.sessions.values().filter_map(|session| session.trx.as_ref())
     }
 
     fn conn_of(&self, trx: TrxId) -> Option<ConnId> {
@@ -255,8 +273,7 @@ impl Server {
         }
         if trx.view.is_none() {
             let own = trx.id;
-            let others = self.sessions.values().filter_map(|session| session.trx.as_ref());
-            let active = others.map(|trx| trx.id).filter(|id| *id != own).collect();
+            let active = self.active().map(|trx| trx.id).filter(|id| *id != own).collect();
             let view = View { own, below: self.next_trx, active };
             self.trx(conn).view = Some(view);
         }
@@ -268,7 +285,7 @@ impl Server {
         let trx = self.trx(conn);
         trx.undo.push((table.clone(), primary.clone()));
         let id = trx.id;
-        self.tables.get_mut(table).expect("looked up before").push(primary, id, values);
+        Rc::make_mut(self.tables.get_mut(table).expect("looked up before")).push(primary, id, values);
         self.history.insert((table.clone(), primary.clone()));
     }
 
@@ -277,7 +294,7 @@ impl Server {
         let undone = trx.undo.split_off(mark.min(trx.undo.len()));
         for (name, primary) in undone.into_iter().rev() {
             let Some(table) = self.tables.get_mut(&name) else { continue };
-            let gone = table.pop(&primary);
+            let gone = Rc::make_mut(table).pop(&primary);
             self.forget_places(&name, gone);
         }
     }
@@ -299,11 +316,10 @@ impl Server {
     }
 
     /// The tables with what was committed alone.
-    fn committed(&self) -> BTreeMap<Blob, Table> {
-        let trxs = self.sessions.values().filter_map(|session| session.trx.as_ref());
-        let active: BTreeSet<TrxId> = trxs.map(|trx| trx.id).collect();
+    fn committed(&self) -> Tables {
+        let active: BTreeSet<TrxId> = self.active().map(|trx| trx.id).collect();
         let tables = self.tables.iter();
-        tables.map(|(name, table)| (name.clone(), table.committed(|trx| active.contains(&trx)))).collect()
+        tables.map(|(name, table)| (name.clone(), Rc::new(table.committed(|trx| active.contains(&trx))))).collect()
     }
 
     fn rollback(&mut self, conn: ConnId) {
@@ -313,12 +329,11 @@ impl Server {
 
     /// Drops the versions of rows that nobody can see any more.
     fn purge(&mut self) {
-        let trxs: BTreeSet<TrxId> =
-            self.sessions.values().filter_map(|session| session.trx.as_ref()).map(|trx| trx.id).collect();
-        let views: Vec<View> =
-            self.sessions.values().filter_map(|session| session.trx.as_ref()?.view.clone()).collect();
+        let trxs: BTreeSet<TrxId> = self.active().map(|trx| trx.id).collect();
+        let views: Vec<View> = self.active().filter_map(|trx| trx.view.clone()).collect();
         for (name, primary) in std::mem::take(&mut self.history) {
             let Some(table) = self.tables.get_mut(&name) else { continue };
+            let table = Rc::make_mut(table);
             let gone = table.purge(&primary, &views, |trx| trxs.contains(&trx));
             if table.has_history(&primary) {
                 self.history.insert((name.clone(), primary));
@@ -332,8 +347,7 @@ impl Server {
         if gone.is_empty() {
             return;
         }
-        let trxs = self.sessions.values().filter_map(|session| session.trx.as_ref());
-        let with_gaps = trxs.filter(|trx| trx.isolation >= Isolation::RepeatableRead);
+        let with_gaps = self.active().filter(|trx| trx.isolation >= Isolation::RepeatableRead);
         let keep_gaps: BTreeSet<TrxId> = with_gaps.map(|trx| trx.id).collect();
         for (index, key) in gone {
             let next = self.tables[name].next_key(index, &key);
@@ -447,23 +461,23 @@ impl Server {
         if name.is_empty() || name.len() > 64 {
             return not_modelled("a user lock without a name, or with a long one");
         }
+        let waiting = self.session(conn).waiting.clone();
+        if waiting.as_ref().is_some_and(|waiting| waiting.granted) {
+            return Ok(1);
+        }
         let (owner, count) = self.user_locks.entry(name.clone()).or_insert((conn, 0));
         if *owner == conn {
             *count += 1;
             return Ok(1);
         }
-        let until_us = match &self.session(conn).waiting {
-            Some(waiting) => waiting.until_us,
-            None => {
-                let wait_us = u64::try_from(wait_s).unwrap_or(u64::MAX).saturating_mul(1_000_000);
-                clock.mono_us.saturating_add(wait_us)
-            }
-        };
+        let wait_us = u64::try_from(wait_s).unwrap_or(u64::MAX).saturating_mul(1_000_000);
+        let until_us = waiting.map_or(clock.mono_us.saturating_add(wait_us), |waiting| waiting.until_us);
         if until_us <= clock.mono_us {
             return Ok(0);
         }
         let request = Rc::new(Request::new(Blob::EMPTY, Vec::new()));
-        let waiting = Waiting { request, began_us: 0, until_us, user_lock: Some(name.clone()) };
+        let user_lock = Some(name.clone());
+        let waiting = Waiting { request, began_us: 0, until_us, user_lock, number: 0, granted: false };
         self.session(conn).waiting = Some(waiting);
         Err(Stop::Blocked)
     }
@@ -476,44 +490,47 @@ impl Server {
         }
         *count -= 1;
         if *count == 0 {
-            self.user_locks.remove(name);
+            self.hand_on(name);
         }
         Some(1)
+    }
+
+    /// A user lock goes to whoever has waited for it longest, or is free.
+    fn hand_on(&mut self, name: &Blob) {
+        let waits = |session: &Session| {
+            session.waiting.as_ref().filter(|waiting| waiting.user_lock.as_ref() == Some(name)).map(|one| one.number)
+        };
+        let waiting = self.sessions.iter().filter_map(|(conn, session)| Some((waits(session)?, *conn)));
+        match waiting.min() {
+            Some((_, conn)) => {
+                self.user_locks.insert(name.clone(), (conn, 1));
+                if let Some(waiting) = &mut self.session(conn).waiting {
+                    waiting.granted = true;
+                }
+            }
+            None => drop(self.user_locks.remove(name)),
+        }
     }
 
     pub(super) fn is_free_lock(&self, name: &Blob) -> bool {
         !self.user_locks.contains_key(name)
     }
 
-    /// Somebody who waits for a user lock that is free.
-    fn next_user_lock(&self) -> Option<ConnId> {
-        let free = |session: &Session| {
-            session
-                .waiting
-                .as_ref()
-                .and_then(|waiting| waiting.user_lock.as_ref())
-                .is_some_and(|name| self.is_free_lock(name))
-        };
-        self.sessions.iter().find(|(_, session)| free(session)).map(|(conn, _)| *conn)
-    }
-
     // Connections, time, crashes.
 
     /// A connection has ended: its transaction is rolled back, its user locks are free.
-    pub fn disconnect(&mut self, clock: NodeClock, conn: ConnId, out: &mut Vec<Output>) {
+    pub fn disconnect(&mut self, clock: NodeClock, conn: ConnId) {
         if !self.sessions.contains_key(&conn) {
             return;
         }
         self.now_us = clock.mono_us;
         self.rollback(conn);
         self.sessions.remove(&conn);
-        self.user_locks.retain(|_, (owner, _)| *owner != conn);
-        self.go_on(clock, out);
-    }
-
-    /// True if the last request let several statements go on at once, whose order a real server leaves open.
-    pub fn has_raced(&self) -> bool {
-        self.raced
+        let theirs = self.user_locks.iter().filter(|(_, (owner, _))| *owner == conn);
+        for name in theirs.map(|(name, _)| name.clone()).collect::<Vec<Blob>>() {
+            self.hand_on(&name);
+        }
+        self.grant();
     }
 
     /// True if a session's statement waits.
@@ -523,8 +540,8 @@ impl Server {
 
     /// When a statement that waits gives up next, or commits are flushed.
     pub fn next_timer(&self) -> Option<Due> {
-        let waits =
-            self.sessions.values().filter_map(|session| session.waiting.as_ref()).map(|waiting| waiting.until_us);
+        let waiting = self.sessions.values().filter_map(|session| session.waiting.as_ref());
+        let waits = waiting.filter(|waiting| !waiting.granted).map(|waiting| waiting.until_us);
         let flush = self.flushed.as_ref().map(|(_, at_us)| *at_us);
         waits.chain(flush).min().map(Due::Monotonic)
     }
@@ -538,8 +555,8 @@ impl Server {
     pub fn tick(&mut self, clock: NodeClock, out: &mut Vec<Output>) {
         self.now_us = clock.mono_us;
         self.flushed.take_if(|(_, at_us)| *at_us <= clock.mono_us);
-        let over =
-            |session: &Session| session.waiting.as_ref().is_some_and(|waiting| waiting.until_us <= clock.mono_us);
+        let late = |waiting: &Waiting| !waiting.granted && waiting.until_us <= clock.mono_us;
+        let over = |session: &Session| session.waiting.as_ref().is_some_and(late);
         let late: Vec<ConnId> =
             self.sessions.iter().filter(|(_, session)| over(session)).map(|(conn, _)| *conn).collect();
         for conn in late {
@@ -556,13 +573,18 @@ impl Server {
             self.end_statement(conn, &reply);
             self.reply(conn, reply, out);
         }
-        self.go_on(clock, out);
+        self.grant();
+    }
+
+    /// What was committed reaches the disk.
+    pub fn flush(&mut self) {
+        self.flushed = None;
     }
 
     /// The machine loses power. What was committed is on its disk, and nothing else.
     pub fn crash(&mut self) {
         self.tables = match self.flushed.take() {
-            Some((tables, _)) => BTreeMap::clone(&tables),
+            Some((tables, _)) => Tables::clone(&tables),
             None => self.committed(),
         };
         self.locks = Locks::default();
@@ -577,41 +599,85 @@ impl Server {
         self.up = true;
     }
 
-    /// Adds the state to a fingerprint.
+    // What oracles ask.
+
+    /// The committed rows of a table, in the order of its primary key.
+    fn committed_rows(&self, table: &Blob) -> Vec<Values> {
+        let active = |id: TrxId| self.active().any(|trx| trx.id == id);
+        self.tables.get(table).map_or_else(Vec::new, |table| table.committed_rows(active))
+    }
+
+    /// The committed rows of a table as a text; nothing if there is no such table.
+    pub fn committed_text(&self, table: &Blob) -> Option<Blob> {
+        self.tables.get(table)?;
+        let row = |values: Values| values.iter().map(ToString::to_string).collect::<Vec<String>>().join(", ");
+        let rows: Vec<String> = self.committed_rows(table).into_iter().map(row).collect();
+        Some(Blob::from(rows.join("; ")))
+    }
+
+    /// The owner in the committed row of the table `locks (fence, name, owner, expires_at)` with this name that has not ended by
+    /// the server's clock, and whether it will.
+    pub fn lock_row(&self, clock: NodeClock, lock: &Blob) -> Option<(Blob, bool)> {
+        self.committed_rows(&"locks".into()).iter().find_map(|row| match &row[..] {
+            [_, Value::Text(name), Value::Text(owner), ends] if name == lock => match ends {
+                Value::DateTime(at_us) if *at_us <= clock.wall_us => None,
+                ends => Some((owner.clone(), *ends != Value::Null)),
+            },
+            _ => None,
+        })
+    }
+
+    /// The connection whose session has this user lock.
+    pub fn user_lock_owner(&self, name: &Blob) -> Option<ConnId> {
+        self.user_locks.get(name).map(|(owner, _)| *owner)
+    }
+
+    /// Adds the state to a fingerprint. Transactions count by their order and by who sees whom, not by their numbers.
     pub fn digest(&self, clock: NodeClock, digest: &mut Digest) {
         digest.int(self.up.into());
-        digest.int(self.next_trx);
+        let mut active: Vec<TrxId> = self.active().map(|trx| trx.id).collect();
+        active.sort_unstable();
+        let rank = |trx: TrxId| active.binary_search(&trx).map_or(u64::MAX, |rank| rank as u64);
+        let views: Vec<&View> = self.active().filter_map(|trx| trx.view.as_ref()).collect();
+        // A transaction that has ended matters by those who see it alone.
+        let standing = |trx: TrxId| match rank(trx) {
+            u64::MAX => views.iter().fold(1, |seen, view| seen << 1 | u64::from(view.sees(trx))),
+            rank => u64::MAX - rank,
+        };
         digest.int(self.tables.len() as u64);
         for (name, table) in &self.tables {
             digest.text(name);
-            table.digest(digest);
+            table.digest(digest, standing);
         }
-        self.locks.digest(digest);
+        self.locks.digest(digest, rank);
         if let Some((tables, at_us)) = &self.flushed {
             digest.int(at_us.saturating_sub(clock.mono_us));
-            tables.values().for_each(|table| table.digest(digest));
+            tables.values().for_each(|table| table.digest(digest, |_| 0));
         }
         for (conn, session) in &self.sessions {
             digest.client(conn.client.into());
-            digest.int(u64::from(conn.lane) << 8 | u64::from(session.autocommit));
-            digest.hashed(&(session.isolation, session.next_isolation, session.lock_wait_s, session.last_insert_id));
-            digest.int(session.row_count as u64);
-            if let Some(trx) = &session.trx {
-                digest.int(trx.id);
-                digest.hashed(&(trx.isolation, trx.explicit, &trx.undo, &trx.savepoints));
-                if let Some(view) = &trx.view {
-                    digest.hashed(&(view.below, &view.active));
-                }
-            }
-            if let Some(waiting) = &session.waiting {
-                digest.hashed(&(&waiting.request, &waiting.user_lock, waiting.began_us));
-                digest.int(waiting.until_us.saturating_sub(clock.mono_us));
-            }
+            digest.int(u64::from(conn.lane));
+            session.digest(clock, digest, rank);
         }
         for (name, (owner, count)) in &self.user_locks {
             digest.text(name);
             digest.client(owner.client.into());
-            digest.int(u64::from(*count));
+            digest.int(u64::from(*count) << 8 | u64::from(owner.lane));
+        }
+    }
+}
+
+impl Session {
+    fn digest(&self, clock: NodeClock, digest: &mut Digest, rank: impl Fn(TrxId) -> u64) {
+        digest.hashed(&(self.autocommit, self.isolation, self.next_isolation, self.lock_wait_s));
+        digest.hashed(&(self.last_insert_id, self.row_count));
+        if let Some(trx) = &self.trx {
+            digest.int(rank(trx.id));
+            digest.hashed(&(trx.isolation, trx.explicit, trx.view.is_some(), &trx.undo, &trx.savepoints));
+        }
+        if let Some(waiting) = &self.waiting {
+            digest.hashed(&(&waiting.request, &waiting.user_lock, waiting.began_us, waiting.granted));
+            digest.int(waiting.until_us.saturating_sub(clock.mono_us));
         }
     }
 }

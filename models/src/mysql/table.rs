@@ -178,6 +178,14 @@ impl Table {
         }
     }
 
+    /// The newest committed versions of the rows that are there, in the order of the primary key.
+    pub(super) fn committed_rows(&self, is_active: impl Fn(TrxId) -> bool) -> Vec<Values> {
+        let newest = |versions: &Rc<Vec<Version>>| {
+            versions.iter().rev().find(|version| !is_active(version.trx)).and_then(|version| version.values.clone())
+        };
+        self.rows.values().filter_map(newest).collect()
+    }
+
     /// Only what was committed, as it is after a crash.
     pub(super) fn committed(&self, is_active: impl Fn(TrxId) -> bool) -> Table {
         let mut table = Table::new(TableDef::clone(&self.def));
@@ -191,15 +199,15 @@ impl Table {
         table
     }
 
-    pub(super) fn digest(&self, digest: &mut Digest) {
+    /// Adds the rows to a fingerprint; `standing` tells the transactions apart that made their versions.
+    pub(super) fn digest(&self, digest: &mut Digest, standing: impl Fn(TrxId) -> u64) {
         digest.int(self.next_auto);
         digest.int(self.rows.len() as u64);
         for (primary, versions) in &self.rows {
             digest.hashed(primary);
             digest.int(versions.len() as u64);
             for version in versions.iter() {
-                // Who made the only version that there is does not matter.
-                digest.int(if versions.len() == 1 { 0 } else { version.trx });
+                digest.int(standing(version.trx));
                 digest.hashed(&version.values);
             }
         }

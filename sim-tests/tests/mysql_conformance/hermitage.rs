@@ -150,7 +150,11 @@ fn last_rows(config: &doublehold_models::ServiceConfig, steps: &[Step], client: 
             continue;
         }
         let mut out = Vec::new();
-        model.handle(&[NodeClock { wall_us: 0, mono_us: 0 }], *conn, request, &mut out);
+        let clock = [NodeClock { wall_us: 0, mono_us: 0 }];
+        model.handle(&clock, *conn, request, &mut out);
+        while let Some(ready) = model.ready().first() {
+            model.go_on(&clock, *ready, &mut out);
+        }
         for output in out.iter().filter(|output| output.conn.client == client) {
             if let Some(Response::MySql(Reply::Rows { rows, .. })) = output.response() {
                 let numbers = |row: &Vec<Value>| row.iter().filter_map(Value::as_int).collect();

@@ -1,8 +1,9 @@
 //! One real server, as the harness sees it: a task for each session, so that a statement may wait.
 
 use doublehold::port::Outcome;
-use doublehold::world::real::mysql::MySqlSession;
+use doublehold::port::mysql::{MySql, Session as _};
 use doublehold::world::real::servers::MariaDbServer;
+use doublehold::world::real::{MySqlOptions, RealMySql, RealSession};
 use doublehold_models::mysql::wire::{Reply, Request as SqlRequest, Value};
 use doublehold_models::{ConnId, Output, Request, Response, ServiceConfig, mysql};
 use doublehold_sim_tests::conformance::Dialect;
@@ -29,21 +30,19 @@ struct Session {
 pub(crate) struct Real {
     server: MariaDbServer,
     runtime: Runtime,
-    admin: MySqlSession,
+    admin: RealSession,
     sessions: BTreeMap<ConnId, Session>,
     /// Something was deleted that the server may not have dropped yet.
     has_history: bool,
 }
 
-async fn open(address: &str) -> MySqlSession {
-    match MySqlSession::open(address, DATABASE).await {
-        Outcome::Ok(session) => session,
-        other => panic!("no session with the server: {:?}", other.map(|_| ())),
-    }
+fn open(address: &str) -> RealSession {
+    let url = format!("mysql://root@{address}/{DATABASE}");
+    RealMySql::new(&url, MySqlOptions::default()).expect("the URL is one").session()
 }
 
-async fn must(session: &mut MySqlSession, sql: String) -> Reply {
-    match session.ask(&SqlRequest::new(sql, Vec::new())).await {
+async fn must(session: &mut RealSession, sql: String) -> Reply {
+    match session.ask(SqlRequest::new(sql, Vec::new())).await {
         Outcome::Ok(reply) => reply,
         other => panic!("the server does not answer: {other:?}"),
     }
@@ -56,9 +55,9 @@ fn number(reply: &Reply) -> i64 {
     }
 }
 
-async fn serve(mut session: MySqlSession, mut statements: UnboundedReceiver<SqlRequest>, replies: mpsc::Sender<Reply>) {
+async fn serve(mut session: RealSession, mut statements: UnboundedReceiver<SqlRequest>, replies: mpsc::Sender<Reply>) {
     while let Some(statement) = statements.recv().await {
-        let Outcome::Ok(reply) = session.ask(&statement).await else { return };
+        let Outcome::Ok(reply) = session.ask(statement).await else { return };
         if replies.send(reply).is_err() {
             return;
         }
@@ -70,7 +69,7 @@ impl Real {
         let server = MariaDbServer::start().expect("mariadbd starts");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("tokio starts");
-        let admin = runtime.block_on(open(&server.address()));
+        let admin = open(&server.address());
         Real { server, runtime, admin, sessions: BTreeMap::new(), has_history: false }
     }
 
@@ -81,7 +80,7 @@ impl Real {
         let admin = &mut self.admin;
         self.runtime.block_on(async {
             // It may have gone by itself.
-            drop(admin.ask(&SqlRequest::new(format!("KILL CONNECTION {id}"), Vec::new())).await);
+            drop(admin.ask(SqlRequest::new(format!("KILL CONNECTION {id}"), Vec::new())).await);
             let count = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id}");
             let started = Instant::now();
             while number(&must(admin, count.clone()).await) > 0 {
@@ -95,14 +94,14 @@ impl Real {
     /// server is given time to drop what no open snapshot needs.
     fn let_it_purge(&mut self) {
         let wait = "SET STATEMENT max_statement_time = 0.003 FOR SET GLOBAL innodb_max_purge_lag_wait = 0";
-        drop(self.runtime.block_on(self.admin.ask(&SqlRequest::new(wait, Vec::new()))));
+        drop(self.runtime.block_on(self.admin.ask(SqlRequest::new(wait, Vec::new()))));
         self.has_history = false;
     }
 
     fn session(&mut self, conn: ConnId) -> &Session {
         let (address, runtime) = (self.server.address(), &self.runtime);
         self.sessions.entry(conn).or_insert_with(|| {
-            let mut session = runtime.block_on(open(&address));
+            let mut session = open(&address);
             let id = number(&runtime.block_on(must(&mut session, "SELECT CONNECTION_ID()".to_owned())));
             let (statements, incoming) = unbounded_channel();
             let (outgoing, replies) = mpsc::channel();

@@ -5,10 +5,12 @@
 //! | `redis` | sound Redis locks, rows R…, S13, the benchmarks' toy |
 //! | `etcd` | sound etcd locks, Jepsen's finding, and mistakes in them |
 //! | `known_bad` | Redis locks with one deliberate mistake each |
+//! | `mysql` | guards in the row, lock table, user locks, the shop, the draw; rows M…, S13, S14, and mistakes in SQL |
 //! | `zookeeper` | sound ZooKeeper locks, rows Z…, and mistakes in them |
 
 mod etcd;
 mod known_bad;
+mod mysql;
 mod redis;
 mod zookeeper;
 
@@ -19,6 +21,7 @@ use crate::property::{self, Property};
 use crate::world::fault::{Assumptions, Budgets, Fault};
 use crate::world::setup::ArrivalTime;
 use doublehold_models::etcd::Config as Cluster;
+use doublehold_models::mysql::Config as Database;
 use doublehold_models::redis::Persistence;
 use doublehold_models::zookeeper::Config as Ensemble;
 use std::sync::Arc;
@@ -31,6 +34,7 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
     all.extend(known_bad::scenarios());
     all.extend(zookeeper::scenarios());
     all.extend(etcd::scenarios());
+    all.extend(mysql::scenarios());
     all.push(redis::ttl_lock());
     all.into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>).collect()
 }
@@ -66,6 +70,7 @@ fn base(about: About, workload: Guarded) -> GuardedScenario {
         persistence: Persistence::Durable,
         ensemble: Ensemble::default(),
         cluster: Cluster::default(),
+        database: Database::default(),
         parameters: Parameters {
             clients: 2,
             operations: 1,

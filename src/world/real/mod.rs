@@ -5,7 +5,7 @@
 #[cfg(feature = "real-etcd")]
 mod etcd;
 #[cfg(feature = "real-mysql")]
-pub mod mysql;
+mod mysql;
 mod redis;
 pub mod servers;
 #[cfg(feature = "real-zookeeper")]
@@ -15,6 +15,8 @@ use crate::history::{Entry, Event};
 use crate::port::{Blob, Host, Instant, Ports, WallTime};
 #[cfg(feature = "real-etcd")]
 pub use etcd::{BadAddress, EtcdOptions, RealEtcd};
+#[cfg(feature = "real-mysql")]
+pub use mysql::{BadMySqlUrl, MySqlOptions, RealMySql, RealSession};
 pub use redis::{RealRedis, RedisOptions};
 use std::future::Future;
 use std::ops::Range;
@@ -35,6 +37,8 @@ pub struct RealPorts {
     zookeeper: Arc<[String]>,
     #[cfg(feature = "real-etcd")]
     etcd: Option<RealEtcd>,
+    #[cfg(feature = "real-mysql")]
+    mysql: Option<RealMySql>,
     journal: Journal,
 }
 
@@ -59,6 +63,8 @@ impl RealPorts {
             zookeeper: Arc::default(),
             #[cfg(feature = "real-etcd")]
             etcd: None,
+            #[cfg(feature = "real-mysql")]
+            mysql: None,
             journal,
         })
     }
@@ -75,6 +81,13 @@ impl RealPorts {
     #[must_use]
     pub fn with_etcd(self, cluster: &RealEtcd) -> Self {
         RealPorts { etcd: Some(cluster.clone()), ..self }
+    }
+
+    /// The same with a MySQL or MariaDB server.
+    #[cfg(feature = "real-mysql")]
+    #[must_use]
+    pub fn with_mysql(self, server: &RealMySql) -> Self {
+        RealPorts { mysql: Some(server.clone()), ..self }
     }
 }
 
@@ -133,6 +146,10 @@ impl Ports for RealPorts {
     type Etcd = RealEtcd;
     #[cfg(not(feature = "real-etcd"))]
     type Etcd = crate::port::Absent;
+    #[cfg(feature = "real-mysql")]
+    type MySql = RealMySql;
+    #[cfg(not(feature = "real-mysql"))]
+    type MySql = crate::port::Absent;
 
     /// Where a workload asks for a server behind those of the lock, it gets the first: the guarded resource lives there.
     fn redis(&self, server: usize) -> RealRedis {
@@ -161,6 +178,17 @@ impl Ports for RealPorts {
     #[cfg(not(feature = "real-etcd"))]
     fn etcd(&self, _servers: Range<usize>) -> crate::port::Absent {
         panic!("this build has no etcd adapter: build it with the feature `real-etcd`")
+    }
+
+    /// There is one server.
+    #[cfg(feature = "real-mysql")]
+    fn mysql(&self, _server: usize) -> RealMySql {
+        self.mysql.clone().expect("these ports have no MySQL server: give them its URL")
+    }
+
+    #[cfg(not(feature = "real-mysql"))]
+    fn mysql(&self, _server: usize) -> crate::port::Absent {
+        panic!("this build has no MySQL adapter: build it with the feature `real-mysql`")
     }
 
     fn record(&self, event: Event) {

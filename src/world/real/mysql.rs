@@ -1,52 +1,128 @@
-//! A session with a real MySQL or MariaDB server, on the mysql_async crate.
+//! The MySQL adapter: the mysql_async crate behind the port. MySQL and MariaDB speak alike here.
 
+use crate::port::mysql::{Failure, MySql, Reply, Request, Session, Value};
 use crate::port::{Blob, Outcome, Refusal, Unknown};
 use ::mysql_async as mysql;
-use doublehold_models::mysql::wire::{Failure, Reply, Request, Value};
 use mysql::prelude::Queryable;
+use std::time::Duration;
 
-/// A session. It ends with its connection.
-pub struct MySqlSession {
-    connection: mysql::Conn,
+/// How patient the adapter is.
+#[derive(Clone, Copy, Debug)]
+pub struct MySqlOptions {
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// How long to wait for an answer, which includes waiting for locks; after that the session ends and the statement is indeterminate.
+    pub response_timeout: Duration,
 }
 
-impl MySqlSession {
-    /// Opens a session with the server at this address, in this database.
-    pub async fn open(address: &str, database: &str) -> Outcome<MySqlSession> {
-        let Some((host, port)) = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)))
-        else {
-            return Outcome::Fail(Refusal::Refused);
+impl Default for MySqlOptions {
+    fn default() -> Self {
+        MySqlOptions { connect_timeout: Duration::from_secs(1), response_timeout: Duration::from_secs(60) }
+    }
+}
+
+/// A server's URL cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("'{url}' is not a MySQL URL such as mysql://root@127.0.0.1:3306/shop: {why}")]
+pub struct BadMySqlUrl {
+    /// What was given.
+    pub url: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// A real MySQL or MariaDB server.
+#[derive(Clone)]
+pub struct RealMySql {
+    server: mysql::Opts,
+    options: MySqlOptions,
+}
+
+impl RealMySql {
+    /// The server at this URL, which names the database; nothing is connected yet.
+    pub fn new(url: &str, options: MySqlOptions) -> Result<Self, BadMySqlUrl> {
+        let bad = |why: String| BadMySqlUrl { url: url.to_owned(), why };
+        let server = mysql::Opts::from_url(url).map_err(|problem| bad(problem.to_string()))?;
+        if server.db_name().is_none() {
+            return Err(bad("it names no database".to_owned()));
+        }
+        // Found by its address, not by a socket of the same machine.
+        let server = mysql::OptsBuilder::from_opts(server).prefer_socket(Some(false)).into();
+        Ok(RealMySql { server, options })
+    }
+}
+
+impl MySql for RealMySql {
+    type Session = RealSession;
+
+    fn session(&self) -> RealSession {
+        RealSession { server: self.clone(), connection: None, used: false }
+    }
+}
+
+/// A session. It ends with its connection.
+pub struct RealSession {
+    server: RealMySql,
+    connection: Option<mysql::Conn>,
+    /// It has been connected, or that was tried.
+    used: bool,
+}
+
+impl RealSession {
+    /// The session's connection, opened with its first statement.
+    async fn connection(&mut self) -> Outcome<mysql::Conn> {
+        if let Some(connection) = self.connection.take() {
+            return Outcome::Ok(connection);
+        }
+        if std::mem::replace(&mut self.used, true) {
+            return Outcome::Fail(Refusal::Closed);
+        }
+        let connecting = mysql::Conn::new(self.server.server.clone());
+        match tokio::time::timeout(self.server.options.connect_timeout, connecting).await {
+            Ok(Ok(connection)) => Outcome::Ok(connection),
+            Ok(Err(mysql::Error::Server(error))) => Outcome::Fail(Refusal::MySql(failure_of(&error))),
+            Ok(Err(_)) | Err(_) => Outcome::Fail(Refusal::Refused),
+        }
+    }
+}
+
+impl Session for RealSession {
+    /// Sends a statement, as a prepared one where it has parameters or gives rows.
+    async fn ask(&mut self, request: Request) -> Outcome<Reply> {
+        // Whoever drops this future drops the connection: an answer on its way would be taken for the next one's.
+        let mut connection = match self.connection().await {
+            Outcome::Ok(connection) => connection,
+            Outcome::Fail(why) => return Outcome::Fail(why),
+            Outcome::Indeterminate(why) => return Outcome::Indeterminate(why),
         };
-        let options = mysql::OptsBuilder::default().ip_or_hostname(host.to_owned()).tcp_port(port).user(Some("root"));
-        let options = options.db_name(Some(database)).prefer_socket(Some(false));
-        match mysql::Conn::new(options).await {
-            Ok(connection) => Outcome::Ok(MySqlSession { connection }),
-            Err(_) => Outcome::Fail(Refusal::Refused),
+        match tokio::time::timeout(self.server.options.response_timeout, send(&mut connection, &request)).await {
+            Err(_) => Outcome::Indeterminate(Unknown::TimedOut),
+            Ok(Err(mysql::Error::Server(error))) => {
+                self.connection = Some(connection);
+                Outcome::Ok(Reply::Failed(failure_of(&error)))
+            }
+            Ok(Err(_)) => Outcome::Indeterminate(Unknown::ConnectionLost),
+            Ok(Ok(reply)) => {
+                self.connection = Some(connection);
+                Outcome::Ok(reply)
+            }
         }
     }
 
-    /// Sends a statement, as a prepared one where it has parameters or gives rows.
-    pub async fn ask(&mut self, request: &Request) -> Outcome<Reply> {
-        let sql = request.sql.to_text().into_owned();
-        let is_query = sql.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("select"));
-        let result = if is_query || !request.params.is_empty() {
-            let params: Vec<mysql::Value> = request.params.iter().map(to_mysql).collect();
-            let params = if params.is_empty() { mysql::Params::Empty } else { mysql::Params::Positional(params) };
-            match self.connection.exec_iter(sql, params).await {
-                Ok(result) => reply_of(result).await,
-                Err(problem) => Err(problem),
-            }
-        } else {
-            match self.connection.query_iter(sql).await {
-                Ok(result) => reply_of(result).await,
-                Err(problem) => Err(problem),
-            }
-        };
-        match result {
-            Ok(reply) => Outcome::Ok(reply),
-            Err(mysql::Error::Server(error)) => Outcome::Ok(Reply::Failed(failure_of(&error))),
-            Err(_) => Outcome::Indeterminate(Unknown::ConnectionLost),
-        }
+    fn is_open(&self) -> bool {
+        self.connection.is_some() || !self.used
+    }
+}
+
+async fn send(connection: &mut mysql::Conn, request: &Request) -> Result<Reply, mysql::Error> {
+    let sql = request.sql.to_text().into_owned();
+    let is_query = sql.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("select"));
+    if is_query || !request.params.is_empty() {
+        let params: Vec<mysql::Value> = request.params.iter().map(to_mysql).collect();
+        let params = if params.is_empty() { mysql::Params::Empty } else { mysql::Params::Positional(params) };
+        reply_of(connection.exec_iter(sql, params).await?).await
+    } else {
+        reply_of(connection.query_iter(sql).await?).await
     }
 }
 

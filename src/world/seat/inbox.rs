@@ -17,6 +17,15 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
+    pub(super) fn new(node: u16, lane: u8) -> Self {
+        Inbox { node, lane, messages: VecDeque::new(), closed: false, waker: None }
+    }
+
+    /// True if the client has been told that the connection has broken.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     pub(super) fn digest(&self, digest: &mut Digest) {
         digest.int(u64::from(self.node) << 8 | u64::from(self.lane));
         digest.int(self.closed.into());
@@ -32,7 +41,7 @@ impl Inbox {
 }
 
 impl State {
-    fn inbox(&mut self, node: u16, lane: u8) -> Option<&mut Inbox> {
+    pub(super) fn inbox(&mut self, node: u16, lane: u8) -> Option<&mut Inbox> {
         self.inboxes.iter_mut().find(|inbox| (inbox.node, inbox.lane) == (node, lane))
     }
 
@@ -41,6 +50,10 @@ impl State {
             inbox.messages.push_back(message);
             inbox.wake();
         }
+    }
+
+    pub(super) fn drop_inbox(&mut self, node: u16, lane: u8) {
+        self.inboxes.retain(|inbox| (inbox.node, inbox.lane) != (node, lane));
     }
 
     pub(super) fn hang_up(&mut self, node: u16, lane: u8) {
@@ -64,7 +77,7 @@ impl Messages {
         let (lane, id) = {
             let mut state = seat.lock();
             let lane = state.next_lane();
-            state.inboxes.push(Inbox { node, lane, messages: VecDeque::new(), closed: false, waker: None });
+            state.inboxes.push(Inbox::new(node, lane));
             let id = state.open_slot();
             state.push(Outgoing::Request { id, node, lane, request });
             (lane, id)
@@ -100,8 +113,7 @@ impl Messages {
 impl Drop for Messages {
     fn drop(&mut self) {
         let mut state = self.seat.lock();
-        let lane = (self.node, self.lane);
-        state.inboxes.retain(|inbox| (inbox.node, inbox.lane) != lane);
+        state.drop_inbox(self.node, self.lane);
         state.push(Outgoing::Close { node: self.node, lane: self.lane });
     }
 }

@@ -5,6 +5,7 @@
 
 mod etcd;
 mod inbox;
+mod mysql;
 mod redis;
 mod zookeeper;
 
@@ -14,11 +15,13 @@ use crate::port::{self, Blob, Host, Instant, Outcome, Ports, WallTime};
 use doublehold_models::{Digest, Request, Response};
 use etcd::{Places, SeatEtcd};
 use inbox::Inbox;
+use mysql::SeatMySql;
 use pin_project_lite::pin_project;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use redis::SeatRedis;
 use smallvec::SmallVec;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::hash::Hash;
 use std::ops::Range;
@@ -114,6 +117,8 @@ struct State {
     now: Reading,
     next_id: WaitId,
     next_lane: u8,
+    /// Lanes that were given back.
+    free_lanes: BTreeSet<u8>,
     slots: SmallVec<[(WaitId, u16, Slot); 4]>,
     inboxes: Vec<Inbox>,
     sessions: Sessions,
@@ -159,6 +164,7 @@ impl Seat {
             now: Reading::default(),
             next_id: 0,
             next_lane: 1,
+            free_lanes: BTreeSet::new(),
             slots: SmallVec::new(),
             inboxes: Vec::new(),
             sessions: Sessions::default(),
@@ -329,6 +335,9 @@ impl State {
     }
 
     fn next_lane(&mut self) -> u8 {
+        if let Some(free) = self.free_lanes.pop_first() {
+            return free;
+        }
         self.next_lane =
             self.next_lane.checked_add(1).expect("a client opens fewer than 256 subscriptions and sessions");
         self.next_lane - 1
@@ -376,6 +385,8 @@ fn digest_outcome(outcome: &Outcome<Response>, digest: &mut Digest) {
             response.digest(digest);
         }
         Outcome::Fail(port::Refusal::Refused) => digest.int(1),
+        Outcome::Fail(port::Refusal::Closed) => digest.int(5),
+        Outcome::Fail(port::Refusal::MySql(failure)) => digest.hashed(failure),
         Outcome::Fail(port::Refusal::Server(text)) => {
             digest.int(2);
             digest.text(text);
@@ -539,10 +550,14 @@ impl Ports for SeatPorts {
     type Redis = SeatRedis;
     type ZooKeeper = SeatZooKeeper;
     type Etcd = SeatEtcd;
+    type MySql = SeatMySql;
 
     fn redis(&self, server: usize) -> SeatRedis {
-        let node = u16::try_from(server).expect("a topology has fewer servers than 65536");
-        SeatRedis { seat: Arc::clone(&self.seat), node }
+        SeatRedis { seat: Arc::clone(&self.seat), node: place(server) }
+    }
+
+    fn mysql(&self, server: usize) -> SeatMySql {
+        SeatMySql { seat: Arc::clone(&self.seat), node: place(server) }
     }
 
     fn zookeeper(&self, servers: Range<usize>) -> SeatZooKeeper {
@@ -558,7 +573,10 @@ impl Ports for SeatPorts {
     }
 }
 
+fn place(server: usize) -> u16 {
+    u16::try_from(server).expect("a topology has fewer servers than 65536")
+}
+
 fn places(servers: Range<usize>) -> Range<u16> {
-    let place = |server| u16::try_from(server).expect("a topology has fewer servers than 65536");
     place(servers.start)..place(servers.end)
 }

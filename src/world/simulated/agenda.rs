@@ -7,6 +7,9 @@ use crate::world::system::{Agenda as Noted, System};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
+/// A request that may go on does so within this time.
+const GO_ON_US_MAX: u64 = 50;
+
 /// What falls due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
@@ -57,6 +60,11 @@ impl Agenda {
             match entry {
                 Noted::Fire { client, id, at_us } => self.put(at_us, Due::Choice(Choice::Fire { client, id })),
                 Noted::Silence(at, at_us) => self.put(at_us, Due::Choice(Choice::Deliver(at))),
+                // Which of the threads that may run does so first is anybody's guess.
+                Noted::GoOn(at) => {
+                    let at_us = system.now_us + network.below(GO_ON_US_MAX);
+                    self.put(at_us, Due::Choice(Choice::GoOn(at)));
+                }
                 Noted::Serve(at) => self.send(system, at, true, network, simulation),
                 Noted::Deliver(at) => self.send(system, at, false, network, simulation),
             }

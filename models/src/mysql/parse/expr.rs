@@ -140,7 +140,6 @@ fn call(function: &sql::Function, params: &mut usize) -> Parsed<Expr> {
         ("now" | "current_timestamp", _) => digits(&args).map(Function::Now),
         ("last_insert_id", 0) => Some(Function::LastInsertId),
         ("row_count", 0) => Some(Function::RowCount),
-        ("connection_id", 0) => Some(Function::ConnectionId),
         ("get_lock", 2) => Some(Function::GetLock),
         ("release_lock", 1) => Some(Function::ReleaseLock),
         ("is_free_lock", 1) => Some(Function::IsFreeLock),

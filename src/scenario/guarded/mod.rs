@@ -1,26 +1,30 @@
 //! The guarded counter: acquire, read, write back one less, release. The shop of the articles in its smallest form.
 
+mod scenario;
+
+use super::Workload;
 use super::mutation::{Mutant, Mutation};
-use super::{About, Parameters, Scenario, Simulation, Workload, program};
-use crate::history::{Ended, Event};
+use crate::flow::draw::Draw;
+use crate::flow::reconcile::{StockAt, Unanswered, answered};
+use crate::flow::shop::Shop;
+use crate::history::{Audit, Ended, Event, NotSold};
 use crate::lock::etcd::counter::EtcdCounter;
 use crate::lock::etcd::{self, EtcdLock};
 use crate::lock::in_process::InProcessLock;
+use crate::lock::mysql::row;
+use crate::lock::mysql::{self, LockTable, Retry, UserLock};
 use crate::lock::redis::RedisLock;
 use crate::lock::redlock::RedLock;
 use crate::lock::reentrant::{Record, Reentrant, Reentry};
 use crate::lock::resource::{Access, Counter, Resource};
 use crate::lock::zookeeper::{Client, Kind, ZkLock};
 use crate::lock::{Guard, Lock, NotAcquired, redis, redlock, zookeeper};
-use crate::port::{Blob, Ports};
-use crate::property::Property;
-use crate::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
-use doublehold_models::ServiceConfig;
-use doublehold_models::etcd::Config as Cluster;
-use doublehold_models::redis::{Config as RedisServer, Persistence};
-use doublehold_models::zookeeper::Config as Ensemble;
+use crate::port::Ports;
+use crate::port::mysql::{MySql, Session};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use scenario::GuardedScenario;
 
 /// The lock's name and key.
 pub const LOCK: &str = "lock";
@@ -30,10 +34,14 @@ pub const ZK_PATH: &str = "/lock";
 pub const ETCD_PREFIX: &str = "lock/";
 /// The guarded resource's name and key.
 pub const STOCK: &str = "stock";
+/// The one user who draws.
+const USER: &str = "user";
 
 /// Which lock guards the counter.
 #[derive(Clone, Debug)]
 pub enum LockKind {
+    /// Nothing.
+    None,
     /// A flag in the memory of each process.
     InProcess,
     /// One Redis server.
@@ -48,6 +56,10 @@ pub enum LockKind {
     ZooKeeperReentrant(zookeeper::Config, Reentry),
     /// An etcd cluster.
     Etcd(etcd::Config),
+    /// A table on a MySQL server.
+    LockTable(mysql::table::Config),
+    /// `GET_LOCK` on a MySQL server.
+    UserLock,
 }
 
 /// Where the counter is.
@@ -75,11 +87,39 @@ pub enum Work {
     Fenced,
     /// The same, but the lease is first extended.
     ExtendThenPlain,
+    /// Sells one piece, in the shop.
+    Sell(Sell),
+    /// Draws, for the one user that there is.
+    Draw(Once),
+}
+
+/// How the shop sells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sell {
+    /// The stock is on a Redis server of its own; otherwise in the database of the orders.
+    pub from_redis: bool,
+    /// How much there is at the start.
+    pub stock_at_start: i64,
+    /// What guards the stock at the write.
+    pub guard: row::Guard,
+    /// How often to try.
+    pub retry: Retry,
+    /// Whether a request's order can be there only once.
+    pub unique_orders: bool,
+}
+
+/// How the draw makes sure that each user draws once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// Whether there is a unique key.
+    pub unique: bool,
+    /// How often to try.
+    pub retry: Retry,
 }
 
 impl Work {
     fn needs_store(self) -> bool {
-        !matches!(self, Work::Hold(_) | Work::HoldUntilLost(_) | Work::HoldThenReenter(_))
+        matches!(self, Work::Plain | Work::Fenced | Work::ExtendThenPlain)
     }
 }
 
@@ -109,6 +149,30 @@ pub struct Guarded {
 }
 
 impl Workload for Guarded {
+    async fn prepare<P: Ports>(&self, ports: P) -> Result<(), Unanswered> {
+        if let LockKind::LockTable(_) = self.lock {
+            let mut session = ports.mysql(0).session();
+            answered(mysql::table::TABLE, session.run(mysql::table::TABLE, Vec::new()).await)?;
+        }
+        match self.work {
+            Work::Sell(sell) => self.shop(sell).open(&ports).await,
+            Work::Draw(once) => self.draw(once).open(&ports).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn audit<P: Ports>(&self, ports: P) -> Result<Option<Audit>, Unanswered> {
+        match self.work {
+            Work::Sell(sell) => self.shop(sell).audit(&ports).await.map(Some),
+            Work::Draw(once) => self.draw(once).audit(&ports).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn keeps_books(&self) -> bool {
+        matches!(self.work, Work::Sell(_) | Work::Draw(_)) || matches!(self.lock, LockKind::LockTable(_))
+    }
+
     async fn run<P: Ports>(&self, ports: P, client: usize) {
         match self.mutation {
             None => self.run_with(&ports, client).await,
@@ -118,8 +182,44 @@ impl Workload for Guarded {
 }
 
 impl Guarded {
+    /// True if the lock is on the MySQL server.
+    fn locks_in_database(&self) -> bool {
+        matches!(self.lock, LockKind::LockTable(_) | LockKind::UserLock)
+    }
+
+    /// True if there is a Redis server for what is guarded, behind the lock's.
+    fn has_store(&self) -> bool {
+        let counter = self.work.needs_store() && self.store == Store::Redis;
+        counter || matches!(self.work, Work::Sell(Sell { from_redis: true, .. }))
+    }
+
+    /// True if there is a MySQL server for what is guarded, behind all others.
+    fn has_database(&self) -> bool {
+        matches!(self.work, Work::Sell(_) | Work::Draw(_)) && !self.locks_in_database()
+    }
+
+    /// The place of the MySQL server.
+    fn database(&self) -> usize {
+        if self.locks_in_database() { 0 } else { self.servers + usize::from(self.has_store()) }
+    }
+
+    fn shop(&self, sell: Sell) -> Shop {
+        let Sell { from_redis, stock_at_start, guard, retry, unique_orders } = sell;
+        let stock = if from_redis { StockAt::Redis(self.servers) } else { StockAt::Row(1) };
+        Shop { stock, stock_at_start, guard, retry, unique_orders, database: self.database() }
+    }
+
+    fn draw(&self, once: Once) -> Draw {
+        Draw { unique: once.unique, retry: once.retry, database: self.database() }
+    }
+
     async fn run_with<P: Ports>(&self, ports: &P, client: usize) {
         match &self.lock {
+            LockKind::None => self.repeat_unlocked(ports).await,
+            LockKind::LockTable(config) => {
+                self.repeat(ports, &LockTable::new(ports, ports.mysql(0), LOCK, *config)).await;
+            }
+            LockKind::UserLock => self.repeat(ports, &UserLock::new(ports, ports.mysql(0), LOCK)).await,
             LockKind::InProcess => {
                 let lock = InProcessLock::new(ports, LOCK, Duration::from_millis(10));
                 self.repeat(ports, &lock).await;
@@ -155,15 +255,54 @@ impl Guarded {
     }
 
     async fn repeat<P: Ports, L: Lock>(&self, ports: &P, lock: &L) {
+        let mut client = self.client(ports);
         for _ in 0..self.operations {
-            if !self.think.is_zero() {
-                ports.sleep(ports.random_between(Duration::ZERO, self.think)).await;
-            }
+            self.think(ports).await;
             if let Some(guard) = self.acquire(ports, lock).await {
-                let guard = self.work(ports, guard).await;
+                let guard = self.work(ports, guard, client.as_mut()).await;
                 release(ports, guard).await;
             }
         }
+    }
+
+    async fn repeat_unlocked<P: Ports>(&self, ports: &P) {
+        let Some(mut client) = self.client(ports) else { panic!("without a lock there must be something to sell") };
+        for _ in 0..self.operations {
+            self.think(ports).await;
+            self.serve(ports, &mut client, None, || true).await;
+        }
+    }
+
+    async fn think<P: Ports>(&self, ports: &P) {
+        if !self.think.is_zero() {
+            ports.sleep(ports.random_between(Duration::ZERO, self.think)).await;
+        }
+    }
+
+    /// A client of the shop's database, if there is a shop.
+    fn client<P: Ports>(&self, ports: &P) -> Option<mysql::Client<P::MySql>> {
+        let needed = matches!(self.work, Work::Sell(_) | Work::Draw(_));
+        needed.then(|| mysql::Client::new(ports.mysql(self.database())))
+    }
+
+    /// Serves one request of the shop.
+    async fn serve<P: Ports>(
+        &self,
+        ports: &P,
+        client: &mut mysql::Client<P::MySql>,
+        fence: Option<u64>,
+        holds: impl Fn() -> bool + Send + Sync,
+    ) {
+        let request = ports.unique_id();
+        let served = match self.work {
+            Work::Sell(sell) => self.shop(sell).sell(ports, client, &request, fence, holds).await,
+            Work::Draw(once) => self.draw(once).draw(ports, client, &USER.into(), &request).await,
+            _ => Err(NotSold::Unavailable),
+        };
+        ports.record(match served {
+            Ok(()) => Event::Sold { request },
+            Err(why) => Event::NotSold { request, why },
+        });
     }
 
     /// Acquires and tells the history.
@@ -202,8 +341,17 @@ impl Guarded {
         }
     }
 
-    async fn work<P: Ports, L: Lock>(&self, ports: &P, mut guard: Guard<L>) -> Guard<L> {
+    async fn work<P: Ports, L: Lock>(
+        &self,
+        ports: &P,
+        mut guard: Guard<L>,
+        client: Option<&mut mysql::Client<P::MySql>>,
+    ) -> Guard<L> {
         match self.work {
+            Work::Sell(_) | Work::Draw(_) => {
+                let client = client.expect("whoever sells has a client of the database");
+                self.serve(ports, client, guard.fence(), || guard.is_valid()).await;
+            }
             Work::Hold(time) => ports.sleep(time).await,
             Work::HoldUntilLost(time) => {
                 let _lost = hold_until_lost(ports, &guard, time).await;
@@ -272,105 +420,4 @@ async fn release<P: Ports, L: Lock>(ports: &P, guard: Guard<L>) {
     ports.record(Event::Releasing { lock: LOCK.into() });
     let outcome = guard.release().await;
     ports.record(Event::Released { lock: LOCK.into(), outcome: Ended::of(&outcome, |ours| *ours) });
-}
-
-/// A scenario with this workload.
-#[derive(Clone)]
-pub struct GuardedScenario {
-    /// What it is about.
-    pub about: About,
-    /// What each client does.
-    pub workload: Guarded,
-    /// What survives a crash of the lock's Redis servers.
-    pub persistence: Persistence,
-    /// The lock's ZooKeeper ensemble.
-    pub ensemble: Ensemble,
-    /// The lock's etcd cluster.
-    pub cluster: Cluster,
-    /// How it is set up if the user says nothing.
-    pub parameters: Parameters,
-    /// How it runs in the simulated world.
-    pub simulation: Simulation,
-    /// What must hold.
-    pub properties: Vec<Arc<dyn Property>>,
-    /// When clients begin.
-    pub arrival: ArrivalTime,
-}
-
-impl GuardedScenario {
-    fn services(&self) -> Vec<ServiceSpec> {
-        let redis = |name: String, persistence: Persistence| ServiceSpec {
-            name,
-            config: ServiceConfig::Redis(RedisServer { persistence }),
-        };
-        let locks: Vec<ServiceSpec> = match &self.workload.lock {
-            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
-                let config = ServiceConfig::ZooKeeper(self.ensemble.clone());
-                vec![ServiceSpec { name: "zk".to_owned(), config }]
-            }
-            LockKind::Etcd(_) => {
-                let config = ServiceConfig::Etcd(self.cluster.clone());
-                vec![ServiceSpec { name: "etcd".to_owned(), config }]
-            }
-            LockKind::InProcess | LockKind::Redis(_) | LockKind::RedLock(_) => (0..self.workload.servers)
-                .map(|server| redis(format!("redis-{server}"), self.persistence.clone()))
-                .collect(),
-        };
-        let own_store = self.workload.work.needs_store() && self.workload.store == Store::Redis;
-        let store = own_store.then(|| redis("store".to_owned(), Persistence::Durable));
-        locks.into_iter().chain(store).collect()
-    }
-
-    fn lock_spec(&self) -> Option<LockSpec> {
-        let servers = self.workload.servers;
-        let (services, quorum, probe) = match &self.workload.lock {
-            LockKind::InProcess => return None,
-            LockKind::Redis(_) => (1, 1, Probe::RedisKey(LOCK.into())),
-            LockKind::RedLock(config) => {
-                (servers, config.quorum.unwrap_or(servers / 2 + 1), Probe::RedisKey(LOCK.into()))
-            }
-            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
-                (1, 1, Probe::ZooKeeperPath(ZK_PATH.into()))
-            }
-            LockKind::Etcd(_) => (1, 1, Probe::EtcdPrefix(ETCD_PREFIX.into())),
-        };
-        Some(LockSpec { name: LOCK.into(), services: (0..services).collect(), quorum, probe })
-    }
-}
-
-impl Scenario for GuardedScenario {
-    fn about(&self) -> About {
-        self.about.clone()
-    }
-
-    fn defaults(&self) -> Parameters {
-        self.parameters.clone()
-    }
-
-    fn setup(&self, parameters: &Parameters, seed: u64) -> Setup {
-        let think = Duration::from_micros(parameters.think_us_max);
-        let workload = Guarded { operations: parameters.operations, think, ..self.workload.clone() };
-        let services = self.services();
-        // The store comes last; where it is the lock's own, that comes last.
-        let store = services.len().checked_sub(1).filter(|_| self.workload.work.needs_store());
-        let resources = store.map(|service| ResourceSpec { name: Blob::from(STOCK), service }).into_iter().collect();
-        Setup {
-            services,
-            clients: parameters.clients,
-            program: program(workload),
-            // Sessions and leases have numbers, which tell clients apart.
-            symmetric: matches!(self.workload.lock, LockKind::InProcess | LockKind::Redis(_) | LockKind::RedLock(_)),
-            arrival: self.arrival,
-            budgets: parameters.budgets,
-            assumptions: parameters.assumptions,
-            locks: self.lock_spec().into_iter().collect(),
-            resources,
-            properties: self.properties.clone(),
-            seed,
-        }
-    }
-
-    fn simulation(&self) -> Simulation {
-        self.simulation
-    }
 }

@@ -3,6 +3,8 @@
 //! The lock's code stays as it is; what it asks for is changed on the way. So the checker is tried on
 //! the real code with a single thing wrong.
 
+mod mysql;
+
 use crate::history::Event;
 use crate::lock::zookeeper::sequence::{Order, compare};
 use crate::port::zookeeper::{Answer, CreateMode, Op, Request, Session, SessionId, SessionState};
@@ -39,6 +41,20 @@ pub enum Mutation {
     FirstUnseen,
     /// Leases are never kept alive.
     NoKeepAlive,
+    /// The update does not ask for the version.
+    NoVersion,
+    /// The version is compared by the client, in its own snapshot.
+    VersionInSnapshot,
+    /// Nobody looks how many rows were changed.
+    RowCountIgnored,
+    /// The server takes from the stock whether there is enough or not.
+    NoStockCondition,
+    /// Every statement is a transaction by itself.
+    NoTransaction,
+    /// Every new try is made in the first one's transaction.
+    OneTransaction,
+    /// What is read to be written is not locked.
+    PlainRead,
 }
 
 /// Ports with a mistake in them.
@@ -95,6 +111,7 @@ impl<P: Ports> Ports for Mutant<P> {
     type Redis = Mutant<P::Redis>;
     type ZooKeeper = Mutant<P::ZooKeeper>;
     type Etcd = Mutant<P::Etcd>;
+    type MySql = Mutant<P::MySql>;
 
     fn redis(&self, server: usize) -> Self::Redis {
         Mutant { ports: self.ports.redis(server), mutation: self.mutation }
@@ -106,6 +123,10 @@ impl<P: Ports> Ports for Mutant<P> {
 
     fn etcd(&self, servers: Range<usize>) -> Self::Etcd {
         Mutant { ports: self.ports.etcd(servers), mutation: self.mutation }
+    }
+
+    fn mysql(&self, server: usize) -> Self::MySql {
+        Mutant { ports: self.ports.mysql(server), mutation: self.mutation }
     }
 
     fn record(&self, event: Event) {

@@ -1,0 +1,11 @@
+//! The flows that locks guard, generic over the ports.
+//!
+//! | file | flow |
+//! |---|---|
+//! | [`shop`] | check the stock, deduct, insert the order (article oversell) |
+//! | [`draw`] | one draw for each user (article quality) |
+//! | [`reconcile`] | what an auditor asks the servers afterwards (article quality) |
+
+pub mod draw;
+pub mod reconcile;
+pub mod shop;

@@ -1,0 +1,31 @@
+//! Oversell: no more is sold than there is.
+
+use super::{Moment, Property, View};
+
+/// There are more orders than there was stock, the stock has fallen below nothing, or more requests were told that they got something than
+/// there was.
+#[derive(Debug)]
+pub struct Oversell;
+
+impl Property for Oversell {
+    fn name(&self) -> &'static str {
+        "oversell"
+    }
+
+    fn demands(&self) -> &'static str {
+        "no more is sold than there was"
+    }
+
+    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
+        let Moment::Audited(audit) = moment else { return None };
+        let (at_start, left) = audit.stock?;
+        let sold = view.holds().sold().cast_signed();
+        if audit.orders > at_start {
+            return Some(format!("{} orders for a stock of {at_start}", audit.orders));
+        }
+        if left < 0 {
+            return Some(format!("the stock of {at_start} has fallen to {left}"));
+        }
+        (sold > at_start).then(|| format!("{sold} requests were told that they got one of a stock of {at_start}"))
+    }
+}

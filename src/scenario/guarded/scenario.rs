@@ -1,0 +1,137 @@
+//! The guarded counter as a scenario: its servers, its locks and resources, its oracles.
+
+use super::{ETCD_PREFIX, Guarded, LOCK, LockKind, STOCK, Store, Work, ZK_PATH};
+use crate::port::Blob;
+use crate::property::Property;
+use crate::scenario::{About, Parameters, Scenario, Simulation, program};
+use crate::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
+use doublehold_models::ServiceConfig;
+use doublehold_models::etcd::Config as Cluster;
+use doublehold_models::mysql::Config as Database;
+use doublehold_models::redis::{Config as RedisServer, Persistence};
+use doublehold_models::zookeeper::Config as Ensemble;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A scenario with this workload.
+#[derive(Clone)]
+pub struct GuardedScenario {
+    /// What it is about.
+    pub about: About,
+    /// What each client does.
+    pub workload: Guarded,
+    /// What survives a crash of the lock's Redis servers.
+    pub persistence: Persistence,
+    /// The lock's ZooKeeper ensemble.
+    pub ensemble: Ensemble,
+    /// The lock's etcd cluster.
+    pub cluster: Cluster,
+    /// The MySQL server, of the lock or of the shop.
+    pub database: Database,
+    /// How it is set up if the user says nothing.
+    pub parameters: Parameters,
+    /// How it runs in the simulated world.
+    pub simulation: Simulation,
+    /// What must hold.
+    pub properties: Vec<Arc<dyn Property>>,
+    /// When clients begin.
+    pub arrival: ArrivalTime,
+}
+
+impl GuardedScenario {
+    fn services(&self) -> Vec<ServiceSpec> {
+        let redis = |name: String, persistence: Persistence| ServiceSpec {
+            name,
+            config: ServiceConfig::Redis(RedisServer { persistence }),
+        };
+        let locks: Vec<ServiceSpec> = match &self.workload.lock {
+            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
+                let config = ServiceConfig::ZooKeeper(self.ensemble.clone());
+                vec![ServiceSpec { name: "zk".to_owned(), config }]
+            }
+            LockKind::Etcd(_) => {
+                let config = ServiceConfig::Etcd(self.cluster.clone());
+                vec![ServiceSpec { name: "etcd".to_owned(), config }]
+            }
+            LockKind::LockTable(_) | LockKind::UserLock => vec![self.mysql()],
+            LockKind::None | LockKind::InProcess | LockKind::Redis(_) | LockKind::RedLock(_) => {
+                (0..self.workload.servers)
+                    .map(|server| redis(format!("redis-{server}"), self.persistence.clone()))
+                    .collect()
+            }
+        };
+        let store = self.workload.has_store().then(|| redis("store".to_owned(), Persistence::Durable));
+        let database = self.workload.has_database().then(|| self.mysql());
+        locks.into_iter().chain(store).chain(database).collect()
+    }
+
+    fn mysql(&self) -> ServiceSpec {
+        ServiceSpec { name: "mysql".to_owned(), config: ServiceConfig::MySql(self.database.clone()) }
+    }
+
+    /// The service of the guarded number.
+    fn resource(&self, services: &[ServiceSpec]) -> Option<ResourceSpec> {
+        let named = |name: &str| services.iter().position(|service| service.name == name);
+        let service = match (self.workload.work, self.workload.store) {
+            (Work::Hold(_) | Work::HoldUntilLost(_) | Work::HoldThenReenter(_) | Work::Draw(_), _) => None,
+            (Work::Sell(sell), _) => named(if sell.from_redis { "store" } else { "mysql" }),
+            (_, Store::LockEtcd) => named("etcd"),
+            (_, Store::Redis) => named("store"),
+        };
+        service.map(|service| ResourceSpec { name: Blob::from(STOCK), service })
+    }
+
+    fn lock_spec(&self) -> Option<LockSpec> {
+        let servers = self.workload.servers;
+        let (services, quorum, probe) = match &self.workload.lock {
+            LockKind::None | LockKind::InProcess => return None,
+            LockKind::LockTable(_) => (1, 1, Probe::MySqlLockTable(LOCK.into())),
+            LockKind::UserLock => (1, 1, Probe::MySqlUserLock(LOCK.into())),
+            LockKind::Redis(_) => (1, 1, Probe::RedisKey(LOCK.into())),
+            LockKind::RedLock(config) => {
+                (servers, config.quorum.unwrap_or(servers / 2 + 1), Probe::RedisKey(LOCK.into()))
+            }
+            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
+                (1, 1, Probe::ZooKeeperPath(ZK_PATH.into()))
+            }
+            LockKind::Etcd(_) => (1, 1, Probe::EtcdPrefix(ETCD_PREFIX.into())),
+        };
+        Some(LockSpec { name: LOCK.into(), services: (0..services).collect(), quorum, probe })
+    }
+}
+
+impl Scenario for GuardedScenario {
+    fn about(&self) -> About {
+        self.about.clone()
+    }
+
+    fn defaults(&self) -> Parameters {
+        self.parameters.clone()
+    }
+
+    fn setup(&self, parameters: &Parameters, seed: u64) -> Setup {
+        let think = Duration::from_micros(parameters.think_us_max);
+        let workload = Guarded { operations: parameters.operations, think, ..self.workload.clone() };
+        let services = self.services();
+        let resources = self.resource(&services).into_iter().collect();
+        Setup {
+            services,
+            clients: parameters.clients,
+            program: program(workload),
+            // Sessions and leases have numbers, which tell clients apart; a database has them in order.
+            symmetric: matches!(self.workload.lock, LockKind::InProcess | LockKind::Redis(_) | LockKind::RedLock(_))
+                && !self.workload.has_database(),
+            arrival: self.arrival,
+            budgets: parameters.budgets,
+            assumptions: parameters.assumptions,
+            locks: self.lock_spec().into_iter().collect(),
+            resources,
+            properties: self.properties.clone(),
+            seed,
+        }
+    }
+
+    fn simulation(&self) -> Simulation {
+        self.simulation
+    }
+}
