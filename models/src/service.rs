@@ -337,10 +337,11 @@ impl Service {
         }
     }
 
-    /// True if a member can fall behind the others.
+    /// True if a member can fall behind the others; of a MySQL, the replica behind it.
     pub fn can_lag(&self, member: u8) -> bool {
         match self {
-            Service::Redis(_) | Service::MySql(_) => false,
+            Service::Redis(_) => false,
+            Service::MySql(server) => server.can_lag(),
             Service::ZooKeeper(ensemble) => ensemble.can_lag(member),
             Service::Etcd(cluster) => cluster.can_lag(member),
         }
@@ -350,7 +351,8 @@ impl Service {
     /// [`catch_up`](Service::catch_up).
     pub fn lag(&mut self, member: u8) {
         match self {
-            Service::Redis(_) | Service::MySql(_) => {}
+            Service::Redis(_) => {}
+            Service::MySql(server) => server.lag(),
             Service::ZooKeeper(ensemble) => ensemble.lag(member),
             Service::Etcd(cluster) => cluster.lag(member),
         }
@@ -359,7 +361,8 @@ impl Service {
     /// True if a member is behind.
     pub fn is_behind(&self, member: u8) -> bool {
         match self {
-            Service::Redis(_) | Service::MySql(_) => false,
+            Service::Redis(_) => false,
+            Service::MySql(server) => server.is_behind(),
             Service::ZooKeeper(ensemble) => ensemble.is_behind(member),
             Service::Etcd(cluster) => cluster.is_behind(member),
         }
@@ -368,7 +371,8 @@ impl Service {
     /// A member that is behind takes in one thing more; with the last one it is no longer behind.
     pub fn catch_up(&mut self, member: u8, out: &mut Vec<Output>) {
         match self {
-            Service::Redis(_) | Service::MySql(_) => {}
+            Service::Redis(_) => {}
+            Service::MySql(server) => server.catch_up(),
             Service::ZooKeeper(ensemble) => ensemble.catch_up(member, out),
             Service::Etcd(cluster) => cluster.catch_up(member, out),
         }

@@ -31,6 +31,8 @@ pub(super) enum Command {
     Shrink(ShrinkOptions),
     /// Examine the whole catalogue and write the committed reports.
     Report(ReportOptions),
+    /// Look which lock oversells under which fault, in the shop of article oversell, and print the table.
+    Matrix(MatrixOptions),
     /// Measure how fast the explorer and the simulated world are.
     Bench(BenchOptions),
     /// Measure in virtual time what the articles claim: wake-ups per release.
@@ -209,6 +211,29 @@ pub(super) struct ReportOptions {
     /// Only compare with what is there.
     #[arg(long)]
     pub check: bool,
+}
+
+#[derive(Args)]
+pub(super) struct MatrixOptions {
+    /// Only these rows, such as `redis,redis+version`.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    pub locks: Vec<String>,
+    /// Look at so many states of a cell at the most; beyond them it is sampled.
+    #[arg(long, value_name = "N", value_parser = some_number, default_value = "60000")]
+    pub states: u64,
+    /// Run so many seeds of the simulated world where not all states were seen.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub seeds: u64,
+    /// Write the table and the minimal traces into this folder, instead of printing the table.
+    #[arg(long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+}
+
+impl MatrixOptions {
+    /// Where files go.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.output.clone().unwrap_or_default()
+    }
 }
 
 #[derive(Args)]

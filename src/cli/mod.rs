@@ -10,6 +10,7 @@ mod bench;
 mod check;
 mod error;
 mod list;
+mod matrix;
 mod numbers;
 mod output;
 #[cfg(feature = "real-redis")]
@@ -63,6 +64,7 @@ fn run(arguments: Arguments, registry: &Registry) -> Result<u8, CliError> {
         Command::Replay(options) => replay::run(&options, registry),
         Command::Shrink(options) => shrink::run(&options, registry, &stop),
         Command::Report(options) => report::run(&options, registry, &stop),
+        Command::Matrix(options) => matrix::run(&options, &stop),
         Command::Numbers(options) => numbers::run(&options, registry),
         Command::Bench(options) => bench::run(&options, registry, &stop),
         #[cfg(feature = "real-redis")]

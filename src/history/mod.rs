@@ -4,6 +4,7 @@ mod audit;
 mod holds;
 #[cfg(feature = "check")]
 pub mod judge;
+pub mod serial;
 
 use crate::port::{Blob, Instant};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! Report: from a search to a trace, a verdict's text, and the committed results in `reports/`.
 
 pub mod catalogue;
+pub mod matrix;
 
 use crate::explore::follow::{follow, follow_names};
 use crate::explore::{Progress, Verdict};

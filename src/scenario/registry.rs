@@ -3,16 +3,22 @@
 use super::Scenario;
 use std::sync::Arc;
 
+/// What the names of the matrix's cells begin with.
+const CELL: &str = "matrix-";
+
 /// The scenarios that a command knows.
 #[derive(Clone, Default)]
 pub struct Registry {
     scenarios: Vec<Arc<dyn Scenario>>,
+    /// The cells of the matrix: found by their names, but no part of the catalogue.
+    cells: Vec<Arc<dyn Scenario>>,
 }
 
 impl Registry {
     /// Those of doublehold.
     pub fn standard() -> Self {
-        Registry { scenarios: super::catalogue::all() }
+        let cells = super::matrix::cells().map(|cell| Arc::new(cell) as Arc<dyn Scenario>).collect();
+        Registry { scenarios: super::catalogue::all(), cells }
     }
 
     /// Adds a scenario.
@@ -27,12 +33,14 @@ impl Registry {
 
     /// The scenario with this name.
     pub fn find(&self, name: &str) -> Option<&Arc<dyn Scenario>> {
-        self.iter().find(|scenario| scenario.about().name == name)
+        self.iter().chain(&self.cells).find(|scenario| scenario.about().name == name)
     }
 
     /// The scenarios whose names match a pattern with `*` in it, or the one with exactly this name.
     pub fn select(&self, pattern: &str) -> Vec<&Arc<dyn Scenario>> {
-        self.iter().filter(|scenario| matches(pattern.as_bytes(), scenario.about().name.as_bytes())).collect()
+        let cells = if pattern.starts_with(CELL) { &self.cells[..] } else { &[] };
+        let all = self.iter().chain(cells);
+        all.filter(|scenario| matches(pattern.as_bytes(), scenario.about().name.as_bytes())).collect()
     }
 
     /// The name most like this one, if any is.

@@ -114,6 +114,7 @@ impl System {
         let mut outputs = Vec::new();
         Rc::make_mut(&mut self.services[service]).catch_up(member, &mut outputs);
         self.send_all(node, outputs);
+        self.note_ready(node);
     }
 
     pub(super) fn expire(&mut self, node: usize, client: usize) {

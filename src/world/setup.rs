@@ -174,8 +174,10 @@ impl Setup {
     pub fn can_suffer(&self, fault: Fault) -> bool {
         let configs = || self.services.iter().map(|service| &service.config);
         match fault {
-            Fault::Lag => configs().any(|config| {
-                matches!(config, ServiceConfig::ZooKeeper(_) | ServiceConfig::Etcd(_)) && config.members() > 1
+            Fault::Lag => configs().any(|config| match config {
+                ServiceConfig::ZooKeeper(_) | ServiceConfig::Etcd(_) => config.members() > 1,
+                ServiceConfig::MySql(config) => config.replication.is_some(),
+                ServiceConfig::Redis(_) => false,
             }),
             Fault::SessionExpiry => configs().any(|config| matches!(config, ServiceConfig::ZooKeeper(_))),
             Fault::NodeCrash | Fault::ClockStep | Fault::Break | Fault::Stall | Fault::Delay => {

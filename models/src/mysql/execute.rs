@@ -8,6 +8,7 @@ use super::failure::{
     unknown_table,
 };
 use super::locks::{Part, Place};
+use super::replica::Change;
 use super::server::Server;
 use super::table::{Key, Table, Values, View, key_value};
 use super::wire::{Reply, Request, Value};
@@ -71,7 +72,9 @@ impl Server {
                 // A definition ends the transaction before it.
                 self.commit(conn);
                 if !self.tables.contains_key(&table.name) {
-                    self.tables.insert(table.name.clone(), Rc::new(Table::new(table.clone())));
+                    let table = Rc::new(Table::new(table.clone()));
+                    self.tables.insert(table.def.name.clone(), Rc::clone(&table));
+                    self.replicate_definition(Change::Create { table });
                 } else if !if_not_exists {
                     return table_exists(&table.name);
                 }
@@ -84,6 +87,7 @@ impl Server {
                     if self.tables.remove(name).is_none() && !if_exists {
                         return unknown_dropped_table(name);
                     }
+                    self.replicate_definition(Change::Drop { table: name.clone() });
                 }
                 Ok(Reply::Done { affected: 0, last_insert_id: 0 })
             }

@@ -9,6 +9,7 @@
 //! | `eval` | what expressions are worth |
 //! | `table` | rows with their versions, indexes |
 //! | `locks` | locks on records and gaps, deadlocks |
+//! | `replica` | what of the commits another machine has, which takes over |
 //! | `failure` | the errors |
 //!
 //! What is not modelled is refused by name ([`wire::Reply::NotModelled`]). Besides:
@@ -16,12 +17,14 @@
 //! - Texts compare byte by byte but for spaces behind them, as under `utf8mb4_bin`.
 //! - A deleted record is dropped as soon as no snapshot needs it; the real server does so in its own time, and until then the record
 //!   parts a gap in two.
-//! - Where several statements may go on at once, the one that has waited longest goes first ([`Server::has_raced`]); real threads race.
+//! - What waited and was granted goes on when it is told to ([`Server::go_on`]), in whatever order: real threads race.
 //! - A statement that waits is done again from its beginning when it goes on: under READ COMMITTED it may find rows that have come
 //!   in before the place where it waited.
 //! - The plan is the index that the condition determines, primary key first; the real optimizer may scan a small table instead.
 //! - The victim of a deadlock is who has the fewest changes and locks, and among equals who closed the circle, as in InnoDB.
-//! - There is no replica yet.
+//! - The replica cannot be asked. It takes over when the primary loses power, which is what a restart then is; the old primary comes back as its
+//!   replica, without what only it had. Takeover takes no time beyond the restart's. A session that ends while its commit waits for
+//!   the replica commits at once.
 //!
 //! Where MySQL 8 differs from MariaDB 10.11, this is MariaDB, but that `FOR SHARE` and `LOCK IN SHARE MODE` are both understood: `NOWAIT`
 //! fails with 1205 (MySQL 8: 3572), moments are cut to a column's digits (MySQL 8 rounds), a text that is no number fails with
@@ -42,6 +45,8 @@ mod locks;
 #[cfg(feature = "nodes")]
 mod parse;
 #[cfg(feature = "nodes")]
+mod replica;
+#[cfg(feature = "nodes")]
 mod server;
 #[cfg(feature = "nodes")]
 mod table;
@@ -59,6 +64,23 @@ pub struct Config {
     pub lock_wait_timeout_s: u32,
     /// What becomes of commits when the machine loses power (`innodb_flush_log_at_trx_commit`).
     pub flush: Flush,
+    /// Whether another machine takes over, and what it has then; without one the machine itself starts again.
+    #[serde(default)]
+    pub replication: Option<Replication>,
+}
+
+/// When a commit is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Replication {
+    /// When the primary has it.
+    Asynchronous,
+    /// When a replica has received it (`AFTER_SYNC`).
+    SemiSynchronous {
+        /// The primary goes on without the replica after so many milliseconds (`rpl_semi_sync_master_timeout`, by default 10,000), until that has
+        /// caught up; it waits for ever if there is no such time.
+        timeout_ms: Option<u32>,
+    },
 }
 
 /// When commits reach the disk.
@@ -74,6 +96,6 @@ pub enum Flush {
 
 impl Default for Config {
     fn default() -> Self {
-        Config { lock_wait_timeout_s: 50, flush: Flush::EachCommit }
+        Config { lock_wait_timeout_s: 50, flush: Flush::EachCommit, replication: None }
     }
 }

@@ -8,9 +8,10 @@ use super::ast::{Isolation, LockMode, Statement};
 use super::failure::{Done, Stop, lock_wait_timeout, not_modelled};
 use super::locks::{Answer, Locks, Part, Place};
 use super::parse::parse;
+use super::replica::{Change, Replica};
 use super::table::{Key, Table, TrxId, Values, View};
 use super::wire::{Reply, Request, Value};
-use super::{Config, Flush};
+use super::{Config, Flush, Replication};
 use crate::{Blob, ConnId, Digest, Due, NodeClock, Output, Response};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -30,6 +31,8 @@ pub(super) struct Trx {
     /// The rows that it has changed, in order.
     pub undo: Vec<(Blob, Key)>,
     savepoints: Vec<(Blob, usize)>,
+    /// The number under which its changes were sent to the replica.
+    sent: Option<u64>,
 }
 
 /// A statement that waits.
@@ -46,6 +49,8 @@ struct Waiting {
     number: u64,
     /// It has what it waited for, and may go on.
     granted: bool,
+    /// It has been done and waits for the replica: the reply, and the number of its commit.
+    sent: Option<(Reply, u64)>,
 }
 
 /// A connection's session.
@@ -77,6 +82,9 @@ pub struct Server {
     flushed: Option<(Rc<Tables>, u64)>,
     /// How many statements have waited.
     waits: u64,
+    replica: Option<Replica>,
+    /// The primary has waited for the replica for too long, and does not until that has caught up.
+    degraded: bool,
     /// What its monotonic clock showed when it was last asked for something.
     now_us: u64,
     up: bool,
@@ -88,6 +96,7 @@ const FLUSH_EVERY_US: u64 = 1_000_000;
 impl Server {
     /// A server that has just started for the first time.
     pub fn new(config: Config) -> Self {
+        let replica = config.replication.map(|_| Replica::default());
         Server {
             config,
             tables: BTreeMap::new(),
@@ -98,6 +107,8 @@ impl Server {
             history: BTreeSet::new(),
             flushed: None,
             waits: 0,
+            replica,
+            degraded: false,
             now_us: 0,
             up: true,
         }
@@ -118,6 +129,11 @@ impl Server {
         self.now_us = clock.mono_us;
         let waiting = self.session(conn).waiting.clone().filter(|waiting| waiting.granted);
         let waiting = waiting.unwrap_or_else(|| panic!("nothing can go on at {conn:?}"));
+        if let Some((reply, _)) = waiting.sent {
+            self.commit(conn);
+            self.reply(conn, reply, out);
+            return self.grant();
+        }
         self.run(clock, conn, &waiting.request, waiting.began_us, out);
         self.grant();
     }
@@ -162,8 +178,7 @@ impl Server {
                 stop.reply()
             }
         };
-        self.end_statement(conn, &reply);
-        self.reply(conn, reply, out);
+        self.end_statement(conn, reply, out);
     }
 
     /// Takes note that a statement waits; a user lock has said already how long it does.
@@ -175,7 +190,8 @@ impl Server {
         let user_lock = session.waiting.take().and_then(|waiting| Some((waiting.user_lock?, waiting.until_us)));
         let (user_lock, until_us) = user_lock.map_or((None, row_until_us), |(name, until_us)| (Some(name), until_us));
         let request = Rc::clone(request);
-        session.waiting = Some(Waiting { request, began_us, until_us, user_lock, number, granted: false });
+        let granted = false;
+        session.waiting = Some(Waiting { request, began_us, until_us, user_lock, number, granted, sent: None });
     }
 
     fn reply(&mut self, conn: ConnId, reply: Reply, out: &mut Vec<Output>) {
@@ -196,16 +212,103 @@ impl Server {
         }
     }
 
-    /// A statement by itself is a transaction.
-    fn end_statement(&mut self, conn: ConnId, reply: &Reply) {
-        let Some(trx) = &mut self.session(conn).trx else { return };
-        if trx.isolation <= Isolation::ReadCommitted {
-            trx.view = None;
+    /// A statement has been done, or has failed. By itself it is a transaction, which may have to wait for the replica.
+    fn end_statement(&mut self, conn: ConnId, reply: Reply, out: &mut Vec<Output>) {
+        if let Some(trx) = &mut self.session(conn).trx {
+            if trx.isolation <= Isolation::ReadCommitted {
+                trx.view = None;
+            }
+            if !trx.explicit {
+                if matches!(reply, Reply::Failed(_) | Reply::NotModelled(_)) {
+                    self.rollback(conn);
+                } else if let Some(number) = self.unreceived(conn) {
+                    return self.wait_for_replica(conn, reply, number);
+                } else {
+                    self.commit(conn);
+                }
+            }
         }
-        if trx.explicit {
-            return;
+        self.reply(conn, reply, out);
+    }
+
+    /// Sends a transaction's changes to the replica. Gives their number if they must have arrived before they are committed.
+    fn unreceived(&mut self, conn: ConnId) -> Option<u64> {
+        let number = self.replicate(conn)?;
+        let waits = matches!(self.config.replication, Some(Replication::SemiSynchronous { .. })) && !self.degraded;
+        (waits && !self.replica.as_ref()?.has(number)).then_some(number)
+    }
+
+    fn wait_for_replica(&mut self, conn: ConnId, reply: Reply, number: u64) {
+        self.waits += 1;
+        let request = Rc::new(Request::new(Blob::EMPTY, Vec::new()));
+        let timeout_us = match self.config.replication {
+            Some(Replication::SemiSynchronous { timeout_ms: Some(ms) }) => u64::from(ms) * 1000,
+            _ => u64::MAX,
+        };
+        let until_us = self.now_us.saturating_add(timeout_us);
+        let (sent, waits) = (Some((reply, number)), self.waits);
+        let waiting = Waiting { request, began_us: 0, until_us, user_lock: None, number: waits, granted: false, sent };
+        self.session(conn).waiting = Some(waiting);
+    }
+
+    /// Sends what a transaction has changed to the replica, once. Gives the number under which it was sent.
+    fn replicate(&mut self, conn: ConnId) -> Option<u64> {
+        self.replica.as_ref()?;
+        let trx = self.session(conn).trx.as_ref()?;
+        if trx.sent.is_some() || trx.undo.is_empty() {
+            return trx.sent;
         }
-        if matches!(reply, Reply::Failed(_) | Reply::NotModelled(_)) { self.rollback(conn) } else { self.commit(conn) }
+        let rows: BTreeSet<(Blob, Key)> = trx.undo.iter().cloned().collect();
+        let names: BTreeSet<&Blob> = rows.iter().map(|(table, _)| table).collect();
+        let numbers = names.iter().filter_map(|name| {
+            Some(Change::NextAuto { table: (*name).clone(), next: self.tables.get(*name)?.next_auto })
+        });
+        let row = |(table, primary): &(Blob, Key)| {
+            let values = self.tables.get(table)?.newest(primary).and_then(|version| version.values.clone());
+            Some(Change::Row { table: table.clone(), primary: primary.clone(), values })
+        };
+        let changes = rows.iter().filter_map(row).chain(numbers).collect();
+        let number = self.replica.as_mut()?.send(changes);
+        self.trx(conn).sent = Some(number);
+        Some(number)
+    }
+
+    /// Sends a definition to the replica.
+    pub(super) fn replicate_definition(&mut self, change: Change) {
+        if let Some(replica) = &mut self.replica {
+            replica.send(vec![change]);
+        }
+    }
+
+    // The replica falls behind by a fault, and catches up step by step.
+
+    /// True if there is a replica, which can fall behind.
+    pub fn can_lag(&self) -> bool {
+        self.replica.is_some()
+    }
+
+    /// True if the replica is behind.
+    pub fn is_behind(&self) -> bool {
+        self.replica.as_ref().is_some_and(Replica::is_behind)
+    }
+
+    /// The replica falls behind.
+    pub fn lag(&mut self) {
+        if let Some(replica) = &mut self.replica {
+            replica.lag();
+        }
+    }
+
+    /// The replica receives one commit more.
+    pub fn catch_up(&mut self) {
+        let Some(replica) = &mut self.replica else { return };
+        replica.catch_up();
+        self.degraded &= replica.is_behind();
+        for session in self.sessions.values_mut() {
+            if let Some(Waiting { sent: Some((_, number)), granted, .. }) = &mut session.waiting {
+                *granted |= replica.has(*number);
+            }
+        }
     }
 
     /// Grants row locks to those who waited for them.
@@ -259,7 +362,8 @@ impl Server {
         if session.trx.is_none() {
             let isolation = session.next_isolation.take().unwrap_or(session.isolation);
             let explicit = !session.autocommit;
-            session.trx = Some(Trx { id, isolation, explicit, view: None, undo: Vec::new(), savepoints: Vec::new() });
+            let (undo, savepoints) = (Vec::new(), Vec::new());
+            session.trx = Some(Trx { id, isolation, explicit, view: None, undo, savepoints, sent: None });
             self.next_trx += 1;
         }
         self.session(conn).trx.as_mut().expect("begun above")
@@ -312,6 +416,7 @@ impl Server {
             // Until the next flush the disk has what was committed before.
             self.flushed = Some((Rc::new(self.committed()), self.now_us + FLUSH_EVERY_US));
         }
+        self.replicate(conn);
         self.end(conn);
     }
 
@@ -387,7 +492,10 @@ impl Server {
                 done
             }
             Statement::Commit => {
-                self.commit(conn);
+                // It ends with this statement.
+                if let Some(trx) = &mut self.session(conn).trx {
+                    trx.explicit = false;
+                }
                 done
             }
             Statement::Rollback => {
@@ -477,7 +585,8 @@ impl Server {
         }
         let request = Rc::new(Request::new(Blob::EMPTY, Vec::new()));
         let user_lock = Some(name.clone());
-        let waiting = Waiting { request, began_us: 0, until_us, user_lock, number: 0, granted: false };
+        let (number, granted) = (0, false);
+        let waiting = Waiting { request, began_us: 0, until_us, user_lock, number, granted, sent: None };
         self.session(conn).waiting = Some(waiting);
         Err(Stop::Blocked)
     }
@@ -524,7 +633,12 @@ impl Server {
             return;
         }
         self.now_us = clock.mono_us;
-        self.rollback(conn);
+        let sent = self.session(conn).waiting.as_ref().is_some_and(|waiting| waiting.sent.is_some());
+        if sent {
+            self.commit(conn)
+        } else {
+            self.rollback(conn)
+        }
         self.sessions.remove(&conn);
         let theirs = self.user_locks.iter().filter(|(_, (owner, _))| *owner == conn);
         for name in theirs.map(|(name, _)| name.clone()).collect::<Vec<Blob>>() {
@@ -541,7 +655,8 @@ impl Server {
     /// When a statement that waits gives up next, or commits are flushed.
     pub fn next_timer(&self) -> Option<Due> {
         let waiting = self.sessions.values().filter_map(|session| session.waiting.as_ref());
-        let waits = waiting.filter(|waiting| !waiting.granted).map(|waiting| waiting.until_us);
+        let waits =
+            waiting.filter(|waiting| !waiting.granted && waiting.until_us < u64::MAX).map(|waiting| waiting.until_us);
         let flush = self.flushed.as_ref().map(|(_, at_us)| *at_us);
         waits.chain(flush).min().map(Due::Monotonic)
     }
@@ -560,7 +675,12 @@ impl Server {
         let late: Vec<ConnId> =
             self.sessions.iter().filter(|(_, session)| over(session)).map(|(conn, _)| *conn).collect();
         for conn in late {
-            let Some(waiting) = self.session(conn).waiting.clone() else { continue };
+            let Some(mut waiting) = self.session(conn).waiting.clone() else { continue };
+            if waiting.sent.is_some() {
+                (self.degraded, waiting.granted) = (true, true);
+                self.session(conn).waiting = Some(waiting);
+                continue;
+            }
             if waiting.user_lock.is_some() {
                 // It looks once more, and is told that the time is over.
                 self.run(clock, conn, &waiting.request, waiting.began_us, out);
@@ -569,9 +689,7 @@ impl Server {
             if let Some(trx) = self.session(conn).trx.as_ref().map(|trx| trx.id) {
                 self.locks.stop_waiting(trx);
             }
-            let reply = lock_wait_timeout().reply();
-            self.end_statement(conn, &reply);
-            self.reply(conn, reply, out);
+            self.end_statement(conn, lock_wait_timeout().reply(), out);
         }
         self.grant();
     }
@@ -581,12 +699,16 @@ impl Server {
         self.flushed = None;
     }
 
-    /// The machine loses power. What was committed is on its disk, and nothing else.
+    /// The machine loses power. What was flushed is on its disk, and nothing else; where there is a replica, that takes over with what it
+    /// has received.
     pub fn crash(&mut self) {
-        self.tables = match self.flushed.take() {
-            Some((tables, _)) => Tables::clone(&tables),
-            None => self.committed(),
+        self.tables = match (self.replica.take(), self.flushed.take()) {
+            (Some(replica), _) => replica.into_tables(),
+            (None, Some((tables, _))) => Tables::clone(&tables),
+            (None, None) => self.committed(),
         };
+        self.replica = self.config.replication.map(|_| Replica::of(&self.tables));
+        self.degraded = false;
         self.locks = Locks::default();
         self.sessions.clear();
         self.user_locks.clear();
@@ -659,6 +781,10 @@ impl Server {
             digest.int(u64::from(conn.lane));
             session.digest(clock, digest, rank);
         }
+        if let Some(replica) = &self.replica {
+            digest.int(self.degraded.into());
+            replica.digest(digest);
+        }
         for (name, (owner, count)) in &self.user_locks {
             digest.text(name);
             digest.client(owner.client.into());
@@ -673,11 +799,13 @@ impl Session {
         digest.hashed(&(self.last_insert_id, self.row_count));
         if let Some(trx) = &self.trx {
             digest.int(rank(trx.id));
-            digest.hashed(&(trx.isolation, trx.explicit, trx.view.is_some(), &trx.undo, &trx.savepoints));
+            digest.hashed(&(trx.isolation, trx.explicit, trx.view.is_some(), trx.sent.is_some()));
+            digest.hashed(&(&trx.undo, &trx.savepoints));
         }
         if let Some(waiting) = &self.waiting {
             digest.hashed(&(&waiting.request, &waiting.user_lock, waiting.began_us, waiting.granted));
             digest.int(waiting.until_us.saturating_sub(clock.mono_us));
+            digest.hashed(&waiting.sent.as_ref().map(|(reply, _)| reply));
         }
     }
 }

@@ -122,6 +122,15 @@ impl Table {
         Rc::make_mut(versions).push(Version { trx, values });
     }
 
+    /// Gives a row one version alone, or none.
+    pub(super) fn set(&mut self, primary: &Key, values: Option<Values>) {
+        let old = self.rows.insert(primary.clone(), Rc::default());
+        self.tidy(primary, old.map_or_else(Vec::new, |old| old.to_vec()));
+        if values.is_some() {
+            self.push(primary, 0, values);
+        }
+    }
+
     /// Takes back the newest version of a row.
     pub(super) fn pop(&mut self, primary: &Key) -> Vec<(usize, Key)> {
         let Some(versions) = self.rows.get_mut(primary) else { return Vec::new() };

@@ -39,7 +39,7 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
     all.into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>).collect()
 }
 
-const fn ms(ms: u64) -> Duration {
+pub(super) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
@@ -47,7 +47,7 @@ fn about(name: &str, row: Option<&'static str>, summary: &'static str, source: &
     About { name: name.to_owned(), row, summary, source, fix: None, expects: Expectation::Holds }
 }
 
-fn workload(lock: LockKind, servers: usize, work: Work) -> Guarded {
+pub(super) fn workload(lock: LockKind, servers: usize, work: Work) -> Guarded {
     Guarded {
         lock,
         servers,
@@ -63,7 +63,7 @@ fn workload(lock: LockKind, servers: usize, work: Work) -> Guarded {
 }
 
 /// Two clients, one operation each, no faults, messages that take no time.
-fn base(about: About, workload: Guarded) -> GuardedScenario {
+pub(super) fn base(about: About, workload: Guarded) -> GuardedScenario {
     GuardedScenario {
         about,
         workload,

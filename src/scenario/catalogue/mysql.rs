@@ -9,7 +9,7 @@ use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Once, Sell, Work};
 use crate::scenario::mutation::Mutation;
 use crate::world::fault::Fault;
-use doublehold_models::mysql::Flush;
+use doublehold_models::mysql::{Flush, Replication};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -198,7 +198,39 @@ fn commit_lost() -> Vec<GuardedScenario> {
         sound.database.flush = Flush::EachSecond;
         sound
     };
-    broken_and_fixed(sound, lossy, "flushed", "innodb_flush_log_at_trx_commit = 1")
+    let mut rows = broken_and_fixed(sound, lossy, "flushed", "innodb_flush_log_at_trx_commit = 1");
+    rows.extend(failover());
+    rows
+}
+
+/// The machine that takes over has not received what was answered.
+fn failover() -> Vec<GuardedScenario> {
+    let failing = |mut sound: GuardedScenario| {
+        sound.database.replication = Some(Replication::SemiSynchronous { timeout_ms: None });
+        (sound.simulation.fault_every_us, sound.simulation.lag_us_max) = (OFTEN_US, 5 * OFTEN_US);
+        sound.simulation.down_us_max = 5_000;
+        sound.faults(Fault::Lag, 1).faults(Fault::NodeCrash, 1)
+    };
+    let source = "MySQL documentation, semisynchronous replication";
+    let summary = "the database fails over to a replica that has not got the order yet";
+    let order =
+        failing(shop("mysql-failover", Some("M8"), summary, source, sell(Guard::Decrement)).only(property::Oversell));
+    let summary = "the database fails over to a replica that has not got the lock's row yet";
+    let lock = LockKind::LockTable(Config::new(TTL));
+    let lock = failing(locked("mysql-lock-table-failover", None, summary, source, lock).only(property::Belief));
+    let asynchronous = |mut sound: GuardedScenario| {
+        sound.database.replication = Some(Replication::Asynchronous);
+        sound
+    };
+    // What the documentation ships: after a while the primary goes on without the replica.
+    let mut impatient = order.clone().violating("oversell");
+    impatient.about.name = "mysql-failover-semi-sync-timeout".to_owned();
+    impatient.about.summary = "the primary has waited for its replica for too long, and goes on without it";
+    impatient.database.replication = Some(Replication::SemiSynchronous { timeout_ms: Some(10) });
+    impatient.simulation.lag_us_max = 1_000_000;
+    let fix = "semi-synchronous replication without a time-out: no answer before the replica has it";
+    let rows = [order, lock].into_iter().flat_map(|sound| broken_and_fixed(sound, asynchronous, "semi-sync", fix));
+    rows.chain([impatient]).collect()
 }
 
 fn in_process() -> Vec<GuardedScenario> {
