@@ -149,7 +149,7 @@ fn real_histories_at_serializable_have_a_serial_order() {
         return;
     }
     let server = MariaDbServer::start().expect("mariadbd starts");
-    let url = format!("mysql://root@{}/test", server.address());
+    let url = server.url();
     let mysql = RealMySql::new(&url, MySqlOptions::default()).expect("the URL is one");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("tokio starts").block_on(async {

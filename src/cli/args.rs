@@ -2,6 +2,7 @@
 
 use crate::world::fault::Fault;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -256,7 +257,8 @@ pub(super) struct NumbersOptions {
     pub output: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum RealLock {
     /// RedLock on all servers.
     Redlock,
@@ -272,6 +274,49 @@ pub(super) enum RealLock {
     Etcd,
     /// The same, with fencing by the key's creation revision.
     EtcdFenced,
+    /// The shop with its stock in MySQL: nothing guards it, and updates are lost.
+    MysqlUnguarded,
+    /// The shop, under a mutex of each client's own: updates are lost.
+    ShopInProcess,
+    /// The shop, guarded by a version.
+    MysqlVersion,
+    /// The shop, guarded by a condition.
+    MysqlDecrement,
+    /// The shop, with the row locked when it is read.
+    MysqlForUpdate,
+    /// The shop, under a lock table.
+    MysqlLockTable,
+    /// The shop, under `GET_LOCK`.
+    MysqlUserLock,
+    /// The shop, under the single-instance Redis lock with a version behind it.
+    RedisVersion,
+}
+
+impl RealLock {
+    /// Its name on the command line.
+    pub(super) fn name(self) -> String {
+        let value = self.to_possible_value().expect("no lock is hidden");
+        value.get_name().to_owned()
+    }
+
+    /// True if what it guards is the stock of the shop, in MySQL.
+    pub(super) fn sells(self) -> bool {
+        self == RealLock::RedisVersion || self.is_in_database()
+    }
+
+    /// True if it needs nothing but MySQL.
+    pub(super) fn is_in_database(self) -> bool {
+        matches!(
+            self,
+            RealLock::MysqlUnguarded
+                | RealLock::ShopInProcess
+                | RealLock::MysqlVersion
+                | RealLock::MysqlDecrement
+                | RealLock::MysqlForUpdate
+                | RealLock::MysqlLockTable
+                | RealLock::MysqlUserLock
+        )
+    }
 }
 
 #[derive(Args)]
@@ -295,6 +340,9 @@ pub(super) struct RealOptions {
     /// The servers of an etcd cluster that runs already, such as `127.0.0.1:2379`.
     #[arg(long, value_name = "HOST:PORT", num_args = 1.., conflicts_with = "spawn", requires = "redis")]
     pub etcd: Vec<String>,
+    /// A MySQL or MariaDB server that runs already, and an empty database on it, such as `mysql://root@127.0.0.1:3306/shop`.
+    #[arg(long, value_name = "URL", conflicts_with = "spawn")]
+    pub mysql: Option<String>,
     /// Operating-system processes.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub processes: u8,

@@ -15,8 +15,6 @@ mod numbers;
 mod output;
 #[cfg(feature = "real-redis")]
 mod real;
-#[cfg(feature = "real-redis")]
-mod real_servers;
 mod replay;
 mod report;
 mod shrink;
@@ -70,7 +68,7 @@ fn run(arguments: Arguments, registry: &Registry) -> Result<u8, CliError> {
         #[cfg(feature = "real-redis")]
         Command::Real(options) => real::run(&options, &stop),
         #[cfg(feature = "real-redis")]
-        Command::RealWorker(options) => real::work(&options),
+        Command::RealWorker(options) => real::job::work(&options),
         #[cfg(not(feature = "real-redis"))]
         Command::Real(_) => Err(CliError::NotBuilt("real", "real-redis")),
     }

@@ -4,7 +4,7 @@
 //! *effect* is judged by what it leaves: every accepted write of the guarded counter takes one off what it read,
 //! so two accepted writes over the same value mean that one overwrote the other.
 
-use super::{Ended, Entry, Event, HoldOrder, Holds};
+use super::{Audit, Ended, Entry, Event, HoldOrder, Holds};
 use crate::port::Blob;
 use crate::property::{Moment, Property, View};
 use crate::world::setup::Holder;
@@ -61,11 +61,13 @@ impl View for Recorded {
     }
 }
 
-/// Judges a history. `left`: who held the lock on each server after all clients had ended; empty if nobody looked.
+/// Judges a history. `left`: who held the lock on each server after all clients had ended; empty if nobody looked. `audit`:
+/// what an auditor found then.
 pub fn judge(
     entries: &[Entry],
     lock: &Blob,
     left: Vec<Option<Holder>>,
+    audit: Option<&Audit>,
     properties: &[Arc<dyn Property>],
 ) -> Vec<(u64, Violation)> {
     let clients = entries.iter().map(|entry| entry.client + 1).max().unwrap_or(0);
@@ -91,6 +93,9 @@ pub fn judge(
             }
         }
         view.holds.take(*client, *at_us, event);
+    }
+    if let Some(audit) = audit {
+        check(&view, &Moment::Audited(audit));
     }
     if !view.left.is_empty() {
         check(&view, &Moment::Quiescent);
@@ -122,7 +127,7 @@ mod tests {
     }
 
     fn broken(entries: &[Entry], left: Vec<Option<Holder>>) -> Vec<String> {
-        let violations = judge(entries, &"lock".into(), left, &property::all());
+        let violations = judge(entries, &"lock".into(), left, None, &property::all());
         violations.into_iter().map(|(_, violation)| violation.property).collect()
     }
 

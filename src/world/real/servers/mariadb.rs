@@ -54,6 +54,11 @@ impl MariaDbServer {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// The URL of its database.
+    pub fn url(&self) -> String {
+        format!("mysql://root@{}/test", self.address())
+    }
+
     fn launch(&mut self) -> Result<(), SpawnError> {
         let path = |name: &str| self.folder.path().join(name).display().to_string();
         let mut command = Command::new(program());

@@ -1,7 +1,7 @@
 //! The servers of `doublehold real`: those that it starts, kills and restarts, or those that it was given.
 
-use super::args::{RealLock, RealOptions};
-use super::error::CliError;
+use super::super::args::{RealLock, RealOptions};
+use super::super::error::CliError;
 use crate::world::real::servers::{RedisServer, Server, SpawnError};
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ enum Cluster {
     ZooKeeper,
     /// An etcd cluster.
     Etcd,
+    /// A MySQL server.
+    MySql,
 }
 
 /// All servers of a run.
@@ -24,6 +26,8 @@ pub(super) struct Fleet {
     pub zookeeper: Vec<String>,
     /// The addresses of the etcd servers.
     pub etcd: Vec<String>,
+    /// The URL of the MySQL server.
+    pub mysql: Option<String>,
     started: Vec<(String, Box<dyn Server>)>,
     /// Which of the started ones `--kill` may be for.
     lock_servers: usize,
@@ -39,9 +43,10 @@ impl From<SpawnError> for CliError {
 impl Cluster {
     fn of(lock: RealLock) -> Self {
         match lock {
-            RealLock::Redlock | RealLock::Redis | RealLock::RedisFenced => Cluster::None,
             RealLock::ZkSequential | RealLock::ZkFenced => Cluster::ZooKeeper,
             RealLock::Etcd | RealLock::EtcdFenced => Cluster::Etcd,
+            lock if lock.sells() => Cluster::MySql,
+            _ => Cluster::None,
         }
     }
 
@@ -57,6 +62,12 @@ impl Cluster {
             Cluster::Etcd if !cfg!(feature = "real-etcd") => Err(CliError::NotBuilt("real etcd", "real-etcd")),
             Cluster::ZooKeeper if !options.spawn && options.zookeeper.is_empty() => unnamed("ensemble", "zookeeper"),
             Cluster::Etcd if !options.spawn && options.etcd.is_empty() => unnamed("cluster", "etcd"),
+            Cluster::MySql if !cfg!(feature = "real-mysql") => {
+                Err(CliError::NotBuilt("real mysql-version", "real-mysql"))
+            }
+            Cluster::MySql if !options.spawn && options.mysql.is_none() => {
+                Err(CliError::Usage("name the database with --mysql URL, or use --spawn".into()))
+            }
             _ => Ok(()),
         }
     }
@@ -70,12 +81,16 @@ impl Fleet {
             urls: options.redis.clone(),
             zookeeper: options.zookeeper.clone(),
             etcd: options.etcd.clone(),
+            mysql: options.mysql.clone(),
             started: Vec::new(),
             lock_servers: 1,
             victim: None,
         };
         if options.spawn {
-            let count = if options.lock == RealLock::Redlock { options.servers } else { 1 };
+            let count = match options.lock {
+                RealLock::Redlock => options.servers,
+                lock => u8::from(!lock.is_in_database()),
+            };
             for number in 0..count {
                 let server = RedisServer::start()?;
                 fleet.urls.push(server.url());
@@ -100,14 +115,23 @@ impl Fleet {
             self.etcd = servers.iter().map(|server| server.address()).collect();
             self.take_in("etcd", servers);
         }
+        #[cfg(feature = "real-mysql")]
+        if cluster == Cluster::MySql {
+            let server = crate::world::real::servers::MariaDbServer::start()?;
+            self.mysql = Some(server.url());
+            self.take_in("mysql", vec![server]);
+        }
         Ok(())
     }
 
-    #[cfg(any(feature = "real-zookeeper", feature = "real-etcd"))]
+    #[cfg(any(feature = "real-zookeeper", feature = "real-etcd", feature = "real-mysql"))]
     fn take_in(&mut self, name: &str, servers: Vec<impl Server + 'static>) {
-        self.lock_servers = servers.len();
+        let count = servers.len();
+        self.lock_servers = count;
         let named = servers.into_iter().enumerate();
-        self.started.extend(named.map(|(at, server)| (format!("{name}-{at}"), Box::new(server) as Box<dyn Server>)));
+        self.started.extend(named.map(|(at, server)| {
+            (if count == 1 { name.to_owned() } else { format!("{name}-{at}") }, Box::new(server) as Box<dyn Server>)
+        }));
     }
 
     /// Makes sure that the cluster answers, if there is one.
@@ -135,6 +159,19 @@ impl Fleet {
                 let missing = format!("no etcd server answers at {}", self.etcd.join(", "));
                 return Err(CliError::Environment(missing));
             }
+        }
+        #[cfg(feature = "real-mysql")]
+        if let Some(url) = &self.mysql {
+            use crate::port::mysql::{MySql, Session};
+            use crate::port::{Outcome, Refusal};
+            let mut session = super::job::mysql_at(url)?.session();
+            let why = match session.query("SELECT 1", Vec::new()).await {
+                Outcome::Ok(_) => return Ok(()),
+                Outcome::Fail(Refusal::MySql(failure)) => failure.message.to_text().into_owned(),
+                Outcome::Fail(why) => why.to_string(),
+                Outcome::Indeterminate(why) => why.to_string(),
+            };
+            return Err(CliError::Environment(format!("no MySQL server answers at {url}: {why}")));
         }
         Ok(())
     }

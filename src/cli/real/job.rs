@@ -1,0 +1,190 @@
+//! The worker processes of `doublehold real`: what each does, and doing it.
+
+use super::super::args::{RealLock, WorkerOptions};
+use super::super::error::CliError;
+use super::look::STOCK_AT_START;
+use crate::history::{Audit, Entry};
+use crate::lock::mysql::row::Guard;
+use crate::lock::mysql::{Retry, table};
+use crate::lock::{etcd, redis, redlock, zookeeper};
+use crate::scenario::Workload;
+use crate::scenario::guarded::{Guarded, LockKind, Sell, Store, Work};
+#[cfg(feature = "real-etcd")]
+use crate::world::real::{EtcdOptions, RealEtcd};
+use crate::world::real::{Journal, RealPorts, RedisOptions};
+#[cfg(feature = "real-mysql")]
+use crate::world::real::{MySqlOptions, RealMySql};
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How often a client acquires the lock in one ZooKeeper session or with one etcd lease.
+const SESSION_OPERATIONS: usize = 20;
+/// What a worker process does.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Job {
+    pub lock: RealLock,
+    pub urls: Vec<String>,
+    pub zookeeper: Vec<String>,
+    pub etcd: Vec<String>,
+    pub mysql: Option<String>,
+    pub first_client: usize,
+    pub clients: usize,
+    pub time_ms: u64,
+    pub ttl_ms: u64,
+}
+
+impl Job {
+    fn keeps_sessions(&self) -> bool {
+        !self.zookeeper.is_empty() || !self.etcd.is_empty() || self.mysql.is_some()
+    }
+
+    /// The ports of one of its clients, which connect when they are used.
+    async fn ports(&self, client: usize, journal: Journal) -> Result<RealPorts, CliError> {
+        let ports = RealPorts::new(client, &self.urls, RedisOptions::default(), journal);
+        let ports = ports.map_err(|problem| CliError::Usage(problem.to_string()))?;
+        #[cfg(feature = "real-zookeeper")]
+        let ports = ports.with_zookeeper(&self.zookeeper);
+        #[cfg(feature = "real-etcd")]
+        let ports = with_etcd(ports, &self.etcd, client).await?;
+        #[cfg(feature = "real-mysql")]
+        let ports = match &self.mysql {
+            Some(url) => ports.with_mysql(&mysql_at(url)?),
+            None => ports,
+        };
+        Ok(ports)
+    }
+
+    /// Puts on the servers what must be there before any client begins.
+    pub(super) async fn prepare(&self) -> Result<(), CliError> {
+        if !self.lock.sells() {
+            return Ok(());
+        }
+        self.guarded().prepare(self.ports(0, None).await?).await.map_err(|problem| {
+            let url = self.mysql.as_deref().unwrap_or_default();
+            CliError::Environment(format!(
+                "the database at {url} cannot be prepared, an empty one is needed: {problem}"
+            ))
+        })
+    }
+
+    /// What an auditor finds on the servers after all clients have ended.
+    pub(super) async fn audit(&self) -> Result<Option<Audit>, CliError> {
+        if !self.lock.sells() {
+            return Ok(None);
+        }
+        let audit = self.guarded().audit(self.ports(0, None).await?).await;
+        audit.map_err(|problem| CliError::Environment(format!("the database cannot be audited: {problem}")))
+    }
+
+    fn guarded(&self) -> Guarded {
+        let ttl = Duration::from_millis(self.ttl_ms);
+        let retry_delay = (Duration::from_millis(1), Duration::from_millis(10));
+        let redis = redis::Config { retry_delay, ..redis::Config::new(ttl) };
+        let (lock, servers, work) = match self.lock {
+            RealLock::Redlock => {
+                let node_timeout = (ttl / 20).max(Duration::from_millis(10));
+                let config = redlock::Config { retry_delay, node_timeout, ..redlock::Config::new(ttl) };
+                (LockKind::RedLock(config), self.urls.len(), Work::Plain)
+            }
+            RealLock::ZkSequential => (LockKind::ZooKeeper(zookeeper::Config::new(ttl)), 0, Work::Plain),
+            RealLock::ZkFenced => (LockKind::ZooKeeper(zookeeper::Config::new(ttl)), 0, Work::Fenced),
+            RealLock::Etcd => (LockKind::Etcd(etcd::Config::new(ttl)), 0, Work::Plain),
+            RealLock::EtcdFenced => (LockKind::Etcd(etcd::Config::new(ttl)), 0, Work::Fenced),
+            RealLock::RedisFenced => (LockKind::Redis(redis::Config { fencing: true, ..redis }), 0, Work::Fenced),
+            RealLock::Redis => (LockKind::Redis(redis), 0, Work::Plain),
+            RealLock::MysqlUnguarded => (LockKind::None, 0, sell(Guard::Nothing)),
+            RealLock::ShopInProcess => (LockKind::InProcess, 0, sell(Guard::Nothing)),
+            RealLock::MysqlVersion => (LockKind::None, 0, sell(Guard::Version)),
+            RealLock::MysqlDecrement => (LockKind::None, 0, sell(Guard::Decrement)),
+            RealLock::MysqlForUpdate => (LockKind::None, 0, sell(Guard::ForUpdate)),
+            RealLock::MysqlLockTable => {
+                let config = table::Config { retry_delay: retry_delay.1, ..table::Config::new(ttl) };
+                (LockKind::LockTable(config), 0, sell(Guard::Nothing))
+            }
+            RealLock::MysqlUserLock => (LockKind::UserLock, 0, sell(Guard::Nothing)),
+            RealLock::RedisVersion => (LockKind::Redis(redis), 0, sell(Guard::Version)),
+        };
+        Guarded {
+            lock,
+            servers,
+            work,
+            store: Store::Redis,
+            // A session is for more than one operation.
+            operations: if self.keeps_sessions() { SESSION_OPERATIONS } else { 1 },
+            think: Duration::ZERO,
+            wait: 2 * ttl,
+            interrupt: None,
+            tries: 1,
+            mutation: None,
+        }
+    }
+}
+
+/// Sells from the stock in MySQL.
+fn sell(guard: Guard) -> Work {
+    let retry = Retry { tries: 100, delay: Duration::from_millis(1), unknown: true };
+    Work::Sell(Sell { from_redis: false, stock_at_start: STOCK_AT_START, guard, retry, unique_orders: true })
+}
+
+#[cfg(feature = "real-mysql")]
+pub(super) fn mysql_at(url: &str) -> Result<RealMySql, CliError> {
+    RealMySql::new(url, MySqlOptions::default()).map_err(|problem| CliError::Usage(problem.to_string()))
+}
+
+/// The worker process: runs its clients and prints their history, a JSON line an entry.
+pub(in crate::cli) fn work(options: &WorkerOptions) -> Result<u8, CliError> {
+    let job: Job = serde_json::from_str(&options.job).map_err(|problem| CliError::Usage(problem.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|problem| CliError::Environment(format!("cannot start tokio: {problem}")))?;
+    let stdout = Arc::new(Mutex::new(std::io::stdout()));
+    let journal = move |entry: Entry| {
+        let mut line = serde_json::to_vec(&entry).expect("an entry is plain data");
+        line.push(b'\n');
+        // Should the parent be gone, there is nobody left to tell.
+        let _ = stdout.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(&line);
+    };
+    let journal: Arc<dyn Fn(Entry) + Send + Sync> = Arc::new(journal);
+    let told_to_end = end_with_stdin();
+    runtime.block_on(async {
+        let end = tokio::time::Instant::now() + Duration::from_millis(job.time_ms);
+        let mut clients = tokio::task::JoinSet::new();
+        for client in job.first_client..job.first_client + job.clients {
+            let ports = job.ports(client, Some(Arc::clone(&journal))).await?;
+            let guarded = job.guarded();
+            let told_to_end = Arc::clone(&told_to_end);
+            clients.spawn(async move {
+                while tokio::time::Instant::now() < end && !told_to_end.load(Ordering::Relaxed) {
+                    guarded.run(ports.clone(), client).await;
+                }
+            });
+        }
+        while clients.join_next().await.is_some() {}
+        Ok(0)
+    })
+}
+
+/// The same ports with a cluster, if there is one. Clients begin with different servers.
+#[cfg(feature = "real-etcd")]
+async fn with_etcd(ports: RealPorts, addresses: &[String], client: usize) -> Result<RealPorts, CliError> {
+    if addresses.is_empty() {
+        return Ok(ports);
+    }
+    let cluster = RealEtcd::new(addresses, client, EtcdOptions::default()).await;
+    let cluster = cluster.map_err(|problem| CliError::Usage(problem.to_string()))?;
+    Ok(ports.with_etcd(&cluster))
+}
+
+/// A worker ends, after the operation that it is in, when its standard input does: its parent wants it to, or has died.
+fn end_with_stdin() -> Arc<AtomicBool> {
+    let told = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&told);
+    std::thread::spawn(move || {
+        // Whatever ends the input, it has ended.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        flag.store(true, Ordering::Relaxed);
+    });
+    told
+}

@@ -1,0 +1,141 @@
+//! `doublehold real`: servers, worker processes, their history, the verdict.
+
+pub(super) mod job;
+mod look;
+mod report;
+mod servers;
+
+use super::args::{RealLock, RealOptions};
+use super::error::CliError;
+use super::output::write_file;
+use crate::history::Entry;
+use job::Job;
+use look::{look, prepare};
+use report::{print, summarize};
+use servers::Fleet;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a client may take to end after its time is over.
+const GRACE: Duration = Duration::from_secs(15);
+
+pub(super) fn run(options: &RealOptions, stop: &AtomicBool) -> Result<u8, CliError> {
+    if options.redis.is_empty() && !options.spawn && !options.lock.is_in_database() {
+        return Err(CliError::Usage("name the servers with --redis URL…, or let them be started with --spawn".into()));
+    }
+    let on_etcd = matches!(options.lock, RealLock::Etcd | RealLock::EtcdFenced);
+    if on_etcd && options.ttl.subsec_nanos() != 0 {
+        return Err(CliError::Usage("an etcd lease lasts whole seconds: give --ttl 2s, 3s …".into()));
+    }
+    if options.ttl < Duration::from_millis(100) {
+        return Err(CliError::Usage("a TTL below 100ms leaves no time for real servers".into()));
+    }
+    let mut fleet = Fleet::start(options)?;
+    let control = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let control = control.map_err(|problem| CliError::Environment(format!("cannot start tokio: {problem}")))?;
+    control.block_on(prepare(&fleet.urls))?;
+    control.block_on(fleet.find_cluster())?;
+    let first = job_of(options, &fleet, 0);
+    control.block_on(first.prepare())?;
+    let mut incidents = Vec::new();
+    let started = Instant::now();
+    let mut entries = contend(options, &mut fleet, stop, &mut incidents)?;
+    let seconds = started.elapsed().as_secs_f64();
+    entries.sort_by_key(|entry| entry.at_us);
+    let left = control.block_on(look(&fleet.urls));
+    let audit = control.block_on(first.audit())?;
+    let report = summarize(options, entries, left, audit, seconds, incidents);
+    write_file(&options.history, &serde_json::to_string_pretty(&report.entries).expect("plain data"))?;
+    print(&report, options);
+    Ok(report.exit_code())
+}
+
+/// Runs the worker processes, and the faults that were asked for, and collects the history.
+fn contend(
+    options: &RealOptions,
+    fleet: &mut Fleet,
+    stop: &AtomicBool,
+    incidents: &mut Vec<String>,
+) -> Result<Vec<Entry>, CliError> {
+    let mut workers = start_workers(options, fleet)?;
+    let readers: Vec<_> = workers.iter_mut().map(read_history).collect();
+    let started = Instant::now();
+    let deadline = options.time + GRACE;
+    let mut killed_at = None;
+    let mut restarted = false;
+    let mut ending = false;
+    while workers.iter_mut().any(|worker| matches!(worker.try_wait(), Ok(None))) {
+        std::thread::sleep(Duration::from_millis(20));
+        if stop.load(Ordering::SeqCst) && !ending {
+            ending = true;
+            incidents.push("interrupted: the clients end after the operation that they are in".to_owned());
+            // A client ends when its process's standard input does.
+            workers.iter_mut().for_each(|worker| drop(worker.stdin.take()));
+        }
+        if started.elapsed() > deadline {
+            incidents.push("some clients did not end in time and were killed".to_owned());
+            break;
+        }
+        incidents.extend(fleet.ended());
+        if options.kill && killed_at.is_none() && started.elapsed() > options.time / 3 {
+            let victim = fleet.kill_one()?;
+            incidents.push(format!("killed {victim} after {:.1} s", started.elapsed().as_secs_f64()));
+            killed_at = Some(Instant::now());
+        }
+        let away = options.ttl.min(options.time / 3);
+        if killed_at.is_some_and(|at| at.elapsed() > away) && !restarted {
+            let victim = fleet.restart_it()?;
+            incidents.push(format!("restarted {victim} after {:.1} s", started.elapsed().as_secs_f64()));
+            restarted = true;
+        }
+    }
+    for worker in &mut workers {
+        // After a hang the history is judged up to here.
+        let _ = worker.kill();
+        let _ = worker.wait();
+    }
+    let histories = readers.into_iter().map(|reader| reader.join().unwrap_or_default());
+    Ok(histories.flatten().collect())
+}
+
+fn start_workers(options: &RealOptions, fleet: &Fleet) -> Result<Vec<Child>, CliError> {
+    let failed = |problem: std::io::Error| CliError::Environment(format!("cannot start a worker process: {problem}"));
+    let program = std::env::current_exe().map_err(failed)?;
+    let clients = usize::from(options.clients);
+    let mut workers = Vec::new();
+    for process in 0..usize::from(options.processes) {
+        let job = job_of(options, fleet, process * clients);
+        let job = serde_json::to_string(&job).expect("a job is plain data");
+        let mut command = Command::new(&program);
+        command.arg("real-worker").arg(job).stdin(Stdio::piped()).stdout(Stdio::piped());
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        workers.push(command.spawn().map_err(failed)?);
+    }
+    Ok(workers)
+}
+
+/// What a worker process does whose first client has this number.
+fn job_of(options: &RealOptions, fleet: &Fleet, first_client: usize) -> Job {
+    Job {
+        lock: options.lock,
+        urls: fleet.urls.clone(),
+        zookeeper: fleet.zookeeper.clone(),
+        etcd: fleet.etcd.clone(),
+        mysql: fleet.mysql.clone(),
+        first_client,
+        clients: options.clients.into(),
+        time_ms: u64::try_from(options.time.as_millis()).unwrap_or(u64::MAX),
+        ttl_ms: u64::try_from(options.ttl.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// Reads a worker's lines until it ends; a line that was cut off in the middle is left out.
+fn read_history(worker: &mut Child) -> std::thread::JoinHandle<Vec<Entry>> {
+    let stdout = worker.stdout.take().expect("the worker's output is piped");
+    std::thread::spawn(move || {
+        let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        lines.filter_map(|line| serde_json::from_str(&line).ok()).collect()
+    })
+}
