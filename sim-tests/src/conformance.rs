@@ -218,7 +218,10 @@ struct Pair<'a, D> {
 impl<D: Dialect> Pair<'_, D> {
     fn step(&mut self, at: usize, step: &Step) -> Result<(), End> {
         match step {
-            Step::Sleep(duration) => std::thread::sleep(*duration),
+            Step::Sleep(duration) => {
+                std::thread::sleep(*duration);
+                self.tick(at)?;
+            }
             Step::Close(conn) => {
                 if self.open.remove(conn) {
                     let mut out = Vec::new();
@@ -256,6 +259,18 @@ impl<D: Dialect> Pair<'_, D> {
             return Err(End::Diverged(Divergence { at, real, model: "(it panicked)".to_owned() }));
         };
         self.follow(at, conn, Some(request), &out, raced)
+    }
+
+    /// Lets the model do what has fallen due meanwhile.
+    fn tick(&mut self, at: usize) -> Result<(), End> {
+        let clock = now();
+        if !self.model.is_due(clock, 0) {
+            return Ok(());
+        }
+        let mut out = Vec::new();
+        self.model.tick(&[clock], 0, &mut out);
+        let raced = self.go_on(&mut out);
+        out.first().map(|first| first.conn).map_or(Ok(()), |conn| self.follow(at, conn, None, &out, raced))
     }
 
     /// Lets all go on that can. True if at some time there were several: a real server leaves their order open.

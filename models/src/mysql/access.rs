@@ -64,6 +64,26 @@ impl Access {
     }
 }
 
+impl Access {
+    /// True if the records come in this order by themselves: by the primary key, behind what the condition fixes.
+    pub(super) fn comes_in_order(&self, table: &Table, alias: &Blob, order: &[(Expr, bool)]) -> bool {
+        let fixed = match self {
+            Access::Nothing | Access::Point { .. } => return true,
+            Access::Prefix { index, key } => *index > 0 && key.len() == table.def.indexes[*index].columns.len(),
+            Access::Range { .. } | Access::All => true,
+        };
+        let primary = &table.def.indexes[0].columns;
+        let is_column = |(at, (expr, descending)): (usize, &(Expr, bool))| match expr {
+            Expr::Column(of, name) => {
+                let known = of.as_ref().is_none_or(|of| of == alias);
+                known && !descending && primary.get(at).is_some_and(|place| table.def.columns[*place].name == *name)
+            }
+            _ => false,
+        };
+        fixed && order.iter().enumerate().all(is_column)
+    }
+}
+
 /// A value as it stands in a column, if it can.
 fn as_stored(kind: &ColumnType, value: &Value) -> Option<Value> {
     match (kind, value) {

@@ -1,6 +1,6 @@
 //! Statements about tables: what they read, what they change.
 
-use super::access::plan;
+use super::access::{Access, plan};
 use super::ast::{Expr, Function, Insert, Isolation, LockMode, Operator, Scope, Select, Source, Statement, Wait};
 use super::eval::{Bound, Env, compare, store};
 use super::failure::{
@@ -46,6 +46,18 @@ enum Reading {
     Consistent(Option<View>),
     /// What is there now, locked, up to so many rows.
     Locking((LockMode, Wait), usize),
+}
+
+/// How many rows a statement with a limit looks at to lock them: it stops where it has enough, if they come in its order.
+fn limit_of_locked(table: &Table, alias: &Blob, access: &Access, scope: &Scope, limit: usize) -> Done<usize> {
+    if scope.order.is_empty() || access.comes_in_order(table, alias, &scope.order) {
+        Ok(limit)
+    } else if scope.limit.is_some() {
+        // Whether it reads an index backwards or sorts decides which rows it locks.
+        not_modelled("LIMIT with rows that are locked, in another order than the index has that is read")
+    } else {
+        Ok(usize::MAX)
+    }
 }
 
 /// Rows of all tables, one each, that belong together.
@@ -114,8 +126,7 @@ impl Server {
             None => Ok(true),
             Some(filter) => given.env(&[bound(&table, name, values)]).holds(filter),
         };
-        // An order needs all rows before the first.
-        let most = if scope.order.is_empty() { limit } else { usize::MAX };
+        let most = limit_of_locked(&table, name, &access, scope, limit)?;
         let mut rows = self.read_locking(conn, name, &access, (LockMode::Exclusive, Wait::Block), most, &wanted)?;
         sort(&mut rows, &scope.order, |(_, values), by| given.env(&[bound(&table, name, values)]).eval(by))?;
         rows.truncate(limit);
@@ -406,8 +417,8 @@ impl Server {
         let trx = self.trx(conn);
         let serializable = trx.isolation == Isolation::Serializable && trx.explicit;
         if let Some(how) = select.locking.or(serializable.then_some((LockMode::Shared, Wait::Block))) {
-            // Without an order, and with one table, it stops at its limit.
-            let single = select.from.len() == 1 && select.scope.order.is_empty() && !is_grouped(select);
+            // With one table it stops at its limit.
+            let single = select.from.len() == 1 && !is_grouped(select);
             let most = if single && !select.distinct {
                 count(select.scope.limit.as_ref(), given)?.saturating_add(offset(select, given)?)
             } else {
@@ -457,7 +468,13 @@ impl Server {
         let filter = select.scope.filter.as_ref().filter(|_| is_last);
         let wanted = |values: &[Value]| Ok(holds(values, on.as_ref())? && (*left || holds(values, filter)?));
         let rows = match reading {
-            Reading::Locking(how, most) => self.read_locking(conn, name, &access, *how, *most, &wanted)?,
+            Reading::Locking(how, most) => {
+                let most = match *most {
+                    usize::MAX => usize::MAX,
+                    most => limit_of_locked(&table, alias, &access, &select.scope, most)?,
+                };
+                self.read_locking(conn, name, &access, *how, most, &wanted)?
+            }
             Reading::Consistent(view) => {
                 let mut rows = Vec::new();
                 for row in self.read(name, &access, view.as_ref()) {

@@ -7,7 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// What the families are about, by their numbers.
-pub(crate) const FAMILIES: [&str; 5] = ["one session", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "queries"];
+pub(crate) const FAMILIES: [&str; 6] =
+    ["one session", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "queries", "user locks"];
 /// The sessions beside the one of a family that has one.
 const CLIENTS: u16 = 3;
 const KEYS: usize = 6;
@@ -73,6 +74,9 @@ impl Generator {
     fn step(&mut self, family: usize) {
         let client = self.below(self.clients.into()) as u16;
         let open = self.in_transaction[usize::from(client)];
+        if family == 5 {
+            return self.user_lock(client);
+        }
         match self.below(100) {
             0..12 if !open => {
                 self.send(client, "BEGIN", Vec::new());
@@ -107,9 +111,28 @@ impl Generator {
         Value::from(["x", "y", "z", "x ", ""][self.below(5)])
     }
 
+    /// Two that wait for each other's user locks are a deadlock, which is not modelled: one name alone is waited for.
+    fn user_lock(&mut self, client: u16) {
+        let name = Value::from(["a", "b"][self.below(2)]);
+        match self.below(6) {
+            0 | 1 => self.send(client, "SELECT GET_LOCK('a', 30)", Vec::new()),
+            2 => self.send(client, "SELECT GET_LOCK('b', 0)", Vec::new()),
+            3 | 4 => self.send(client, "SELECT RELEASE_LOCK(?)", vec![name]),
+            _ => self.send(client, "SELECT IS_FREE_LOCK(?)", vec![name]),
+        }
+        if self.chance(5) {
+            self.steps.push(Step::Close(ConnId { client, member: 0, lane: 0 }));
+        }
+    }
+
     fn contend(&mut self, client: u16) {
         let (id, other) = (self.key(), self.key());
-        match self.below(9) {
+        match self.below(11) {
+            9 => self.send(client, "SELECT v FROM t WHERE id = ? FOR UPDATE NOWAIT", vec![id]),
+            10 => {
+                let free = "SELECT id FROM t WHERE id >= ? ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED";
+                self.send(client, free, vec![id]);
+            }
             0 => self.send(client, "SELECT v FROM t WHERE id = ?", vec![id]),
             1 => self.send(client, "SELECT v FROM t WHERE id = ? FOR UPDATE", vec![id]),
             2 => self.send(client, "SELECT id, v FROM t WHERE id >= ? ORDER BY id", vec![id]),
@@ -141,7 +164,7 @@ impl Generator {
             5 => self.send(client, "UPDATE s SET stock = stock - 2 WHERE id = ?", vec![id]),
             6 => self.send(client, "DELETE FROM s WHERE a = ?", vec![small]),
             7 => self.send(client, "UPDATE s SET id = ? WHERE a = ?", vec![id, small]),
-            8 => self.send(client, "DELETE FROM s WHERE b = ? ORDER BY id DESC LIMIT 1", vec![text]),
+            8 => self.send(client, "DELETE FROM s WHERE b = ? ORDER BY id LIMIT 1", vec![text]),
             9 => self.send(client, "INSERT INTO o (request, n) VALUES (?, ?)", vec![text, small]),
             10 => self.send(client, "SELECT LAST_INSERT_ID()", Vec::new()),
             _ => self.send(client, "UPDATE s SET b = NULL WHERE stock < ? LIMIT 2", vec![small]),
