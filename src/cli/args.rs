@@ -66,7 +66,7 @@ pub(super) enum StrategyName {
 #[derive(Args)]
 pub(super) struct ScenarioOptions {
     /// The number of clients.
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=128))]
     pub clients: Option<u8>,
     /// How often each client acquires the lock.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
@@ -146,7 +146,7 @@ pub(super) struct SimOptions {
     #[arg(long, value_parser = seeds, default_value = "0..1000")]
     pub seeds: SeedRange,
     /// The number of clients.
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=128))]
     pub clients: Option<u8>,
     /// How often each client acquires the lock.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]

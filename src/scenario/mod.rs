@@ -122,7 +122,7 @@ impl Parameters {
 }
 
 /// More clients than this are not possible.
-const CLIENTS_MAX: usize = 64;
+const CLIENTS_MAX: usize = 128;
 /// Clocks drift by less than this.
 const DRIFT_PPM_END: u32 = 500_000;
 /// A hundred years: further away no clock is set.

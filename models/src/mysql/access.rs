@@ -2,7 +2,7 @@
 
 use super::ast::{ColumnType, Expr, Isolation, LockMode, Operator, Wait};
 use super::eval::Env;
-use super::failure::{Done, Stop, lock_wait_timeout};
+use super::failure::{Done, Stop, is_locked};
 use super::locks::{Part, Place};
 use super::server::Server;
 use super::table::{Key, Table, Values, View, key_value};
@@ -41,6 +41,12 @@ impl Access {
             Access::Range { from: Bound::Excluded(first), .. } => Bound::Included(vec![first.clone()]),
             Access::Range { .. } | Access::Nothing | Access::All => Bound::Unbounded,
         }
+    }
+
+    /// True if a range of the primary key begins with just this key: nothing that comes in before it is in the range, and the gap is not
+    /// locked.
+    fn begins_at(&self, key: &[Value]) -> bool {
+        matches!((self, key), (Access::Range { from: Bound::Included(first), .. }, [only]) if only == first)
     }
 
     /// Whether a key is one to look at; nothing if none behind it is either.
@@ -234,6 +240,8 @@ impl Server {
         if *access == Access::Nothing || limit == 0 {
             return Ok(rows);
         }
+        let trx = self.trx(conn).id;
+        self.locks.intend(trx, name, mode);
         let gaps = self.trx(conn).isolation >= Isolation::RepeatableRead;
         let index = access.index();
         let is_point = matches!(access, Access::Point { .. });
@@ -251,14 +259,14 @@ impl Server {
                 }
                 Some(true) => {}
             }
-            let part = if gaps && !is_point { Part::NextKey } else { Part::Record };
+            let part = if gaps && !is_point && !access.begins_at(&key) { Part::NextKey } else { Part::Record };
             let place = Place { table: name.clone(), index, key: Some(key.clone()) };
             let held = match self.lock(conn, &place, mode, part) {
                 Err(Stop::Blocked) if wait != Wait::Block => {
                     let trx = self.trx(conn).id;
                     self.locks.stop_waiting(trx);
                     if wait == Wait::Fail {
-                        return Err(lock_wait_timeout());
+                        return Err(is_locked(self.config.dialect));
                     }
                     next = self.tables[name].next_key(index, &key);
                     continue;

@@ -1,5 +1,6 @@
 //! Expressions: what they are worth for a row, and what a column takes of a value.
 
+use super::Dialect;
 use super::ast::{Aggregate, Column, ColumnType, Expr, Function, Operator};
 use super::failure::{
     Done, ambiguous_column, is_null, not_modelled, number_out_of_range, out_of_range, too_long, unknown_column,
@@ -283,19 +284,23 @@ fn arithmetic(operator: Operator, left: &Value, right: &Value) -> Done<Value> {
     }
 }
 
-/// A moment with so many digits after the second. MariaDB cuts them off; MySQL 8 rounds what is stored.
+/// What the last of so many digits after the second stands for, in microseconds.
+fn unit_us(digits: u32) -> i64 {
+    10_i64.pow(6 - digits.min(6))
+}
+
+/// A moment with so many digits after the second; what is behind them is cut off.
 fn truncate(us: i64, digits: u32) -> i64 {
-    let unit = 10_i64.pow(6 - digits.min(6));
-    us.div_euclid(unit) * unit
+    us.div_euclid(unit_us(digits)) * unit_us(digits)
 }
 
 /// What a column takes of a value.
-pub(super) fn store(column: &Column, value: Value) -> Done<Value> {
+pub(super) fn store(column: &Column, value: Value, dialect: Dialect) -> Done<Value> {
     let whole = match (&column.kind, &value) {
         (_, Value::Null) if column.not_null => return is_null(&column.name),
         (_, Value::Null) => return Ok(value),
         (ColumnType::Int { .. } | ColumnType::Unsigned { .. }, Value::Text(text)) => {
-            text.to_int().map(i128::from).map_or_else(|| wrong_value(&column.name), Ok)?
+            text.to_int().map(i128::from).map_or_else(|| wrong_value(&column.name, dialect), Ok)?
         }
         (_, value) => number(value).unwrap_or_default(),
     };
@@ -320,7 +325,10 @@ pub(super) fn store(column: &Column, value: Value) -> Done<Value> {
             let characters = text.to_text().chars().count() as u64;
             if characters <= *max { Ok(Value::Text(text)) } else { too_long(&column.name) }
         }
-        (ColumnType::DateTime { digits }, Value::DateTime(us)) => Ok(Value::DateTime(truncate(us, *digits))),
+        (ColumnType::DateTime { digits }, Value::DateTime(us)) => Ok(Value::DateTime(match dialect {
+            Dialect::MariaDb => truncate(us, *digits),
+            Dialect::MySql8 => truncate(us + unit_us(*digits) / 2, *digits),
+        })),
         (ColumnType::DateTime { .. }, other) => not_modelled(format!("{other} as a moment")),
     }
 }

@@ -43,7 +43,7 @@ fn bound<'a>(table: &'a Table, alias: &'a Blob, values: &'a [Value]) -> Bound<'a
 /// How a query reads.
 enum Reading {
     /// What a view sees; without one everything, committed or not.
-    Consistent(Option<View>),
+    Consistent(Option<Rc<View>>),
     /// What is there now, locked, up to so many rows.
     Locking((LockMode, Wait), usize),
 }
@@ -166,7 +166,7 @@ impl Server {
             };
             let rows = [bound(table, name, &new)];
             let value = Env { inserted, ..given.env(&rows) }.eval(value)?;
-            new[place] = store(&table.def.columns[place], value)?;
+            new[place] = store(&table.def.columns[place], value, self.config.dialect)?;
         }
         Ok(new)
     }
@@ -204,6 +204,8 @@ impl Server {
     fn insert(&mut self, conn: ConnId, insert: &Insert, given: &Given<'_>) -> Done<Reply> {
         let name = &insert.table;
         self.table(name)?;
+        let trx = self.trx(conn).id;
+        self.locks.intend(trx, name, LockMode::Exclusive);
         let (mut affected, mut first_id) = (0, 0);
         for row in &insert.rows {
             let (values, id) = self.row(name, &insert.columns, row, given)?;
@@ -281,7 +283,7 @@ impl Server {
                     None => Value::Null,
                 },
             };
-            let value = store(column, value)?;
+            let value = store(column, value, self.config.dialect)?;
             if column.auto_increment
                 && let Some(number) = value.as_int().and_then(|number| u64::try_from(number).ok())
             {
@@ -477,7 +479,7 @@ impl Server {
             }
             Reading::Consistent(view) => {
                 let mut rows = Vec::new();
-                for row in self.read(name, &access, view.as_ref()) {
+                for row in self.read(name, &access, view.as_deref()) {
                     if wanted(&row.1)? {
                         rows.push(row);
                     }

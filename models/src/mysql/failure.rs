@@ -1,5 +1,6 @@
 //! The errors that the server knows, with their codes and states.
 
+use super::Dialect;
 use super::parse::Problem;
 use super::wire::{Failure, Reply};
 use crate::Blob;
@@ -68,8 +69,12 @@ pub(super) fn too_long<T>(column: &Blob) -> Done<T> {
     failure(1406, "22001", format!("Data too long for column '{column}'"))
 }
 
-pub(super) fn wrong_value<T>(column: &Blob) -> Done<T> {
-    failure(1366, "22007", format!("Incorrect value for column '{column}'"))
+pub(super) fn wrong_value<T>(column: &Blob, dialect: Dialect) -> Done<T> {
+    let state = match dialect {
+        Dialect::MariaDb => "22007",
+        Dialect::MySql8 => "HY000",
+    };
+    failure(1366, state, format!("Incorrect value for column '{column}'"))
 }
 
 pub(super) fn duplicate<T>(key: &Blob) -> Done<T> {
@@ -91,6 +96,17 @@ pub(super) fn isolation_in_transaction<T>() -> Done<T> {
 pub(super) fn lock_wait_timeout() -> Stop {
     let message = "Lock wait timeout exceeded; try restarting transaction";
     Stop::Failed(Failure { code: 1205, state: "HY000", message: message.into() })
+}
+
+/// `NOWAIT`, and a row is locked.
+pub(super) fn is_locked(dialect: Dialect) -> Stop {
+    match dialect {
+        Dialect::MariaDb => lock_wait_timeout(),
+        Dialect::MySql8 => {
+            let message = "Statement aborted because lock(s) could not be acquired immediately and NOWAIT is set.";
+            Stop::Failed(Failure { code: 3572, state: "HY000", message: message.into() })
+        }
+    }
 }
 
 fn deadlock() -> Failure {

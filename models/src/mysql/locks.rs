@@ -55,11 +55,21 @@ pub(super) struct Locks {
     places: BTreeMap<TrxId, BTreeSet<Place>>,
     /// Where a transaction waits.
     waits_at: BTreeMap<TrxId, Place>,
+    /// The tables in which a transaction has locked records, and how it was going to: sharing them, changing them, or one after the
+    /// other.
+    intents: BTreeMap<TrxId, BTreeMap<Blob, Intent>>,
     /// Where something was given back, so that somebody may go on.
     freed: BTreeSet<Place>,
     /// Transactions that wait for nothing any more, and have not gone on yet.
     go_on: Vec<TrxId>,
     requests: u64,
+}
+
+/// What a transaction was going to do with the records of a table.
+#[derive(Clone, Copy, Debug, Default)]
+struct Intent {
+    share: bool,
+    change: bool,
 }
 
 fn covers(held: &Lock, mode: LockMode, part: Part) -> bool {
@@ -100,6 +110,17 @@ impl Locks {
     fn new_lock(&mut self, trx: TrxId, mode: LockMode, part: Part, waiting: bool) -> Lock {
         self.requests += 1;
         Lock { trx, mode, part, waiting, number: self.requests }
+    }
+
+    /// Takes note that a transaction is going to lock records of a table in this mode.
+    pub(super) fn intend(&mut self, trx: TrxId, table: &Blob, mode: LockMode) {
+        let tables = self.intents.entry(trx).or_default();
+        let intent = tables.entry(table.clone()).or_default();
+        match mode {
+            LockMode::Exclusive => intent.change = true,
+            // Whoever is going to change may share as well.
+            LockMode::Shared => intent.share |= !intent.change,
+        }
     }
 
     /// Asks for a lock without waiting for it.
@@ -174,6 +195,7 @@ impl Locks {
             self.take(&place, |lock| lock.trx == trx);
         }
         self.places.remove(&trx);
+        self.intents.remove(&trx);
         self.waits_at.remove(&trx);
     }
 
@@ -209,9 +231,25 @@ impl Locks {
 
     /// A circle of transactions that wait for each other and that `trx` is one of, beginning with it.
     pub(super) fn circle(&self, trx: TrxId) -> Option<Vec<TrxId>> {
+        if !self.is_waited_for(trx) {
+            return None;
+        }
         let mut path = vec![trx];
         let mut seen = BTreeSet::new();
         self.search(trx, trx, &mut path, &mut seen).then_some(path)
+    }
+
+    /// True if somebody waits for what a transaction has or has asked for.
+    fn is_waited_for(&self, trx: TrxId) -> bool {
+        self.places.get(&trx).into_iter().flatten().any(|place| {
+            let mut theirs: Vec<&Lock> = Vec::new();
+            self.queue(place).iter().any(|lock| {
+                if lock.trx == trx {
+                    theirs.push(lock);
+                }
+                lock.waiting && theirs.iter().any(|held| conflict(place, lock, held))
+            })
+        })
     }
 
     fn search(&self, from: TrxId, goal: TrxId, path: &mut Vec<TrxId>, seen: &mut BTreeSet<TrxId>) -> bool {
@@ -230,19 +268,22 @@ impl Locks {
         false
     }
 
-    /// How many locks a transaction has, as InnoDB counts them: one for each table, and one for all records of a page that are locked
-    /// in one way. Here an index is a page.
+    /// How many locks a transaction has, as InnoDB counts them: one for each intent with a table, and one for all records of a page that
+    /// are locked in one way. Here an index is a page.
     pub(super) fn count(&self, trx: TrxId) -> usize {
         let places = || self.places.get(&trx).into_iter().flatten();
-        let tables: BTreeSet<&Blob> = places().map(|place| &place.table).collect();
+        let intents = self.intents.get(&trx).into_iter().flat_map(BTreeMap::values);
+        let intents: usize = intents.map(|intent| usize::from(intent.share) + usize::from(intent.change)).sum();
         let theirs = places().flat_map(|place| self.queue(place).iter().map(move |lock| (place, lock)));
         let way = |(place, lock): (&Place, &Lock)| {
-            let part = (lock.part as u8, lock.mode == LockMode::Exclusive, lock.waiting);
+            // Behind the last record there is only a gap, which counts as if there were one.
+            let part = if place.key.is_none() { Part::NextKey } else { lock.part };
+            let part = (part as u8, lock.mode == LockMode::Exclusive, lock.waiting);
             (place.table.clone(), place.index, part)
         };
         let ways: BTreeSet<(Blob, usize, (u8, bool, bool))> =
             theirs.filter(|(_, lock)| lock.trx == trx).map(way).collect();
-        tables.len() + ways.len()
+        intents + ways.len()
     }
 
     /// A record has come into a gap: whoever has the gap has both parts of it.
@@ -283,6 +324,10 @@ impl Locks {
                 digest.int(rank(lock.trx));
                 digest.hashed(&(lock.mode, lock.part, lock.waiting));
             }
+        }
+        for (trx, tables) in &self.intents {
+            digest.int(rank(*trx));
+            tables.values().for_each(|intent| digest.hashed(&(intent.share, intent.change)));
         }
         // Where several go on at once, they do so in the order in which they came.
         let waiting = self.queues.values().flatten().filter(|lock| lock.waiting);

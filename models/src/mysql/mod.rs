@@ -26,9 +26,15 @@
 //!   replica, without what only it had. Takeover takes no time beyond the restart's. A session that ends while its commit waits for
 //!   the replica commits at once.
 //!
-//! Where MySQL 8 differs from MariaDB 10.11, this is MariaDB, but that `FOR SHARE` and `LOCK IN SHARE MODE` are both understood: `NOWAIT`
-//! fails with 1205 (MySQL 8: 3572), moments are cut to a column's digits (MySQL 8 rounds), a text that is no number fails with
-//! SQLSTATE 22007 (MySQL 8: HY000).
+//! Where MySQL 8 differs from MariaDB 10.11 the [`Dialect`] decides. `FOR SHARE` and `LOCK IN SHARE MODE` are understood in both.
+//!
+//! | | MariaDB 10.11 | MySQL 8 |
+//! |---|---|---|
+//! | `NOWAIT` fails with | 1205 | 3572 |
+//! | a moment with more digits than its column | is cut | is rounded |
+//! | the SQLSTATE of a text that is no number | 22007 | HY000 |
+//!
+//! Only MariaDB was compared with the real server; what is said of MySQL is from its manual.
 
 #[cfg(feature = "nodes")]
 mod access;
@@ -60,6 +66,9 @@ pub use server::Server;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Which server it is like.
+    #[serde(default)]
+    pub dialect: Dialect,
     /// How long a statement waits for a row, in seconds (`innodb_lock_wait_timeout`).
     pub lock_wait_timeout_s: u32,
     /// What becomes of commits when the machine loses power (`innodb_flush_log_at_trx_commit`).
@@ -83,6 +92,18 @@ pub enum Replication {
     },
 }
 
+/// Which server it is like, where they differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Dialect {
+    /// MariaDB 10.11.
+    #[default]
+    #[serde(rename = "mariadb-10.11")]
+    MariaDb,
+    /// MySQL 8.
+    #[serde(rename = "mysql-8")]
+    MySql8,
+}
+
 /// When commits reach the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -96,6 +117,6 @@ pub enum Flush {
 
 impl Default for Config {
     fn default() -> Self {
-        Config { lock_wait_timeout_s: 50, flush: Flush::EachCommit, replication: None }
+        Config { dialect: Dialect::default(), lock_wait_timeout_s: 50, flush: Flush::EachCommit, replication: None }
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Trx {
     /// It ends with COMMIT or ROLLBACK, not with its statement.
     pub explicit: bool,
     /// What its consistent reads see.
-    pub view: Option<View>,
+    pub view: Option<Rc<View>>,
     /// The rows that it has changed, in order.
     pub undo: Vec<(Blob, Key)>,
     savepoints: Vec<(Blob, usize)>,
@@ -69,7 +69,7 @@ pub(super) struct Session {
 /// A server.
 #[derive(Clone)]
 pub struct Server {
-    config: Config,
+    pub(super) config: Config,
     pub(super) tables: Tables,
     pub(super) locks: Locks,
     pub(super) sessions: BTreeMap<ConnId, Session>,
@@ -326,6 +326,13 @@ impl Server {
         self.sessions.values().filter_map(|session| session.trx.as_ref())
     }
 
+    /// Their numbers, in order.
+    fn active_ids(&self) -> Vec<TrxId> {
+        let mut ids: Vec<TrxId> = self.active().map(|trx| trx.id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
     fn conn_of(&self, trx: TrxId) -> Option<ConnId> {
         let theirs = |session: &Session| session.trx.as_ref().is_some_and(|own| own.id == trx);
         self.sessions.iter().find(|(_, session)| theirs(session)).map(|(conn, _)| *conn)
@@ -370,16 +377,17 @@ impl Server {
     }
 
     /// What the statement's consistent reads see; nothing if they see everything.
-    pub(super) fn view(&mut self, conn: ConnId) -> Option<View> {
+    pub(super) fn view(&mut self, conn: ConnId) -> Option<Rc<View>> {
         let trx = self.trx(conn);
         if trx.isolation == Isolation::ReadUncommitted {
             return None;
         }
         if trx.view.is_none() {
             let own = trx.id;
-            let active = self.active().map(|trx| trx.id).filter(|id| *id != own).collect();
+            let mut active = self.active_ids();
+            active.retain(|id| *id != own);
             let view = View { own, below: self.next_trx, active };
-            self.trx(conn).view = Some(view);
+            self.trx(conn).view = Some(Rc::new(view));
         }
         self.trx(conn).view.clone()
     }
@@ -422,9 +430,9 @@ impl Server {
 
     /// The tables with what was committed alone.
     fn committed(&self) -> Tables {
-        let active: BTreeSet<TrxId> = self.active().map(|trx| trx.id).collect();
-        let tables = self.tables.iter();
-        tables.map(|(name, table)| (name.clone(), Rc::new(table.committed(|trx| active.contains(&trx))))).collect()
+        let active = self.active_ids();
+        let committed = |table: &Rc<Table>| Rc::new(table.committed(|trx| active.binary_search(&trx).is_ok()));
+        self.tables.iter().map(|(name, table)| (name.clone(), committed(table))).collect()
     }
 
     fn rollback(&mut self, conn: ConnId) {
@@ -434,12 +442,15 @@ impl Server {
 
     /// Drops the versions of rows that nobody can see any more.
     fn purge(&mut self) {
-        let trxs: BTreeSet<TrxId> = self.active().map(|trx| trx.id).collect();
-        let views: Vec<View> = self.active().filter_map(|trx| trx.view.clone()).collect();
+        if self.history.is_empty() {
+            return;
+        }
+        let active = self.active_ids();
+        let views: Vec<Rc<View>> = self.active().filter_map(|trx| trx.view.clone()).collect();
         for (name, primary) in std::mem::take(&mut self.history) {
             let Some(table) = self.tables.get_mut(&name) else { continue };
             let table = Rc::make_mut(table);
-            let gone = table.purge(&primary, &views, |trx| trxs.contains(&trx));
+            let gone = table.purge(&primary, &views, |trx| active.binary_search(&trx).is_ok());
             if table.has_history(&primary) {
                 self.history.insert((name.clone(), primary));
             }
@@ -757,10 +768,9 @@ impl Server {
     /// Adds the state to a fingerprint. Transactions count by their order and by who sees whom, not by their numbers.
     pub fn digest(&self, clock: NodeClock, digest: &mut Digest) {
         digest.int(self.up.into());
-        let mut active: Vec<TrxId> = self.active().map(|trx| trx.id).collect();
-        active.sort_unstable();
+        let active = self.active_ids();
         let rank = |trx: TrxId| active.binary_search(&trx).map_or(u64::MAX, |rank| rank as u64);
-        let views: Vec<&View> = self.active().filter_map(|trx| trx.view.as_ref()).collect();
+        let views: Vec<&View> = self.active().filter_map(|trx| trx.view.as_deref()).collect();
         // A transaction that has ended matters by those who see it alone.
         let standing = |trx: TrxId| match rank(trx) {
             u64::MAX => views.iter().fold(1, |seen, view| seen << 1 | u64::from(view.sees(trx))),

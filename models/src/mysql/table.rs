@@ -31,13 +31,13 @@ pub(super) struct View {
     pub own: TrxId,
     /// Transactions that began later have this number or a larger one.
     pub below: TrxId,
-    /// Those that were under way.
-    pub active: BTreeSet<TrxId>,
+    /// Those that were under way, in order.
+    pub active: Vec<TrxId>,
 }
 
 impl View {
     pub(super) fn sees(&self, trx: TrxId) -> bool {
-        trx == self.own || (trx < self.below && !self.active.contains(&trx))
+        trx == self.own || (trx < self.below && self.active.binary_search(&trx).is_err())
     }
 }
 
@@ -143,7 +143,7 @@ impl Table {
     pub(super) fn purge(
         &mut self,
         primary: &Key,
-        views: &[View],
+        views: &[Rc<View>],
         is_active: impl Fn(TrxId) -> bool,
     ) -> Vec<(usize, Key)> {
         let Some(versions) = self.rows.get_mut(primary) else { return Vec::new() };

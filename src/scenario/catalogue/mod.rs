@@ -10,7 +10,7 @@
 
 mod etcd;
 mod known_bad;
-mod mysql;
+pub(crate) mod mysql;
 mod redis;
 mod zookeeper;
 

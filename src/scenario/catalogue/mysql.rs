@@ -65,6 +65,16 @@ fn shop(
     scenario
 }
 
+/// A shop with enough for everybody, on a healthy day: the benchmark's.
+pub(crate) fn busy_shop(guard: Guard, clients: usize, orders: usize) -> GuardedScenario {
+    let stock_at_start = 2 * (clients * orders) as i64;
+    let tries = (clients * orders) as u32;
+    let sell = Sell { stock_at_start, retry: Retry { tries, ..RETRY }, ..sell(guard) };
+    let mut shop = shop("busy-shop", None, "a shop with enough for everybody", OVERSELL, sell);
+    (shop.simulation.clients, shop.simulation.operations) = (clients, orders);
+    shop
+}
+
 fn locked(
     name: &str,
     row: Option<&'static str>,
@@ -314,6 +324,13 @@ fn mutants() -> Vec<GuardedScenario> {
         .faults(Fault::Pause, 1)
         .violating("foreign-release");
     (unowned.simulation.pause_us_max, unowned.simulation.fault_every_us) = (3 * TTL_US, OFTEN_US);
+    let half_order = "deduction and order are two transactions, and a client dies between them";
+    let mut half_order = shop("half-order", half_order, Guard::Decrement, Mutation::NoTransaction)
+        .sells(|sell| sell.stock_at_start = 100)
+        .faults(Fault::ClientCrash, 1)
+        .only(property::Undersell)
+        .violating("undersell");
+    half_order.simulation.fault_every_us = OFTEN_US;
     let mut no_release =
         table("no-release", "the release is never sent", Mutation::NoRelease).only(property::Leak).violating("leak");
     no_release.simulation.operations = 1;
@@ -333,7 +350,11 @@ fn mutants() -> Vec<GuardedScenario> {
             Mutation::NoStockCondition,
         ),
         shop("autocommit", "the row is locked, but for one statement only", Guard::ForUpdate, Mutation::NoTransaction),
-        shop("plain-read", "the row is not locked when it is read", Guard::ForUpdate, Mutation::PlainRead),
+        shop("plain-read", "the row is not locked when it is read", Guard::ForUpdate, Mutation::PlainRead)
+            .sells(|sell| sell.stock_at_start = 2)
+            .only(property::LostUpdate)
+            .violating("lost-update"),
+        half_order,
         unowned,
         no_release,
     ]
