@@ -130,10 +130,11 @@ impl Locks {
         if theirs().any(|held| covers(held, mode, part)) {
             return Answer::Had;
         }
-        // Whoever has the record already, and as strongly, only adds the gap: that goes before those who wait for the record.
+        // Whoever has the record already, and as strongly, only adds the gap: that goes before those who wait for the record. But
+        // whoever is about to insert waits for them.
         let has_record =
             |held: &Lock| matches!(held.part, Part::Record | Part::NextKey) && covers(held, mode, Part::Record);
-        let bypasses = theirs().any(has_record);
+        let bypasses = part != Part::Insert && theirs().any(has_record);
         let wanted = Lock { trx, mode, part, waiting: false, number: 0 };
         if queue.iter().any(|held| conflict(place, &wanted, held) && !(bypasses && held.waiting)) {
             return Answer::Conflict;

@@ -22,6 +22,8 @@
 //!   in before the place where it waited.
 //! - The plan is the index that the condition determines, primary key first; the real optimizer may scan a small table instead.
 //! - The victim of a deadlock is who has the fewest changes and locks, and among equals who closed the circle, as in InnoDB.
+//! - Sessions that wait for each other's user locks wait until their time is over; the real server finds the deadlock.
+//! - A commit that another statement implies (`BEGIN`, a definition) does not wait for the replica.
 //! - The replica cannot be asked. It takes over when the primary loses power, which is what a restart then is; the old primary comes back as its
 //!   replica, without what only it had. Takeover takes no time beyond the restart's. A session that ends while its commit waits for
 //!   the replica commits at once.
