@@ -4,12 +4,15 @@
 //! |---|---|
 //! | `wire` | statements, values and replies |
 //! | `parse`, `ast` | what a text says, as far as the model knows it |
-//! | `server` | sessions, transactions, user locks, who waits and who goes on |
+//! | `server` | sessions and their statements, who goes on, time, crashes |
+//! | `transactions` | what a transaction sees, locks and leaves; deadlocks |
+//! | `user_locks` | `GET_LOCK` |
 //! | `execute`, `access` | what statements read and change, and what they lock for it |
 //! | `eval` | what expressions are worth |
 //! | `table` | rows with their versions, indexes |
 //! | `locks` | locks on records and gaps, deadlocks |
-//! | `replica` | what of the commits another machine has, which takes over |
+//! | `replica`, `replication` | what of the commits another machine has, which takes over |
+//! | `inspect` | what oracles and the explorer ask |
 //! | `failure` | the errors |
 //!
 //! What is not modelled is refused by name ([`wire::Reply::NotModelled`]). Besides:
@@ -49,15 +52,23 @@ mod execute;
 #[cfg(feature = "nodes")]
 mod failure;
 #[cfg(feature = "nodes")]
+mod inspect;
+#[cfg(feature = "nodes")]
 mod locks;
 #[cfg(feature = "nodes")]
 mod parse;
 #[cfg(feature = "nodes")]
 mod replica;
 #[cfg(feature = "nodes")]
+mod replication;
+#[cfg(feature = "nodes")]
 mod server;
 #[cfg(feature = "nodes")]
 mod table;
+#[cfg(feature = "nodes")]
+mod transactions;
+#[cfg(feature = "nodes")]
+mod user_locks;
 pub mod wire;
 
 use serde::{Deserialize, Serialize};
