@@ -292,6 +292,7 @@ pub(super) enum RealLock {
     RedisVersion,
 }
 
+#[cfg(feature = "real-redis")]
 impl RealLock {
     /// Its name on the command line.
     pub(super) fn name(self) -> String {

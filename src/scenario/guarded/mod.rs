@@ -1,5 +1,6 @@
 //! The guarded counter: acquire, read, write back one less, release. The shop of the articles in its smallest form.
 
+mod client;
 mod scenario;
 
 use super::Workload;
@@ -7,21 +8,13 @@ use super::mutation::{Mutant, Mutation};
 use crate::flow::draw::Draw;
 use crate::flow::reconcile::{StockAt, Unanswered, answered};
 use crate::flow::shop::Shop;
-use crate::history::{Audit, Ended, Event, NotSold};
-use crate::lock::etcd::counter::EtcdCounter;
-use crate::lock::etcd::{self, EtcdLock};
-use crate::lock::in_process::InProcessLock;
+use crate::history::Audit;
 use crate::lock::mysql::row;
-use crate::lock::mysql::{self, LockTable, Retry, UserLock};
-use crate::lock::redis::RedisLock;
-use crate::lock::redlock::RedLock;
-use crate::lock::reentrant::{Record, Reentrant, Reentry};
-use crate::lock::resource::{Access, Counter, Resource};
-use crate::lock::zookeeper::{Client, Kind, ZkLock};
-use crate::lock::{Guard, Lock, NotAcquired, redis, redlock, zookeeper};
+use crate::lock::mysql::{self, Retry};
+use crate::lock::reentrant::Reentry;
+use crate::lock::{etcd, redis, redlock, zookeeper};
 use crate::port::Ports;
 use crate::port::mysql::{MySql, Session};
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use scenario::GuardedScenario;
@@ -212,212 +205,4 @@ impl Guarded {
     fn draw(&self, once: Once) -> Draw {
         Draw { unique: once.unique, retry: once.retry, database: self.database() }
     }
-
-    async fn run_with<P: Ports>(&self, ports: &P, client: usize) {
-        match &self.lock {
-            LockKind::None => self.repeat_unlocked(ports).await,
-            LockKind::LockTable(config) => {
-                self.repeat(ports, &LockTable::new(ports, ports.mysql(0), LOCK, *config)).await;
-            }
-            LockKind::UserLock => self.repeat(ports, &UserLock::new(ports, ports.mysql(0), LOCK)).await,
-            LockKind::InProcess => {
-                let lock = InProcessLock::new(ports, LOCK, Duration::from_millis(10));
-                self.repeat(ports, &lock).await;
-            }
-            LockKind::Redis(config) => {
-                let lock = RedisLock::new(ports, ports.redis(0), LOCK, config.clone());
-                self.repeat(ports, &lock).await;
-            }
-            LockKind::RedLock(config) => {
-                let servers = (0..self.servers).map(|server| ports.redis(server)).collect();
-                let lock = RedLock::new(ports, servers, LOCK, config.clone());
-                self.repeat(ports, &lock).await;
-            }
-            LockKind::ZooKeeper(config) => {
-                let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
-                self.repeat(ports, &ZkLock::new(&client, ZK_PATH, *config)).await;
-            }
-            LockKind::ZooKeeperReadWrite(config) => {
-                let kind = if client.is_multiple_of(3) { Kind::Writer } else { Kind::Reader };
-                let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
-                self.repeat(ports, &ZkLock::new(&client, ZK_PATH, zookeeper::Config { kind, ..*config })).await;
-            }
-            LockKind::ZooKeeperReentrant(config, reentry) => {
-                let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
-                let lock = ZkLock::new(&client, ZK_PATH, *config);
-                self.repeat(ports, &Reentrant::new(&lock, &Arc::new(Record::default()), 0, *reentry)).await;
-            }
-            LockKind::Etcd(config) => {
-                let client = etcd::Client::new(ports, ports.etcd(0..self.servers), config.client);
-                self.repeat(ports, &EtcdLock::new(&client, ETCD_PREFIX, *config)).await;
-            }
-        }
-    }
-
-    async fn repeat<P: Ports, L: Lock>(&self, ports: &P, lock: &L) {
-        let mut client = self.client(ports);
-        for _ in 0..self.operations {
-            self.think(ports).await;
-            if let Some(guard) = self.acquire(ports, lock).await {
-                let guard = self.work(ports, guard, client.as_mut()).await;
-                release(ports, guard).await;
-            }
-        }
-    }
-
-    async fn repeat_unlocked<P: Ports>(&self, ports: &P) {
-        let Some(mut client) = self.client(ports) else { panic!("without a lock there must be something to sell") };
-        for _ in 0..self.operations {
-            self.think(ports).await;
-            self.serve(ports, &mut client, None, || true).await;
-        }
-    }
-
-    async fn think<P: Ports>(&self, ports: &P) {
-        if !self.think.is_zero() {
-            ports.sleep(ports.random_between(Duration::ZERO, self.think)).await;
-        }
-    }
-
-    /// A client of the shop's database, if there is a shop.
-    fn client<P: Ports>(&self, ports: &P) -> Option<mysql::Client<P::MySql>> {
-        let needed = matches!(self.work, Work::Sell(_) | Work::Draw(_));
-        needed.then(|| mysql::Client::new(ports.mysql(self.database())))
-    }
-
-    /// Serves one request of the shop.
-    async fn serve<P: Ports>(
-        &self,
-        ports: &P,
-        client: &mut mysql::Client<P::MySql>,
-        fence: Option<u64>,
-        holds: impl Fn() -> bool + Send + Sync,
-    ) {
-        let request = ports.unique_id();
-        let served = match self.work {
-            Work::Sell(sell) => self.shop(sell).sell(ports, client, &request, fence, holds).await,
-            Work::Draw(once) => self.draw(once).draw(ports, client, &USER.into(), &request).await,
-            _ => Err(NotSold::Unavailable),
-        };
-        ports.record(match served {
-            Ok(()) => Event::Sold { request },
-            Err(why) => Event::NotSold { request, why },
-        });
-    }
-
-    /// Acquires and tells the history.
-    async fn acquire<P: Ports, L: Lock>(&self, ports: &P, lock: &L) -> Option<Guard<L>> {
-        let wait_us_max = u64::try_from(self.wait.as_micros()).unwrap_or(u64::MAX);
-        ports.record(Event::Acquiring { lock: LOCK.into(), wait_us_max });
-        let mut result = match (self.wait, self.interrupt) {
-            (Duration::ZERO, _) => lock.try_acquire().await,
-            (wait, None) => lock.acquire(wait).await,
-            (wait, Some(limit)) => {
-                let acquired = ports.timeout(limit, lock.acquire(wait)).await;
-                acquired.unwrap_or(Err(NotAcquired::Held))
-            }
-        };
-        for _ in 1..self.tries {
-            if result.is_err() {
-                result = lock.try_acquire().await;
-            }
-        }
-        match result {
-            Ok(guard) => {
-                let lease = guard.lease();
-                ports.record(Event::Acquired {
-                    lock: LOCK.into(),
-                    token: lease.token.clone(),
-                    fence: lease.fence,
-                    valid_until: lease.valid_until,
-                    mode: lock.mode(),
-                });
-                Some(guard)
-            }
-            Err(why) => {
-                ports.record(Event::NotAcquired { lock: LOCK.into(), why: why.to_string() });
-                None
-            }
-        }
-    }
-
-    async fn work<P: Ports, L: Lock>(
-        &self,
-        ports: &P,
-        mut guard: Guard<L>,
-        client: Option<&mut mysql::Client<P::MySql>>,
-    ) -> Guard<L> {
-        match self.work {
-            Work::Sell(_) | Work::Draw(_) => {
-                let client = client.expect("whoever sells has a client of the database");
-                self.serve(ports, client, guard.fence(), || guard.is_valid()).await;
-            }
-            Work::Hold(time) => ports.sleep(time).await,
-            Work::HoldUntilLost(time) => {
-                let _lost = hold_until_lost(ports, &guard, time).await;
-            }
-            Work::HoldThenReenter(time) => {
-                if hold_until_lost(ports, &guard, time).await {
-                    ports.sleep(time).await;
-                }
-                if let Some(again) = self.acquire(ports, guard.lock()).await {
-                    let _lost = hold_until_lost(ports, &again, time).await;
-                    release(ports, again).await;
-                }
-            }
-            Work::Plain => self.decrement(ports, &guard, None).await,
-            Work::Fenced => self.decrement(ports, &guard, guard.fence()).await,
-            Work::ExtendThenPlain => match guard.extend().await {
-                Ok(()) => {
-                    let valid_until = guard.lease().valid_until;
-                    ports.record(Event::Extended { lock: LOCK.into(), valid_until });
-                    self.decrement(ports, &guard, None).await;
-                }
-                Err(_) => ports.record(Event::Lost { lock: LOCK.into() }),
-            },
-        }
-        guard
-    }
-
-    /// Reads the stock and writes it back, one less, as long as the lease is valid by the client's own clock.
-    async fn decrement<P: Ports, L: Lock>(&self, ports: &P, guard: &Guard<L>, fence: Option<u64>) {
-        match self.store {
-            Store::Redis => decrement(ports, guard, &Counter::new(ports.redis(self.servers), STOCK), fence).await,
-            Store::LockEtcd => {
-                let owner = etcd::key_of_lease(&ETCD_PREFIX.into(), guard.lease().session.unwrap_or_default());
-                let counter = EtcdCounter::new(ports.etcd(0..self.servers), STOCK, owner);
-                decrement(ports, guard, &counter, fence).await;
-            }
-        }
-    }
-}
-
-async fn decrement<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>, counter: &impl Resource, fence: Option<u64>) {
-    if !guard.is_valid() {
-        return ports.record(Event::Lost { lock: LOCK.into() });
-    }
-    let Some(Access::Accepted(stock)) = counter.read(fence).await.ok() else { return };
-    ports.record(Event::Read { resource: STOCK.into(), value: stock });
-    if !guard.is_valid() {
-        return ports.record(Event::Lost { lock: LOCK.into() });
-    }
-    let outcome = counter.write(fence, stock - 1).await;
-    let outcome = Ended::of(&outcome, |access| *access == Access::Accepted(()));
-    ports.record(Event::Wrote { resource: STOCK.into(), base: stock, value: stock - 1, outcome });
-}
-
-/// Holds for a while, and stops when the lock tells that the hold is lost: then true.
-async fn hold_until_lost<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>, time: Duration) -> bool {
-    let lost = ports.timeout(time, guard.lost()).await.is_some();
-    if lost {
-        ports.record(Event::Lost { lock: LOCK.into() });
-    }
-    lost
-}
-
-/// Releases and tells the history.
-async fn release<P: Ports, L: Lock>(ports: &P, guard: Guard<L>) {
-    ports.record(Event::Releasing { lock: LOCK.into() });
-    let outcome = guard.release().await;
-    ports.record(Event::Released { lock: LOCK.into(), outcome: Ended::of(&outcome, |ours| *ours) });
 }
