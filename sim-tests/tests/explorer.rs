@@ -43,9 +43,14 @@ fn reduction_changes_neither_verdicts_nor_final_states() {
     let partial_order = Reduction { partial_order: true, symmetry: false };
     let symmetry = Reduction { partial_order: false, symmetry: true };
     let names = ["ttl-lock", "redis-lock", "redlock-clock-step-fixed", "pause-past-expiry-fixed", "redlock-parallel"];
-    for name in names.into_iter().chain(["zk-sequential", "zk-herd", "zk-read-write", "etcd-mutex"]) {
+    let ensembles = ["zk-sequential", "zk-herd", "zk-read-write", "etcd-mutex"];
+    let mysql = ["mysql-unguarded-version", "mysql-unguarded-for-update", "mysql-lock-table", "mysql-user-lock"];
+    for name in names.into_iter().chain(ensembles).chain(mysql) {
         let scenario = scenario(name);
         let mut parameters = scenario.defaults();
+        if mysql.contains(&name) {
+            parameters.clients = 3;
+        }
         if name == "ttl-lock" {
             parameters = ttl_lock(2, 1);
         }
