@@ -10,6 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) fn run(options: &MatrixOptions, stop: &AtomicBool) -> Result<u8, CliError> {
     check_names(options)?;
+    if options.output.is_some() {
+        // What cannot be written in the end is told before the work, not after.
+        let folder = options.folder();
+        let failed = |source| CliError::Write { path: folder.display().to_string(), source };
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+    }
     let effort = Effort { states: options.states, seeds: options.seeds };
     let whole: usize = Stock::ALL.iter().map(|stock| selected(*stock, &options.locks).len()).sum();
     let meter = &mut Meter::new(Some(whole as u64), false);

@@ -132,7 +132,16 @@ impl Job {
         let mut parameters = simulation.parameters(&scenario.defaults());
         let setup = setup_for(scenario.as_ref(), &parameters, 0, SIMULATED);
         let names = setup.node_names();
-        let planned = options.fault_at.iter().map(|text| plan(text, &names, simulation.clients));
+        let planned = options.fault_at.iter().map(|text| {
+            let planned = plan(text, &names, simulation.clients)?;
+            let possible = setup.can_suffer(planned.fault);
+            let name = scenario.about().name;
+            if possible {
+                Ok(planned)
+            } else {
+                Err(format!("no server of {name} can have the fault {}", planned.fault.name()))
+            }
+        });
         let planned = planned.collect::<Result<Vec<_>, String>>().map_err(CliError::Usage)?;
         for plan in &planned {
             parameters.budgets = parameters.budgets.with(plan.fault, u8::MAX);

@@ -138,6 +138,8 @@ pub fn cell(stock: Stock, row: &Row, column: Column) -> GuardedScenario {
         LockKind::ZooKeeper(_) | LockKind::Etcd(_) => 10 * SESSION,
         _ => 10 * TTL,
     };
+    // Whoever was told of no answer asks once more: a fault that hits all clients must leave one to be the second.
+    cell.workload.tries = 2;
     // As servers are shipped: a lock's Redis keeps nothing of the last minutes.
     cell.persistence = Persistence::None;
     cell.database.replication = column.fails_over.then_some(Replication::Asynchronous);

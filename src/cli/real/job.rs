@@ -3,10 +3,13 @@
 use super::super::args::{RealLock, WorkerOptions};
 use super::super::error::CliError;
 use super::look::STOCK_AT_START;
+use crate::flow::reconcile::{Unanswered, answered};
 use crate::history::{Audit, Entry};
 use crate::lock::mysql::row::Guard;
 use crate::lock::mysql::{Retry, table};
 use crate::lock::{etcd, redis, redlock, zookeeper};
+use crate::port::Ports;
+use crate::port::mysql::{MySql, Session, Value};
 use crate::scenario::Workload;
 use crate::scenario::guarded::{Guarded, LockKind, Sell, Store, Work};
 #[cfg(feature = "real-etcd")]
@@ -62,12 +65,16 @@ impl Job {
         if !self.lock.sells() {
             return Ok(());
         }
-        self.guarded().prepare(self.ports(0, None).await?).await.map_err(|problem| {
-            let url = self.mysql.as_deref().unwrap_or_default();
-            CliError::Environment(format!(
-                "the database at {url} cannot be prepared, an empty one is needed: {problem}"
-            ))
-        })
+        let ports = self.ports(0, None).await?;
+        let url = self.mysql.as_deref().unwrap_or_default();
+        let unprepared =
+            |problem: Unanswered| CliError::Environment(format!("the database at {url} cannot be prepared: {problem}"));
+        let tables = answered(TABLES, ports.mysql(0).session().query(TABLES, Vec::new()).await).map_err(unprepared)?;
+        if tables.first().and_then(|row| row.first()).and_then(Value::as_int) != Some(0) {
+            let why = "it has tables already (an earlier run leaves `stock` and `task_record`); name an empty one";
+            return Err(CliError::Environment(format!("the database at {url} cannot be used: {why}")));
+        }
+        self.guarded().prepare(ports).await.map_err(unprepared)
     }
 
     /// What an auditor finds on the servers after all clients have ended.
@@ -122,6 +129,9 @@ impl Job {
         }
     }
 }
+
+/// How many tables the database has.
+const TABLES: &str = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()";
 
 /// Sells from the stock in MySQL.
 fn sell(guard: Guard) -> Work {

@@ -25,6 +25,9 @@ pub(super) fn run(options: &RealOptions, stop: &AtomicBool) -> Result<u8, CliErr
     if options.redis.is_empty() && !options.spawn && !options.lock.is_in_database() {
         return Err(CliError::Usage("name the servers with --redis URL…, or let them be started with --spawn".into()));
     }
+    if options.kill && !options.spawn {
+        return Err(CliError::Usage("--kill is for servers that were started with --spawn".into()));
+    }
     let on_etcd = matches!(options.lock, RealLock::Etcd | RealLock::EtcdFenced);
     if on_etcd && options.ttl.subsec_nanos() != 0 {
         return Err(CliError::Usage("an etcd lease lasts whole seconds: give --ttl 2s, 3s …".into()));
@@ -46,7 +49,8 @@ pub(super) fn run(options: &RealOptions, stop: &AtomicBool) -> Result<u8, CliErr
     entries.sort_by_key(|entry| entry.at_us);
     let left = control.block_on(look(&fleet.urls));
     let audit = control.block_on(first.audit())?;
-    let report = summarize(options, entries, left, audit, seconds, incidents);
+    let mut report = summarize(options, entries, left, audit, seconds, incidents);
+    report.interrupted = stop.load(Ordering::SeqCst);
     write_file(&options.history, &serde_json::to_string_pretty(&report.entries).expect("plain data"))?;
     print(&report, options);
     Ok(report.exit_code())

@@ -37,15 +37,17 @@ pub(super) struct RealReport {
     seconds: f64,
     incidents: Vec<String>,
     died: bool,
+    /// The user ended it: it saw less than was asked for.
+    pub interrupted: bool,
 }
 
 impl RealReport {
     pub(super) fn exit_code(&self) -> u8 {
         let tried = self.counts.acquired > 0 || self.counts.accepted > 0;
-        match (self.violations.is_empty(), self.died, tried) {
+        match (self.violations.is_empty(), self.died, tried && !self.interrupted) {
             (false, ..) => 1,
             (true, true, _) => super::super::error::ENVIRONMENT,
-            // Nothing was tried: that is no pass.
+            // Nothing was tried, or not all that was asked for: that is no pass.
             (true, false, false) => 3,
             (true, false, true) => 0,
         }
@@ -120,7 +122,7 @@ pub(super) fn summarize(
         let what = format!("{accepted} writes were accepted ({unknown} unknown), but the counter fell by {fell}");
         violations.push((monotonic_us(), Violation { property: "effect".to_owned(), what }));
     }
-    RealReport { entries, violations, counts, fell, seconds, incidents, died }
+    RealReport { entries, violations, counts, fell, seconds, incidents, died, interrupted: false }
 }
 
 pub(super) fn print(report: &RealReport, options: &RealOptions) {
@@ -136,11 +138,13 @@ pub(super) fn print(report: &RealReport, options: &RealOptions) {
         1 => "VIOLATED",
         _ => "unknown",
     };
+    let locked = *acquired > 0 || *refused > 0;
+    let per_second = if locked { *acquired as f64 } else { *accepted as f64 };
     if options.json {
         let line = serde_json::json!({
             "lock": options.lock.name(), "verdict": verdict, "violations": report.violations, "clients": clients,
-            "processes": options.processes, "acquired": acquired, "not_acquired": refused, "per_second": rate(*acquired as f64),
-            "acquire_ms": latency, "hold_ms": hold, "incidents": report.incidents, "entries": report.entries.len(),
+            "processes": options.processes, "acquired": acquired, "not_acquired": refused, "per_second": rate(per_second),
+            "acquire_ms": locked.then_some(latency), "hold_ms": locked.then_some(hold), "incidents": report.incidents, "entries": report.entries.len(),
             "writes": { "accepted": accepted, "unknown": unknown }, "fell": report.fell,
         });
         say!("{line}");
@@ -153,7 +157,7 @@ pub(super) fn print(report: &RealReport, options: &RealOptions) {
     print_violations(&report.violations);
     let processes = options.processes;
     say!("  {clients} clients in {processes} processes, {:.1} s", report.seconds);
-    if *acquired > 0 || *refused > 0 {
+    if locked {
         say!("  lock: {acquired} acquired ({:.0}/s), {refused} not", rate(*acquired as f64));
         let line = |name: &str, [p50, p90, p99, max]: [f64; 4]| {
             say!("  {name} ms: p50 {p50:.2}, p90 {p90:.2}, p99 {p99:.2}, max {max:.2}");

@@ -22,11 +22,11 @@ const DUPLICATE_KEY: u16 = 1062;
 /// Why a transaction was not made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stop {
-    /// Somebody else was first: another version, a deadlock, or a row that stayed locked for too long. A new try may succeed.
+    /// Somebody else was first, each time: another version, or a deadlock. A new try may succeed.
     Conflict,
     /// The server refused a statement.
     Failed(mysql::Failure),
-    /// No connection, or it broke before `COMMIT` was sent: nothing has happened.
+    /// No connection, or it broke before `COMMIT` was sent, or a row stayed locked for too long: nothing has happened.
     Unavailable,
     /// The answer to `COMMIT` was lost: it may have happened.
     Unknown,
@@ -65,9 +65,8 @@ pub struct Retry {
 pub fn within<T>(outcome: Outcome<T>) -> Result<T, Stop> {
     match outcome {
         Outcome::Ok(value) => Ok(value),
-        Outcome::Fail(Refusal::MySql(failure)) if matches!(failure.code, LOCK_WAIT_TIMEOUT | DEADLOCK) => {
-            Err(Stop::Conflict)
-        }
+        Outcome::Fail(Refusal::MySql(failure)) if failure.code == DEADLOCK => Err(Stop::Conflict),
+        Outcome::Fail(Refusal::MySql(failure)) if failure.code == LOCK_WAIT_TIMEOUT => Err(Stop::Unavailable),
         Outcome::Fail(Refusal::MySql(failure)) => Err(Stop::Failed(failure)),
         Outcome::Fail(_) | Outcome::Indeterminate(_) => Err(Stop::Unavailable),
     }
@@ -105,8 +104,10 @@ impl<M: MySql> Client<M> {
         retry: Retry,
         transaction: &T,
     ) -> Result<T::Output, Stop> {
+        let mut conflicts_only = true;
         for _ in 1..retry.tries {
             let result = self.attempt_once(host, transaction).await;
+            conflicts_only &= matches!(result, Err(Stop::Conflict));
             let again = match &result {
                 Ok(_) | Err(Stop::Failed(_) | Stop::GivenUp) => false,
                 Err(Stop::Conflict | Stop::Unavailable) => true,
@@ -119,7 +120,10 @@ impl<M: MySql> Client<M> {
                 host.sleep(retry.delay).await;
             }
         }
-        self.attempt_once(host, transaction).await
+        match self.attempt_once(host, transaction).await {
+            Err(Stop::Conflict) if !conflicts_only => Err(Stop::Unavailable),
+            result => result,
+        }
     }
 
     async fn attempt_once<H: Host, T: Transaction>(&mut self, host: &H, transaction: &T) -> Result<T::Output, Stop> {

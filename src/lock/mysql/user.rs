@@ -8,7 +8,7 @@
 //! **Assumes** that the holder stops as soon as its session ends. It is not told: it finds out with its next statement.
 //!
 //! **Broken by** a connection that breaks while the holder works (scenario `mysql-user-lock-break`), by a failover, for no other server knows the lock, by a
-//! connection pool that releases on another session than it acquired, and by a release before `COMMIT` (`mutant-mysql-release-before-commit`). It
+//! connection pool that releases on another session than it acquired, by a restart of the server, which forgets it (cell `matrix-mysql-user-lock-node-crash`), and by a release before `COMMIT`. It
 //! gives no fencing token: let the write be guarded by the row.
 //!
 //! Source: MySQL's and MariaDB's documentation of `GET_LOCK`.
