@@ -42,6 +42,14 @@ fn a_trace_of_another_version_says_so() {
 }
 
 #[test]
+fn a_trace_of_an_unknown_world_says_so() {
+    let text = String::from_utf8(committed().to_bytes()).expect("JSON is text");
+    let banana = text.replacen("\"world\": \"explored\"", "\"world\": \"banana\"", 1);
+    let problem = Trace::parse(banana.as_bytes(), "banana").expect_err("there is no such world").to_string();
+    assert!(problem.contains("there is no world 'banana'"), "{problem}");
+}
+
+#[test]
 fn a_trace_that_does_not_fit_says_where() {
     let mut trace = committed();
     trace.schedule[4] = "client-7 → redis-9 SET #1: serve".to_owned();

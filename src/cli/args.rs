@@ -292,6 +292,19 @@ pub(super) enum RealLock {
     RedisVersion,
 }
 
+#[cfg(not(feature = "real-redis"))]
+impl RealLock {
+    /// What a build needs to run it, where it runs nothing real yet.
+    pub(super) fn feature(self) -> &'static str {
+        match self {
+            RealLock::Redlock | RealLock::Redis | RealLock::RedisFenced => "real-redis",
+            RealLock::ZkSequential | RealLock::ZkFenced => "real-zookeeper",
+            RealLock::Etcd | RealLock::EtcdFenced => "real-etcd",
+            _ => "real-mysql",
+        }
+    }
+}
+
 #[cfg(feature = "real-redis")]
 impl RealLock {
     /// Its name on the command line.

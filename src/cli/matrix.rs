@@ -32,7 +32,7 @@ pub(super) fn run(options: &MatrixOptions, stop: &AtomicBool) -> Result<u8, CliE
             meter.show(done, || name);
             let cells = row(stock, &one, effort, stop);
             files.extend(cells.iter().filter_map(trace_of).map(|(file, text)| (options.folder().join(file), text)));
-            table += &line(&one, &cells);
+            table += &line(&one, &cells, options.output.is_some());
             table.push('\n');
             done += 1;
         }

@@ -70,7 +70,7 @@ fn run(arguments: Arguments, registry: &Registry) -> Result<u8, CliError> {
         #[cfg(feature = "real-redis")]
         Command::RealWorker(options) => real::job::work(&options),
         #[cfg(not(feature = "real-redis"))]
-        Command::Real(_) => Err(CliError::NotBuilt("real", "real-redis")),
+        Command::Real(options) => Err(CliError::NotBuilt("real", options.lock.feature())),
     }
 }
 

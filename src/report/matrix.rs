@@ -95,8 +95,8 @@ pub fn trace_file(name: &str) -> String {
 }
 
 impl Cell {
-    /// The cell in the table.
-    pub fn text(&self) -> String {
+    /// The cell in the table; with `links` to the files of the traces.
+    pub fn text(&self, links: bool) -> String {
         match &self.shows {
             Shows::Holds(states) => format!("holds ({})", count(*states, "state")),
             Shows::Nothing(states, seeds) => {
@@ -104,7 +104,9 @@ impl Cell {
             }
             Shows::Oversold(finding) => {
                 let steps = finding.trace.as_ref().map_or(0, |trace| trace.schedule.len());
-                format!("**oversells** ([{}]({}))", count(steps as u64, "step"), trace_file(&self.name))
+                let steps = count(steps as u64, "step");
+                let steps = if links { format!("[{steps}]({})", trace_file(&self.name)) } else { steps };
+                format!("**oversells** ({steps})")
             }
             Shows::OversoldAt(seed) => format!("**oversells** (seed {seed})"),
             Shows::OversoldAnyway => "**oversells**".to_owned(),
@@ -129,8 +131,8 @@ pub fn row(stock: Stock, row: &Row, effort: Effort, stop: &AtomicBool) -> Vec<Ce
 }
 
 /// A row's line in the table.
-pub fn line(row: &Row, cells: &[Cell]) -> String {
-    let cells: Vec<String> = cells.iter().map(Cell::text).collect();
+pub fn line(row: &Row, cells: &[Cell], links: bool) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| cell.text(links)).collect();
     format!("| {} | {} |", row.name, cells.join(" | "))
 }
 

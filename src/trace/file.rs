@@ -2,7 +2,7 @@
 
 use super::TraceEvent;
 use crate::history::Entry;
-use crate::scenario::Parameters;
+use crate::scenario::{EXPLORED, Parameters, SIMULATED};
 use crate::world::system::Violation;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -128,6 +128,9 @@ impl Trace {
         }
         let trace: Trace = serde_json::from_value(json).map_err(|problem| foreign(problem.to_string()))?;
         trace.parameters.check().map_err(foreign)?;
+        if ![EXPLORED, SIMULATED].contains(&trace.world.as_str()) {
+            return Err(foreign(format!("there is no world '{}': it is {EXPLORED} or {SIMULATED}", trace.world)));
+        }
         Ok(trace)
     }
 
