@@ -130,6 +130,8 @@ impl PartialOrd for Blob {
 
 impl Ord for Blob {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        #[cfg(feature = "nodes")]
+        crate::names::note_comparison(self, other);
         self.as_bytes().cmp(other.as_bytes())
     }
 }

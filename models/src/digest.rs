@@ -1,10 +1,10 @@
 //! Digest: the hasher of state fingerprints, which can rename clients.
 
+use crate::names::split_at_client;
 use foldhash::quality::FixedState;
+use smallvec::SmallVec;
 use std::hash::{BuildHasher, Hasher};
 
-/// Marks a client's name inside keys, tokens and values: `client-3`, `client-3/7`.
-const CLIENT_MARK: &[u8] = b"client-";
 /// Stands for the client whose digest it is.
 const MINE: u8 = 0xFE;
 
@@ -16,6 +16,8 @@ pub struct Digest {
     rename: Option<[u8; Digest::RENAMED_CLIENTS_MAX]>,
     /// The clients whose names were written under their own number, a bit each.
     mentioned: u32,
+    /// Numbers of which only the rank among these counts, by their route.
+    ranks: SmallVec<[(u64, SmallVec<[u64; 8]>); 2]>,
 }
 
 impl Digest {
@@ -24,7 +26,7 @@ impl Digest {
 
     /// A digest that takes names as they are.
     pub fn new() -> Self {
-        Digest { hasher: FixedState::default().build_hasher(), rename: None, mentioned: 0 }
+        Digest { hasher: FixedState::default().build_hasher(), rename: None, mentioned: 0, ranks: SmallVec::new() }
     }
 
     /// A digest that writes client `i` as `numbers[i]`. Above 16 clients names are kept.
@@ -57,7 +59,28 @@ impl Digest {
 
     /// An empty digest that renames as this one does.
     pub fn fork(&self) -> Self {
-        Digest { hasher: FixedState::default().build_hasher(), rename: self.rename, mentioned: 0 }
+        Digest { rename: self.rename, ranks: self.ranks.clone(), ..Digest::new() }
+    }
+
+    /// Of numbers that come on this route only the rank among `live` counts from now on; those that are not among them are
+    /// all alike.
+    pub fn rank(&mut self, route: u64, live: SmallVec<[u64; 8]>) {
+        self.ranks.push((route, live));
+    }
+
+    /// Adds a number whose type has a route of its own: a client, or a number that may be ranked.
+    fn routed(&mut self, route: u64, number: u64) {
+        self.int(route);
+        match self.ranks.iter().find(|(of, _)| *of == route) {
+            Some((_, live)) => self.int(live.binary_search(&number).map_or(u64::MAX, |rank| rank as u64)),
+            None if route == crate::ClientId::ROUTE => self.client(number as usize),
+            None => self.int(number),
+        }
+    }
+
+    /// The fingerprint, 128 bits.
+    pub fn finish128(&self) -> u128 {
+        u128::from(self.finish())
     }
 
     /// Adds a number.
@@ -121,6 +144,21 @@ impl Hasher for IntoDigest<'_> {
     fn write_u64(&mut self, number: u64) {
         self.0.int(number);
     }
+    fn write_u8(&mut self, number: u8) {
+        self.0.int(number.into());
+    }
+    fn write_u16(&mut self, number: u16) {
+        self.0.int(number.into());
+    }
+    fn write_u32(&mut self, number: u32) {
+        self.0.int(number.into());
+    }
+    fn write_usize(&mut self, number: usize) {
+        self.0.int(number as u64);
+    }
+    fn write_u128(&mut self, number: u128) {
+        self.0.routed((number >> 64) as u64, number as u64);
+    }
     fn finish(&self) -> u64 {
         self.0.finish()
     }
@@ -130,23 +168,6 @@ impl Default for Digest {
     fn default() -> Self {
         Digest::new()
     }
-}
-
-/// Splits at the first client name: the text before it, the client's number, the text after it. A mark without a
-/// number is text like any other.
-fn split_at_client(bytes: &[u8]) -> Option<(&[u8], usize, &[u8])> {
-    let mut from = 0;
-    while bytes.len() > from + CLIENT_MARK.len() {
-        let at = from + bytes[from..].windows(CLIENT_MARK.len()).position(|window| window == CLIENT_MARK)?;
-        let after = &bytes[at + CLIENT_MARK.len()..];
-        let digits = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let number = std::str::from_utf8(&after[..digits]).ok().and_then(|digits| digits.parse().ok());
-        match number {
-            Some(number) => return Some((&bytes[..at], number, &after[digits..])),
-            None => from = at + CLIENT_MARK.len(),
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub mod resp;
 mod digest;
 pub mod etcd;
 #[cfg(feature = "nodes")]
+mod names;
+#[cfg(feature = "nodes")]
 pub mod redis;
 #[cfg(feature = "nodes")]
 mod service;
@@ -25,4 +27,6 @@ pub use blob::Blob;
 #[cfg(feature = "nodes")]
 pub use digest::Digest;
 #[cfg(feature = "nodes")]
-pub use service::{ConnId, Due, NodeClock, Output, Request, Response, Sent, Service, ServiceConfig};
+pub use names::take_names_compared;
+#[cfg(feature = "nodes")]
+pub use service::{ClientId, ConnId, Due, NodeClock, Output, Request, Response, Sent, Service, ServiceConfig};

@@ -15,6 +15,27 @@ pub struct ConnId {
     pub lane: u8,
 }
 
+/// A client's number. A fingerprint writes it under the number that the client has been given there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientId(pub u16);
+
+impl ClientId {
+    /// Marks a client's number for hashers that rename clients.
+    pub const ROUTE: u64 = 0xC11E;
+}
+
+impl From<ClientId> for usize {
+    fn from(client: ClientId) -> usize {
+        client.0.into()
+    }
+}
+
+impl std::hash::Hash for ClientId {
+    fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
+        hasher.write_u128(u128::from(Self::ROUTE) << 64 | u128::from(self.0));
+    }
+}
+
 /// What a node may know of time: its own clocks, never true time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeClock {
@@ -167,6 +188,14 @@ impl Output {
         }
     }
 
+    /// What was asked for that the model does not have, if it was that.
+    pub fn not_modelled(&self) -> Option<String> {
+        match self.response() {
+            Some(Response::MySql(mysql::wire::Reply::NotModelled(what))) => Some(what.to_string()),
+            _ => None,
+        }
+    }
+
     /// The answer, if it is one.
     pub fn as_reply(&self) -> Option<&Response> {
         match &self.sent {
@@ -262,6 +291,16 @@ impl Service {
             Service::ZooKeeper(ensemble) => ensemble.disconnect(clocks, conn),
             Service::Etcd(cluster) => cluster.disconnect(conn),
             Service::MySql(server) => server.disconnect(clocks[0], conn),
+        }
+    }
+
+    /// True if something is kept for a connection and would be lost with it: a transaction, a subscription, a session.
+    pub fn keeps(&self, conn: ConnId) -> bool {
+        match self {
+            Service::Redis(node) => node.keeps(conn),
+            Service::ZooKeeper(ensemble) => ensemble.keeps(conn),
+            Service::Etcd(cluster) => cluster.keeps(conn),
+            Service::MySql(server) => server.keeps(conn),
         }
     }
 

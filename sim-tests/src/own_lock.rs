@@ -16,7 +16,7 @@ use std::time::Duration;
 struct LookThenTake;
 
 impl Workload for LookThenTake {
-    async fn run<P: Ports>(&self, ports: P, _client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
         let redis = ports.redis(0);
         let token = ports.unique_id();
         ports.record(Event::Acquiring { lock: "lock".into(), wait_us_max: 0 });
@@ -29,13 +29,13 @@ impl Workload for LookThenTake {
         }
         ports.record(Event::Acquired {
             lock: "lock".into(),
-            token,
+            token: token.clone(),
             fence: None,
             valid_until: None,
             mode: Mode::Exclusive,
         });
         ports.sleep(Duration::from_millis(1)).await;
-        ports.record(Event::Releasing { lock: "lock".into() });
+        ports.record(Event::Releasing { lock: "lock".into(), token });
         let outcome = redis.call(Command::new("DEL").arg("lock")).await;
         ports.record(Event::Released { lock: "lock".into(), outcome: Ended::of(&outcome, |_| true) });
     }

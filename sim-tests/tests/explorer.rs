@@ -1,6 +1,5 @@
 //! The explorer: exact state counts, reduction that loses nothing, minimal counterexamples, limits that are told.
 
-use doublehold::explore::choice::Choice;
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::pct::Pct;
 use doublehold::explore::random::Random;
@@ -10,6 +9,7 @@ use doublehold::report::catalogue::minimal;
 use doublehold::report::counterexample_of;
 use doublehold::scenario::{Parameters, Registry};
 use doublehold::shrink::without;
+use doublehold::world::choice::Choice;
 use doublehold::world::explored::{Explored, Remember};
 use doublehold::world::fault::{Budgets, Fault};
 use doublehold_sim_tests::{exhaust, scenario};
@@ -152,7 +152,7 @@ impl Strategy for Lengths {
         }
         self.inner.begin(world, executions_left)
     }
-    fn choose(&mut self, world: &mut Explored, enabled: &[Choice]) -> Option<usize> {
+    fn choose(&mut self, world: &mut Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
         self.inner.choose(world, enabled)
     }
     fn executions(&self) -> u64 {

@@ -78,7 +78,7 @@ impl Shop {
             workload.prepare(self.ports(0, None)).await.unwrap_or_else(|problem| panic!("{problem}"));
             let clients = (0..CLIENTS).map(|client| {
                 let (workload, ports) = (workload.clone(), self.ports(client, journal.clone()));
-                tokio::spawn(async move { workload.run(ports, client).await })
+                tokio::spawn(async move { workload.run(ports).await })
             });
             for client in clients.collect::<Vec<_>>() {
                 let ended = tokio::time::timeout(Duration::from_secs(60), client).await;

@@ -36,7 +36,8 @@ struct TwoSegments {
 }
 
 impl Workload for TwoSegments {
-    async fn run<P: Ports>(&self, ports: P, client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
+        let client = ports.client();
         let keys: [Blob; 2] = if client == 0 { ["a".into(), "b".into()] } else { ["b".into(), "a".into()] };
         let acquired = match &self.kind {
             ServiceConfig::Redis(_) => {

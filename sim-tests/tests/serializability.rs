@@ -84,7 +84,8 @@ impl Workload for Transactions {
         true
     }
 
-    async fn run<P: Ports>(&self, ports: P, client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
+        let client = ports.client();
         let server = ports.mysql(0);
         let mut session = server.session();
         let mut fresh = true;
@@ -164,7 +165,7 @@ fn real_histories_at_serializable_have_a_serial_order() {
             workload.prepare(ports(0)).await.unwrap_or_else(|problem| panic!("{problem}"));
             let clients = (0..CLIENTS).map(|client| {
                 let (workload, ports) = (workload.clone(), ports(client));
-                tokio::spawn(async move { workload.run(ports, client).await })
+                tokio::spawn(async move { workload.run(ports).await })
             });
             for client in clients.collect::<Vec<_>>() {
                 let ended = tokio::time::timeout(Duration::from_secs(60), client).await;

@@ -4,7 +4,7 @@ use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::{Limits, Verdict, check};
 use doublehold::history::{Event, Mode};
 use doublehold::port::{Command, Outcome, Ports, Redis, Value};
-use doublehold::property::{self, Moment, Property, View};
+use doublehold::property::{self, Judged, Memory, Moment, Property, View};
 use doublehold::scenario::{Workload, program};
 use doublehold::world::fault::{Assumptions, Budgets, Fault};
 use doublehold::world::setup::{ArrivalTime, ResourceSpec, ServiceSpec, Setup};
@@ -27,7 +27,7 @@ fn setup(workload: impl Workload, clients: usize, properties: Vec<Arc<dyn Proper
         budgets: Budgets::NONE,
         assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
         locks: Vec::new(),
-        resources: vec![ResourceSpec { name: "stock".into(), service: 0 }],
+        resources: vec![ResourceSpec { name: "stock".into(), service: 0, lock: "lock".into() }],
         properties,
         seed: 1,
     }
@@ -51,12 +51,13 @@ enum Write {
 struct TwoHolders(Write);
 
 impl Workload for TwoHolders {
-    async fn run<P: Ports>(&self, ports: P, client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
+        let client = ports.client();
         let (store, fence) = (ports.redis(0), client as u64 + 1);
         let token = ports.unique_id();
         ports.record(Event::Acquired {
             lock: "lock".into(),
-            token,
+            token: token.clone(),
             fence: Some(fence),
             valid_until: None,
             mode: Mode::Exclusive,
@@ -69,7 +70,7 @@ impl Workload for TwoHolders {
                 }
             }
             Write::AfterRelease => {
-                ports.record(Event::Releasing { lock: "lock".into() });
+                ports.record(Event::Releasing { lock: "lock".into(), token: token.clone() });
                 drop(store.call(set()).await);
             }
             Write::AndEnd => send_only(store.call(set())).await,
@@ -96,7 +97,7 @@ async fn send_only<T>(request: impl Future<Output = T>) {
     .await;
 }
 
-fn explore(setup: Setup, reduction: Reduction) -> (Verdict, Vec<u64>) {
+fn explore(setup: Setup, reduction: Reduction) -> (Verdict, Vec<u128>) {
     let mut strategy = Exhaustive::new(reduction);
     strategy.collect_finals();
     let stop = AtomicBool::new(false);
@@ -124,7 +125,8 @@ fn a_stale_write_is_seen_however_it_is_made() {
 struct LooksLater;
 
 impl Workload for LooksLater {
-    async fn run<P: Ports>(&self, ports: P, client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
+        let client = ports.client();
         let (store, key) = (ports.redis(0), "flag");
         if client == 1 {
             drop(store.call(Command::new("SET").arg(key).arg("up")).await);
@@ -182,9 +184,9 @@ impl Property for NeverLost {
         "no holder is told that its hold is lost"
     }
 
-    fn check(&self, _view: &dyn View, moment: &Moment) -> Option<String> {
+    fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {
         let lost = matches!(moment, Moment::Recorded { event: Event::Lost { .. }, .. });
-        lost.then(|| "a hold is lost".to_owned())
+        Judged::broken(lost.then(|| "a hold is lost".to_owned()))
     }
 }
 

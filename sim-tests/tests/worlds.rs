@@ -60,7 +60,7 @@ fn real(workload: impl Workload, what: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio starts");
     runtime.block_on(async {
         let ports = RealPorts::new(0, &urls, RedisOptions::default(), None).expect("the URLs are right");
-        tokio::time::timeout(Duration::from_secs(30), workload.run(ports, 0)).await.expect("it ends");
+        tokio::time::timeout(Duration::from_secs(30), workload.run(ports)).await.expect("it ends");
     });
 }
 
@@ -82,7 +82,7 @@ impl TakeAndGive {
 }
 
 impl Workload for TakeAndGive {
-    async fn run<P: Ports>(&self, ports: P, _client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
         let ttl = Duration::from_secs(5);
         let servers = (0..SERVERS).map(|server| ports.redis(server)).collect();
         self.exercise(&RedLock::new(&ports, servers, "lock", redlock::Config::new(ttl))).await;
@@ -109,7 +109,7 @@ struct Cancel {
 }
 
 impl Workload for Cancel {
-    async fn run<P: Ports>(&self, ports: P, _client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
         let servers = (0..SERVERS).map(|server| ports.redis(server)).collect();
         let lock = RedLock::new(&ports, servers, "lock", redlock::Config::new(Duration::from_secs(5)));
         {
@@ -151,7 +151,7 @@ fn a_dropped_acquisition_leaks_nothing_on_real_servers() {
 struct Listen;
 
 impl Workload for Listen {
-    async fn run<P: Ports>(&self, ports: P, _client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
         let redis = ports.redis(0);
         let mut channel = redis.subscribe("news".into()).await.ok().expect("it subscribes");
         let heard = redis.call(Command::new("PUBLISH").arg("news").arg("hello")).await;

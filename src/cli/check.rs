@@ -82,6 +82,7 @@ fn examine(scenario: &dyn Scenario, options: &CheckOptions, stop: &AtomicBool) -
         states_max: options.states,
         memory_bytes_max: Some(options.memory),
         time_max: options.time,
+        violations_max: 1,
     };
     let reduction = if options.no_reduction { Reduction::NONE } else { Reduction::ALL };
     let mut strategy: Box<dyn Strategy> = match options.strategy {

@@ -1,11 +1,13 @@
 //! The search: lets a strategy drive executions until something is wrong, all is seen, or a limit is reached.
 
-use super::choice::Choice;
 use super::strategy::Strategy;
 use super::verdict::{Cause, Verdict};
+use crate::property::{NOT_MODELLED, Property};
 use crate::trace::Recorder;
-use crate::world::explored::Explored;
+use crate::world::choice::Choice;
+use crate::world::explored::{Explored, Tally};
 use crate::world::setup::Setup;
+use crate::world::system::Violation;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +26,8 @@ pub struct Limits {
     pub memory_bytes_max: Option<u64>,
     /// Time on the wall.
     pub time_max: Option<Duration>,
+    /// Broken properties: the search goes on for the others until so many have been found.
+    pub violations_max: usize,
 }
 
 impl Default for Limits {
@@ -34,6 +38,7 @@ impl Default for Limits {
             states_max: None,
             memory_bytes_max: Some(4 << 30),
             time_max: None,
+            violations_max: 1,
         }
     }
 }
@@ -56,16 +61,26 @@ pub struct Progress {
 /// What a search found.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What it found.
+    /// What it found first.
     pub verdict: Verdict,
     /// How much it saw.
     pub progress: Progress,
+    /// What happened in what it saw.
+    pub tally: Tally,
+    /// How many moments of clients' code time stopped at.
+    pub moments: usize,
+    /// The properties that never found anything to judge.
+    pub not_looked_at: Vec<&'static str>,
     /// The schedule that breaks a property.
     pub counterexample: Option<Vec<Choice>>,
+    /// The properties that are broken besides, each with the schedule that breaks it.
+    pub others: Vec<(Violation, Vec<Choice>)>,
+    /// Whether the search for further broken properties saw everything.
+    pub others_exhausted: bool,
 }
 
-/// How many executions pass between two looks at the clock.
-const LOOK_EVERY: u64 = 1024;
+/// How many steps pass between two looks at the clock and the memory.
+const LOOK_EVERY: u64 = 256;
 
 /// Searches.
 ///
@@ -77,65 +92,177 @@ pub fn check(
     stop: &AtomicBool,
     watch: &mut dyn FnMut(&Progress),
 ) -> Report {
-    let mut search = Search {
-        world: Explored::new(Arc::clone(setup), strategy.remembers(), Recorder::off()),
-        enabled: Vec::new(),
-        progress: Progress::default(),
-        cut: None,
-        started: Instant::now(),
-    };
-    let verdict = search.run(strategy, limits, stop, watch);
-    search.look(strategy, watch);
-    let counterexample = matches!(verdict, Verdict::Violated(_)).then(|| search.world.schedule().to_vec());
-    Report { verdict, progress: search.progress, counterexample }
+    let mut outside = Outside { stop, started: Instant::now(), memory: Memory::start(), steps: 0 };
+    Search::new(setup, strategy).run(strategy, limits, &mut outside, watch)
+}
+
+/// The same for several properties: a broken one does not end the search for the others. `strategy` makes a fresh strategy.
+pub fn check_all(
+    setup: &Arc<Setup>,
+    strategy: &dyn Fn() -> Box<dyn Strategy>,
+    limits: &Limits,
+    stop: &AtomicBool,
+    watch: &mut dyn FnMut(&Progress),
+) -> Report {
+    let mut outside = Outside { stop, started: Instant::now(), memory: Memory::start(), steps: 0 };
+    let mut left = Setup::clone(setup);
+    let mut first: Option<Report> = None;
+    loop {
+        let setup = Arc::new(left.clone());
+        let mut strategy = strategy();
+        let report = Search::new(&setup, &*strategy).run(&mut *strategy, limits, &mut outside, watch);
+        let (Verdict::Violated(violation), Some(schedule)) = (&report.verdict, &report.counterexample) else {
+            return match first {
+                Some(first) => Report { others_exhausted: report.verdict == Verdict::Holds, ..first },
+                None => report,
+            };
+        };
+        left.properties.retain(|property| property.name() != violation.property);
+        let found = (violation.clone(), schedule.clone());
+        let ends = left.properties.is_empty() || found.0.property == NOT_MODELLED;
+        let first = first.get_or_insert_with(|| report.clone());
+        if first.verdict != report.verdict {
+            first.others.push(found);
+        }
+        if ends || first.others.len() + 1 >= limits.violations_max {
+            return Report { others_exhausted: ends, ..first.clone() };
+        }
+    }
+}
+
+/// What lies outside of a search: it is looked at now and then.
+struct Outside<'a> {
+    stop: &'a AtomicBool,
+    started: Instant,
+    memory: Memory,
+    steps: u64,
+}
+
+/// The memory of the process when the search began.
+struct Memory {
+    resident_at_start: u64,
+}
+
+impl Memory {
+    fn start() -> Self {
+        Memory { resident_at_start: Memory::resident().unwrap_or(0) }
+    }
+
+    /// The resident memory of this process, in bytes, where the system tells it.
+    fn resident() -> Option<u64> {
+        const PAGE_BYTES: u64 = 4096;
+        let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+        text.split(' ').nth(1)?.parse::<u64>().ok()?.checked_mul(PAGE_BYTES)
+    }
+
+    fn grown(&self) -> u64 {
+        Memory::resident().unwrap_or(0).saturating_sub(self.resident_at_start)
+    }
 }
 
 struct Search {
+    setup: Arc<Setup>,
     world: Explored,
     enabled: Vec<Choice>,
     progress: Progress,
     /// The first limit that cut an execution, or the search.
     cut: Option<Cause>,
-    started: Instant,
 }
 
 impl Search {
+    fn new(setup: &Arc<Setup>, strategy: &dyn Strategy) -> Self {
+        Search {
+            setup: Arc::clone(setup),
+            world: Explored::new(Arc::clone(setup), strategy.remembers(), Recorder::off()),
+            enabled: Vec::new(),
+            progress: Progress::default(),
+            cut: None,
+        }
+    }
+
     fn run(
+        mut self,
+        strategy: &mut dyn Strategy,
+        limits: &Limits,
+        outside: &mut Outside<'_>,
+        watch: &mut dyn FnMut(&Progress),
+    ) -> Report {
+        let verdict = self.search(strategy, limits, outside, watch);
+        self.look(strategy, watch);
+        let counterexample = matches!(verdict, Verdict::Violated(_)).then(|| self.world.schedule().to_vec());
+        let looked = self.world.tally().seen.looked;
+        let silent = |(at, _): &(usize, &Arc<dyn Property>)| looked & (1 << (*at).min(63)) == 0;
+        let not_looked_at =
+            self.setup.properties.iter().enumerate().filter(silent).map(|(_, property)| property.name()).collect();
+        Report {
+            verdict,
+            progress: self.progress,
+            tally: self.world.tally().clone(),
+            moments: self.world.moments(),
+            not_looked_at,
+            counterexample,
+            others: Vec::new(),
+            others_exhausted: false,
+        }
+    }
+
+    fn search(
         &mut self,
         strategy: &mut dyn Strategy,
         limits: &Limits,
-        stop: &AtomicBool,
+        outside: &mut Outside<'_>,
         watch: &mut dyn FnMut(&Progress),
     ) -> Verdict {
+        // What is put on the servers first may ask for what is not modelled.
+        if let Some(violation) = &self.world.system().violation {
+            return Verdict::Violated(violation.clone());
+        }
         let left = |done: u64| limits.executions_max.map_or(u64::MAX, |limit| limit.saturating_sub(done));
         while strategy.begin(&mut self.world, left(self.progress.executions)) {
-            let before = self.progress.executions;
-            self.execute(strategy, limits);
+            let ended = self.execute(strategy, limits, outside, watch);
             if let Some(violation) = &self.world.system().violation {
                 return Verdict::Violated(violation.clone());
             }
             self.progress.executions += strategy.executions();
-            let look = before / LOOK_EVERY != self.progress.executions / LOOK_EVERY;
-            if look {
-                self.look(strategy, watch);
-            }
-            if let Some(cause) = self.reached(strategy, limits, look.then_some(stop)) {
+            if let Some(cause) = ended.or_else(|| self.reached(strategy, limits)) {
                 return Verdict::Unknown { cause };
             }
         }
-        match (self.cut, strategy.coverage().exhaustive) {
+        let coverage = strategy.coverage();
+        match (self.cut, coverage.exhaustive) {
             (Some(cause), _) => Verdict::Unknown { cause },
-            (None, true) => Verdict::Holds,
+            (None, true) if coverage.unsettled => Verdict::Unknown { cause: Cause::Moments },
+            (None, true) => self.vacuous().map_or(Verdict::Holds, |cause| Verdict::Unknown { cause }),
             (None, false) => Verdict::Unknown { cause: Cause::Sampled },
         }
     }
 
-    /// One execution, to its end or to where the strategy leaves it.
-    fn execute(&mut self, strategy: &mut dyn Strategy, limits: &Limits) {
+    /// Why a verdict would say nothing, although nothing is wrong.
+    fn vacuous(&self) -> Option<Cause> {
+        let seen = &self.world.tally().seen;
+        let all = (1_u64 << self.setup.locks.len().min(63)) - 1;
+        if self.setup.properties.is_empty() || seen.looked == 0 {
+            return Some(Cause::NothingJudged);
+        }
+        let about_locks = |property: &Arc<dyn Property>| property.is_about_locks();
+        if self.setup.properties.iter().any(about_locks) && seen.acquisitions == 0 {
+            return Some(Cause::NoAcquisition);
+        }
+        (seen.held & all != all).then_some(Cause::NoHolder)
+    }
+
+    /// One execution, to its end or to where the strategy leaves it; what ends the search, if anything outside does.
+    fn execute(
+        &mut self,
+        strategy: &mut dyn Strategy,
+        limits: &Limits,
+        outside: &mut Outside<'_>,
+        watch: &mut dyn FnMut(&Progress),
+    ) -> Option<Cause> {
         loop {
-            self.world.system().enabled(&mut self.enabled);
+            self.world.enabled(&mut self.enabled);
             if self.enabled.iter().all(Choice::is_fault) {
-                // Nothing but a fault can happen any more: whoever waits now would wait for ever without it.
+                // Nothing but a fault can happen any more: without it every client that waits now would wait for ever.
                 self.world.judge_end();
                 if self.enabled.is_empty() || self.world.system().violation.is_some() {
                     break;
@@ -145,22 +272,55 @@ impl Search {
                 self.cut.get_or_insert(Cause::Steps);
                 break;
             }
-            let Some(at) = strategy.choose(&mut self.world, &self.enabled) else { break };
+            let Some(at) = strategy.choose(&mut self.world, &mut self.enabled) else { break };
             self.world.step(self.enabled[at]);
             self.progress.steps += 1;
+            outside.steps += 1;
+            if outside.steps.is_multiple_of(LOOK_EVERY)
+                && let Some(cause) = self.look_outside(strategy, limits, outside, watch)
+                && self.world.system().violation.is_none()
+            {
+                return Some(cause);
+            }
         }
         self.progress.depth = self.progress.depth.max(self.world.schedule().len());
+        // A search of few steps looks outside too.
+        outside.stop.load(Ordering::Relaxed).then_some(Cause::Interrupted)
     }
 
     fn look(&mut self, strategy: &dyn Strategy, watch: &mut dyn FnMut(&Progress)) {
         let coverage = strategy.coverage();
         self.progress.states = coverage.states;
-        self.progress.memory_bytes = coverage.memory_bytes;
+        self.progress.memory_bytes = coverage.memory_bytes.max(self.progress.memory_bytes);
         watch(&self.progress);
     }
 
-    /// The limit that the search has reached; what lies outside is looked at only where `stop` is given.
-    fn reached(&self, strategy: &dyn Strategy, limits: &Limits, stop: Option<&AtomicBool>) -> Option<Cause> {
+    /// The limit of time or memory that the search has reached, or the user's wish to end it.
+    fn look_outside(
+        &mut self,
+        strategy: &dyn Strategy,
+        limits: &Limits,
+        outside: &Outside<'_>,
+        watch: &mut dyn FnMut(&Progress),
+    ) -> Option<Cause> {
+        if outside.stop.load(Ordering::Relaxed) {
+            return Some(Cause::Interrupted);
+        }
+        if limits.time_max.is_some_and(|limit| outside.started.elapsed() >= limit) {
+            return Some(Cause::Time);
+        }
+        if outside.steps.is_multiple_of(LOOK_EVERY * 16) {
+            self.progress.memory_bytes = outside.memory.grown();
+            self.look(strategy, watch);
+            if limits.memory_bytes_max.is_some_and(|limit| self.progress.memory_bytes >= limit) {
+                return Some(Cause::Memory);
+            }
+        }
+        None
+    }
+
+    /// The limit of states, memory or executions that the search has reached.
+    fn reached(&self, strategy: &dyn Strategy, limits: &Limits) -> Option<Cause> {
         let coverage = strategy.coverage();
         if limits.states_max.zip(coverage.states).is_some_and(|(limit, states)| states >= limit) {
             return Some(Cause::States);
@@ -168,12 +328,6 @@ impl Search {
         if limits.memory_bytes_max.is_some_and(|limit| coverage.memory_bytes >= limit) {
             return Some(Cause::Memory);
         }
-        if limits.executions_max.is_some_and(|limit| self.progress.executions >= limit) {
-            return Some(Cause::Executions);
-        }
-        if stop?.load(Ordering::Relaxed) {
-            return Some(Cause::Interrupted);
-        }
-        limits.time_max.is_some_and(|limit| self.started.elapsed() >= limit).then_some(Cause::Time)
+        limits.executions_max.is_some_and(|limit| self.progress.executions >= limit).then_some(Cause::Executions)
     }
 }

@@ -2,14 +2,17 @@
 //!
 //! A state seen before is cut. A state with several choices is kept on the stack, to come back to.
 //!
+//! The search begins again where it learns what it must not have done: without symmetry if something tells identical clients
+//! apart, and with further moments of time if clients' code has compared its clocks with them.
+//!
 //! **Reduction.** A delivery can go first alone, without its alternatives, where nobody can tell the difference:
 //! the client hears of nothing but what comes on this one connection, no fault can still hit it, the delivery shows no oracle anything,
 //! and no clock is involved (or time cannot pass while a message is in flight). Whatever else could happen before it can
 //! then as well happen after it, with the same result. The state graph has no cycles, since every step
 //! uses up a message, a budget or time, so nothing is put off for ever.
 
-use super::choice::Choice;
 use super::strategy::{Coverage, Strategy};
+use crate::world::choice::{Act, Choice, Target};
 use crate::world::explored::{Explored, Remember, Snapshot};
 use crate::world::fault::Fault;
 use crate::world::system::System;
@@ -33,6 +36,9 @@ impl Reduction {
     pub const NONE: Reduction = Reduction { partial_order: false, symmetry: false };
 }
 
+/// A search that still learns moments after so many passes is given up.
+const PASSES_MAX: u32 = 12;
+
 struct Frame {
     snapshot: Box<Snapshot>,
     choices: SmallVec<[Choice; 8]>,
@@ -43,13 +49,15 @@ struct Frame {
 /// The strategy.
 pub struct Exhaustive {
     reduction: Reduction,
-    visited: HashSet<u64, FxBuildHasher>,
+    visited: HashSet<u128, FxBuildHasher>,
     stack: Vec<Frame>,
+    stack_bytes: usize,
+    passes: u32,
     started: bool,
     /// The last step was a delivery that may suffice.
     candidate: bool,
     /// Called with the fingerprint of each final state.
-    finals: Option<HashSet<u64, FxBuildHasher>>,
+    finals: Option<HashSet<u128, FxBuildHasher>>,
 }
 
 impl Exhaustive {
@@ -59,6 +67,8 @@ impl Exhaustive {
             reduction,
             visited: HashSet::default(),
             stack: Vec::new(),
+            stack_bytes: 0,
+            passes: 0,
             started: false,
             candidate: false,
             finals: None,
@@ -71,10 +81,19 @@ impl Exhaustive {
     }
 
     /// The fingerprints of the final states, in order, without symmetry.
-    pub fn finals(&self) -> Vec<u64> {
-        let mut finals: Vec<u64> = self.finals.iter().flatten().copied().collect();
+    pub fn finals(&self) -> Vec<u128> {
+        let mut finals: Vec<u128> = self.finals.iter().flatten().copied().collect();
         finals.sort_unstable();
         finals
+    }
+
+    fn begin_again(&mut self, world: &mut Explored) -> bool {
+        self.visited.clear();
+        self.stack.clear();
+        (self.stack_bytes, self.candidate) = (0, false);
+        self.finals.iter_mut().for_each(HashSet::clear);
+        world.reset();
+        true
     }
 
     /// After a step that might have sufficed: if it did, its alternatives are dropped.
@@ -82,7 +101,8 @@ impl Exhaustive {
         if !std::mem::take(&mut self.candidate) {
             return;
         }
-        let unseen = !system.footprint.visible && (!system.footprint.timed || time_waits(system));
+        let hidden = !system.footprint.visible && !system.footprint.service;
+        let unseen = hidden && (!system.footprint.timed || time_waits(system));
         if let Some(frame) = self.stack.last_mut().filter(|frame| frame.first_may_suffice && unseen) {
             frame.choices.clear();
         }
@@ -103,7 +123,8 @@ impl Exhaustive {
         if !time_waits(system) && system.setup().assumptions.delay_us_max.is_some() {
             return None;
         }
-        enabled.iter().position(|choice| matches!(choice, Choice::Deliver(at) if system.hears_only(*at)))
+        let alone = |choice: &Choice| matches!(*choice, Choice { at: Target::Link(link), act: Act::Deliver } if system.hears_only(link));
+        enabled.iter().position(alone)
     }
 }
 
@@ -116,8 +137,13 @@ impl Strategy for Exhaustive {
     fn begin(&mut self, world: &mut Explored, _executions_left: u64) -> bool {
         if !self.started {
             self.started = true;
+            self.reduction.symmetry &= world.system().is_symmetric();
             world.reset();
             return true;
+        }
+        if self.reduction.symmetry && world.tally().told_apart {
+            self.reduction.symmetry = false;
+            return self.begin_again(world);
         }
         // The execution that ended took its last step from the frame on top.
         self.settle_candidate(world.system());
@@ -127,8 +153,12 @@ impl Strategy for Exhaustive {
             finals.insert(world.system().fingerprint(false));
         }
         while let Some(mut frame) = self.stack.pop() {
-            let Some(choice) = frame.choices.pop() else { continue };
+            let Some(choice) = frame.choices.pop() else {
+                self.stack_bytes -= frame.snapshot.bytes();
+                continue;
+            };
             if frame.choices.is_empty() {
+                self.stack_bytes -= frame.snapshot.bytes();
                 world.restore_last(*frame.snapshot);
             } else {
                 world.restore(&frame.snapshot);
@@ -138,10 +168,14 @@ impl Strategy for Exhaustive {
             world.step(choice);
             return true;
         }
-        false
+        self.passes += 1;
+        self.passes < PASSES_MAX && world.learn_moments() && self.begin_again(world)
     }
 
-    fn choose(&mut self, world: &mut Explored, enabled: &[Choice]) -> Option<usize> {
+    fn choose(&mut self, world: &mut Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
+        if self.reduction.symmetry && world.tally().told_apart {
+            return None;
+        }
         self.settle_candidate(world.system());
         if !self.visited.insert(world.system().fingerprint(self.reduction.symmetry)) {
             return None;
@@ -154,7 +188,9 @@ impl Strategy for Exhaustive {
         self.candidate = candidate.is_some();
         let others = enabled.iter().enumerate().rev().filter(|(at, _)| *at != first);
         let choices = others.map(|(_, choice)| *choice).collect();
-        self.stack.push(Frame { snapshot: Box::new(world.snapshot()), choices, first_may_suffice: self.candidate });
+        let snapshot = Box::new(world.snapshot());
+        self.stack_bytes += snapshot.bytes();
+        self.stack.push(Frame { snapshot, choices, first_may_suffice: self.candidate });
         Some(first)
     }
 
@@ -164,10 +200,15 @@ impl Strategy for Exhaustive {
 
     fn coverage(&self) -> Coverage {
         // A hash table keeps one slot in eight free, and while it grows there are two: the old and one of twice the size.
-        let table = self.visited.capacity() * 8 / 7 * (size_of::<u64>() + 1);
+        let table = self.visited.capacity() * 8 / 7 * (size_of::<u128>() + 1);
         let about_to_grow = self.visited.len() * 8 >= self.visited.capacity() * 7;
         let table = if about_to_grow { 3 * table } else { table };
-        let memory = table + self.stack.len() * Snapshot::BYTES;
-        Coverage { states: Some(self.visited.len() as u64), memory_bytes: memory as u64, exhaustive: true }
+        let memory = table + self.stack_bytes;
+        Coverage {
+            states: Some(self.visited.len() as u64),
+            memory_bytes: memory as u64,
+            exhaustive: true,
+            unsettled: self.passes >= PASSES_MAX,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Follow: runs a given schedule, strictly or as far as it goes.
 
-use super::choice::Choice;
 use crate::trace::{Recorder, TraceError};
+use crate::world::choice::{Act, Choice};
 use crate::world::explored::{Explored, Remember};
 use crate::world::fault::millis;
 use crate::world::setup::Setup;
@@ -33,8 +33,8 @@ fn possible(system: &System, choice: Choice, scratch: &mut Vec<Choice>) -> Optio
     if system.allows(choice, scratch) {
         return Some(choice);
     }
-    let Choice::Fire { client, .. } = choice else { return None };
-    scratch.iter().copied().find(|other| matches!(other, Choice::Fire { client: of, .. } if *of == client))
+    let Act::Fire(_) = choice.act else { return None };
+    scratch.iter().copied().find(|other| other.at == choice.at && matches!(other.act, Act::Fire(_)))
 }
 
 /// Goes on without further faults, always with the first choice, until nothing is left to do.
@@ -77,5 +77,5 @@ fn time_named(name: &str) -> Option<Choice> {
     let (whole, part) = ms.split_once('.').unwrap_or((ms, "0"));
     let us = whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(format!("{part:0<3}").parse().ok()?)?;
     debug_assert!(name.ends_with(&millis(us)));
-    Some(Choice::Advance { to_us: us })
+    Some(Choice::advance(us))
 }

@@ -2,7 +2,6 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `choice` | one alternative, and its stable name |
 //! | `strategy` | the trait of all strategies |
 //! | `exhaustive` | depth-first over states, with fingerprints and a partial-order reduction |
 //! | `random`, `pct` | sampled schedules |
@@ -10,7 +9,6 @@
 //! | `check` | the search: limits, progress, verdict |
 
 pub mod check;
-pub mod choice;
 pub mod exhaustive;
 pub mod follow;
 pub mod pct;
@@ -18,6 +16,6 @@ pub mod random;
 pub mod strategy;
 pub mod verdict;
 
-pub use check::{Limits, Progress, Report, check};
+pub use check::{Limits, Progress, Report, check, check_all};
 pub use strategy::Strategy;
 pub use verdict::{Cause, Verdict};

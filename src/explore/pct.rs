@@ -5,9 +5,9 @@
 //! steps the actor that would go is put last. A bug of depth d among n actors and k steps is found with probability
 //! at least 1/(n·k^(d−1)) in each execution.
 
-use super::choice::{Choice, LinkName, Process};
 use super::random::draw;
 use super::strategy::{Coverage, Strategy};
+use crate::world::choice::{Act, Choice, Target};
 use crate::world::explored::Explored;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -21,7 +21,7 @@ pub struct Pct {
     steps: usize,
     step: usize,
     changes: Vec<usize>,
-    priorities: BTreeMap<(u8, u8, u8), i64>,
+    priorities: BTreeMap<Actor, i64>,
     lowest: i64,
 }
 
@@ -40,27 +40,21 @@ impl Pct {
     }
 }
 
-/// Who makes a choice: a client, each direction of a connection, time, each kind of fault.
-fn actor(choice: &Choice) -> (u8, u8, u8) {
-    let link = |kind, at: &LinkName| (kind, at.client, at.node);
-    match choice {
-        Choice::Start { client } | Choice::Fire { client, .. } => (0, *client, 0),
-        Choice::Deliver(at) => link(1, at),
-        Choice::Serve(at) => link(2, at),
-        Choice::GoOn(at) => link(13, at),
-        Choice::Advance { .. } => (3, 0, 0),
-        Choice::Break(at) | Choice::Stall(at) | Choice::Delay(at) => link(4, at),
-        Choice::Pause { client } | Choice::CrashClient { client } | Choice::StepClient { client, .. } => {
-            (5, *client, 0)
+/// What makes a choice: a client, a node, time, each direction of each connection, each kind of fault that may hit it.
+type Actor = (Target, u8);
+
+fn actor(choice: &Choice) -> Actor {
+    let kind = match choice.act {
+        Act::Serve | Act::Grant | Act::HangUp => 1,
+        Act::Deliver => 2,
+        Act::Resume | Act::Restart | Act::CatchUp => 3,
+        // Clocks are set in one order: what they are set to has a priority of its own.
+        Act::SetClock { drift_ppm, offset_us } => {
+            4 + (3 * (1 + drift_ppm.signum()) as u8 + (1 + offset_us.signum()) as u8)
         }
-        Choice::Resume { client } => (6, *client, 0),
-        Choice::CrashNode { node } | Choice::StepNode { node, .. } | Choice::Lag { node } => (7, *node, 0),
-        Choice::RestartNode { node } => (8, *node, 0),
-        Choice::Expire { node, client } => (12, *node, *client),
-        Choice::CatchUp { node } => (11, *node, 0),
-        Choice::SetClock { process: Process::Client(client), drift_ppm, .. } => (9, *client, u8::from(*drift_ppm > 0)),
-        Choice::SetClock { process: Process::Node(node), drift_ppm, .. } => (10, *node, u8::from(*drift_ppm > 0)),
-    }
+        _ => choice.fault().map_or(0, |fault| 16 + fault as u8),
+    };
+    (choice.at, kind)
 }
 
 impl Strategy for Pct {
@@ -74,8 +68,8 @@ impl Strategy for Pct {
         true
     }
 
-    fn choose(&mut self, _world: &mut Explored, enabled: &[Choice]) -> Option<usize> {
-        for choice in enabled {
+    fn choose(&mut self, _world: &mut Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
+        for choice in enabled.iter() {
             if let std::collections::btree_map::Entry::Vacant(vacant) = self.priorities.entry(actor(choice)) {
                 vacant.insert(1 + draw(&mut self.random, 1 << 20) as i64);
             }

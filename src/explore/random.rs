@@ -1,11 +1,14 @@
 //! Random schedules: each choice alike, faults seldom.
 //!
-//! Executions are drawn in flocks. Each walker of a flock draws its own choices, independently of the others, and so
-//! walks as it would alone; but as long as several stand in one state, what they do is run once. Where that spares
-//! too little to pay for going back to where they parted, walkers go alone.
+//! Executions are drawn in batches. Each sample of a batch draws its own choices, independently of the others, and so
+//! goes as it would alone; but as long as several stand in one state, what they do is run once. Where that spares
+//! too little to pay for going back to where they parted, samples go alone.
+//!
+//! Alone, and on demand, time also stops at moments drawn at random: what the exhaustive search leaves out of time is then
+//! found by chance, if anything is.
 
-use super::choice::Choice;
 use super::strategy::{Coverage, Strategy};
+use crate::world::choice::{Act, Choice};
 use crate::world::explored::{Explored, Remember, Snapshot};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -13,16 +16,20 @@ use smallvec::SmallVec;
 
 /// One choice in this many is a fault, where there is one.
 const FAULT_ODDS: u64 = 12;
+/// One choice in this many is preceded by a stop of time, where time may pass.
+const STOP_ODDS: usize = 8;
+/// Where nothing is due, time stops within an hour.
+const FAR_US: u64 = 3_600_000_000;
 /// How many executions are drawn together.
-const FLOCK: u64 = 1024;
-/// A flock must walk this many times the steps that it runs.
+const BATCH: u64 = 1024;
+/// A batch must take this many times the steps that it runs.
 const SHARING_MIN: u64 = 2;
 
-/// A choice, and how many walkers drew it.
+/// A choice, and how many samples drew it.
 type Drawn = (Choice, u64);
 
-/// A state that walkers left by several choices: those that were not followed yet.
-struct Parting {
+/// A state that samples left by several choices: those that were not followed yet.
+struct BranchPoint {
     snapshot: Box<Snapshot>,
     drawn: SmallVec<[Drawn; 4]>,
 }
@@ -30,28 +37,52 @@ struct Parting {
 /// The strategy.
 pub struct Random {
     random: ChaCha8Rng,
-    partings: Vec<Parting>,
-    /// How many walkers stand in the state.
-    walkers: u64,
+    branch_points: Vec<BranchPoint>,
+    /// How many samples stand in the state.
+    samples: u64,
     /// How many start together.
-    flock: u64,
-    /// The steps that this flock has run, and those that its walkers have walked.
+    batch: u64,
+    /// The steps that this batch has run, and those that its samples have taken.
     steps: (u64, u64),
+    /// Whether time also stops at random moments.
+    stops: bool,
 }
 
 impl Random {
     /// Schedules drawn from this seed.
     pub fn new(seed: u64) -> Self {
         let random = ChaCha8Rng::seed_from_u64(seed);
-        Random { random, partings: Vec::new(), walkers: 0, flock: FLOCK, steps: (0, 0) }
+        Random { random, branch_points: Vec::new(), samples: 0, batch: BATCH, steps: (0, 0), stops: false }
     }
 
     /// The same, each execution run alone from its start.
     pub fn alone(seed: u64) -> Self {
-        Random { flock: 1, ..Random::new(seed) }
+        Random { batch: 1, ..Random::new(seed) }
     }
 
-    /// One walker's choice, by its place.
+    /// The same, and time stops at random moments too.
+    pub fn stopping(seed: u64) -> Self {
+        Random { stops: true, ..Random::alone(seed) }
+    }
+
+    /// A moment at which time may stop, if it may pass at all: near or far, each order of magnitude alike.
+    fn stop(&mut self, world: &Explored, enabled: &[Choice]) -> Option<Choice> {
+        let system = world.system();
+        if !draw(&mut self.random, STOP_ODDS).is_multiple_of(STOP_ODDS)
+            || !system.waiting_clients().any(|client| system.is_held_up(client))
+        {
+            return None;
+        }
+        let next =
+            enabled.iter().find_map(|choice| if let Act::Advance(to_us) = choice.act { Some(to_us) } else { None });
+        let width = next.map_or(FAR_US, |next| next - system.now_us);
+        let magnitude = 1 + draw(&mut self.random, width.max(2).ilog2() as usize + 1) as u32;
+        let ahead_us = 1 + self.random.next_u64() % (1 << magnitude).min(width.max(1));
+        let to_us = system.now_us + ahead_us;
+        system.allows_time(to_us).then(|| Choice::advance(to_us))
+    }
+
+    /// One sample's choice, by its place.
     fn draw(&mut self, enabled: &[Choice], faults: usize) -> usize {
         if faults == 0 || faults == enabled.len() {
             return draw(&mut self.random, enabled.len());
@@ -72,29 +103,35 @@ pub(super) fn draw(random: &mut ChaCha8Rng, below: usize) -> usize {
 
 impl Strategy for Random {
     fn begin(&mut self, world: &mut Explored, executions_left: u64) -> bool {
-        let Some(parting) = self.partings.last_mut() else {
+        let Some(branch_point) = self.branch_points.last_mut() else {
             world.reset();
-            let (run, walked) = std::mem::take(&mut self.steps);
-            if walked < run * SHARING_MIN {
-                self.flock = 1;
+            let (run, taken) = std::mem::take(&mut self.steps);
+            if taken < run * SHARING_MIN {
+                self.batch = 1;
             }
-            self.walkers = executions_left.min(self.flock);
+            self.samples = executions_left.min(self.batch);
             return true;
         };
-        let (choice, walkers) = parting.drawn.pop().expect("a parting without anybody left is dropped");
-        self.walkers = walkers;
-        if parting.drawn.is_empty() {
-            world.restore_last(*self.partings.pop().expect("seen above").snapshot);
+        let (choice, samples) = branch_point.drawn.pop().expect("a branch_point without anybody left is dropped");
+        self.samples = samples;
+        if branch_point.drawn.is_empty() {
+            world.restore_last(*self.branch_points.pop().expect("seen above").snapshot);
         } else {
-            world.restore(&parting.snapshot);
+            world.restore(&branch_point.snapshot);
         }
         world.step(choice);
         true
     }
 
-    fn choose(&mut self, world: &mut Explored, enabled: &[Choice]) -> Option<usize> {
+    fn choose(&mut self, world: &mut Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
+        if self.stops
+            && let Some(stop) = self.stop(world, enabled)
+        {
+            enabled.push(stop);
+            return Some(enabled.len() - 1);
+        }
         self.steps.0 += 1;
-        self.steps.1 += self.walkers;
+        self.steps.1 += self.samples;
         if enabled.len() == 1 {
             return Some(0);
         }
@@ -102,23 +139,23 @@ impl Strategy for Random {
         let first = self.draw(enabled, faults);
         let mut together = 1;
         let mut drawn: SmallVec<[Drawn; 4]> = SmallVec::new();
-        for _ in 1..self.walkers {
+        for _ in 1..self.samples {
             let at = self.draw(enabled, faults);
             match drawn.iter_mut().find(|(choice, _)| *choice == enabled[at]) {
                 _ if at == first => together += 1,
-                Some((_, walkers)) => *walkers += 1,
+                Some((_, samples)) => *samples += 1,
                 None => drawn.push((enabled[at], 1)),
             }
         }
         if !drawn.is_empty() {
-            self.partings.push(Parting { snapshot: Box::new(world.snapshot()), drawn });
+            self.branch_points.push(BranchPoint { snapshot: Box::new(world.snapshot()), drawn });
         }
-        self.walkers = together;
+        self.samples = together;
         Some(first)
     }
 
     fn executions(&self) -> u64 {
-        self.walkers
+        self.samples
     }
 
     fn remembers(&self) -> Remember {
@@ -126,6 +163,9 @@ impl Strategy for Random {
     }
 
     fn coverage(&self) -> Coverage {
-        Coverage { memory_bytes: (self.partings.len() * Snapshot::BYTES) as u64, ..Coverage::default() }
+        Coverage {
+            memory_bytes: self.branch_points.iter().map(|point| point.snapshot.bytes() as u64).sum(),
+            ..Coverage::default()
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Strategy: the policy that picks choices.
 
-use super::choice::Choice;
+use crate::world::choice::Choice;
 use crate::world::explored::{Explored, Remember};
 
 /// What drives executions. Three methods are the whole surface; two more are for strategies that go back.
@@ -10,8 +10,9 @@ pub trait Strategy {
     fn begin(&mut self, world: &mut Explored, executions_left: u64) -> bool;
 
     /// Picks one of the enabled choices by its place in the list, of which there is at least one; `None`
-    /// ends the execution here, because nothing new can follow.
-    fn choose(&mut self, world: &mut Explored, enabled: &[Choice]) -> Option<usize>;
+    /// ends the execution here, because nothing new can follow. It may add choices that the state
+    /// [allows](crate::world::system::System::allows).
+    fn choose(&mut self, world: &mut Explored, enabled: &mut Vec<Choice>) -> Option<usize>;
 
     /// How many executions the one that has just ended stands for.
     fn executions(&self) -> u64 {
@@ -36,4 +37,6 @@ pub struct Coverage {
     pub memory_bytes: u64,
     /// True if a search that was not cut short has seen everything there is.
     pub exhaustive: bool,
+    /// True if clients' code went on to name moments when the search was given up.
+    pub unsettled: bool,
 }

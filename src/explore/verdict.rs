@@ -37,6 +37,14 @@ pub enum Cause {
     Interrupted,
     /// The strategy samples: it never sees everything.
     Sampled,
+    /// Clients' code goes on to name moments at which it would do something else.
+    Moments,
+    /// Nothing was wrong, and nothing was there to be wrong: no client ever acquired a lock.
+    NoAcquisition,
+    /// No probe ever saw a holder of one of the locks.
+    NoHolder,
+    /// No property found anything to judge.
+    NothingJudged,
 }
 
 impl fmt::Display for Cause {
@@ -49,6 +57,15 @@ impl fmt::Display for Cause {
             Cause::Time => "the time allowed was over",
             Cause::Interrupted => "interrupted",
             Cause::Sampled => "sampled, not exhausted",
+            Cause::Moments => "clients' code names ever more moments of its clocks at which it would do something else",
+            Cause::NoAcquisition => {
+                "vacuous: no client ever acquired a lock; let the workload record Acquiring, Acquired and Releasing, and let \
+                 some client succeed"
+            }
+            Cause::NoHolder => {
+                "vacuous: no probe ever saw a holder of one of the locks; let its probe read what the lock puts on the servers"
+            }
+            Cause::NothingJudged => "vacuous: no property found anything to judge; name properties that look at this workload",
         })
     }
 }

@@ -1,17 +1,32 @@
-//! Holds: who holds which lock, as the clients' own events tell it.
+//! Holds: which client holds which lock, as the clients' own events tell it.
+//!
+//! What an oracle may read here is what a state's fingerprint holds: the fold forgets what can no longer matter, and
+//! everything that it keeps is hashed.
 
 use super::{Event, Mode};
 use crate::port::{Blob, Instant};
 use smallvec::SmallVec;
+use std::hash::{Hash, Hasher};
 
-/// The place of a hold among all holds: its fencing token if it has one, else its place in true time.
-pub type HoldOrder = u64;
+/// The place of a hold among all holds of its lock: its fencing token if it has one, else its place in true time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HoldOrder(pub u64);
 
-/// A client's latest hold on a lock.
-#[derive(Clone, Debug)]
+impl HoldOrder {
+    /// Marks an order for hashers that rank orders.
+    pub const ROUTE: u64 = 0x401D;
+}
+
+impl Hash for HoldOrder {
+    /// Only the order among those that are alive matters, so a fingerprint's hasher takes the rank.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u128(u128::from(Self::ROUTE) << 64 | u128::from(self.0));
+    }
+}
+
+/// A hold that its client believes in, or believed in until its validity ended.
+#[derive(Clone, Debug, Hash)]
 pub struct Hold {
-    /// The client.
-    pub client: usize,
     /// The lock.
     pub lock: Blob,
     /// What marks it on the servers.
@@ -24,16 +39,27 @@ pub struct Hold {
     pub valid_until: Option<Instant>,
     /// Who may hold it at the same time.
     pub mode: Mode,
-    /// The client released it or was told that it is lost.
-    pub ended: bool,
+    /// How often it was taken and not given back: more than once by a client that re-enters.
+    pub depth: u32,
 }
 
-/// Each client's latest hold on each lock, and what each client waits for.
+/// What one client has told.
+#[derive(Clone, Debug, Default, Hash)]
+pub struct Told {
+    /// Its holds: neither released, nor told to be lost.
+    pub holds: SmallVec<[Hold; 1]>,
+    /// The order of its latest hold on each lock, ended or not.
+    pub latest: SmallVec<[(Blob, HoldOrder); 1]>,
+    /// The lock that it acquires, since when (its own clock), and how long it is ready to wait, in microseconds.
+    pub acquiring: Option<(Blob, u64, u64)>,
+    /// How long it has been paused while it acquires, in microseconds of its own clock.
+    pub paused_us: u64,
+}
+
+/// Each client's holds on each lock, and what each client waits for.
 #[derive(Clone, Default)]
 pub struct Holds {
-    holds: SmallVec<[Hold; 3]>,
-    /// Since when (its own clock) each client acquires, and how long it is ready to wait, in microseconds.
-    acquiring: SmallVec<[Option<(u64, u64)>; 4]>,
+    clients: SmallVec<[Told; 3]>,
     so_far: u64,
     /// Some hold had a fencing token.
     fenced: bool,
@@ -45,34 +71,63 @@ impl Holds {
     /// Takes in an event of a client whose monotonic clock shows `mono_us`.
     pub fn take(&mut self, client: usize, mono_us: u64, event: &Event) {
         match event {
-            Event::Acquiring { wait_us_max, .. } => self.set_acquiring(client, Some((mono_us, *wait_us_max))),
-            Event::Acquired { lock, token, fence, valid_until, mode } => {
-                self.set_acquiring(client, None);
-                self.so_far += 1;
-                self.fenced |= fence.is_some();
-                let order = fence.unwrap_or(self.so_far);
-                self.holds.retain(|hold| hold.client != client || hold.lock != *lock);
-                let (lock, token) = (lock.clone(), token.clone());
-                let (fence, valid_until, mode) = (*fence, *valid_until, *mode);
-                self.holds.push(Hold { client, lock, token, fence, order, valid_until, mode, ended: false });
+            Event::Acquiring { lock, wait_us_max } => {
+                let told = self.told_mut(client);
+                told.acquiring = Some((lock.clone(), mono_us, *wait_us_max));
+                told.paused_us = 0;
             }
-            Event::NotAcquired { .. } => self.set_acquiring(client, None),
-            Event::Extended { lock, valid_until } => self.change(client, lock, |hold| hold.valid_until = *valid_until),
-            Event::Lost { lock } | Event::Releasing { lock } => self.change(client, lock, |hold| hold.ended = true),
+            Event::Acquired { .. } => self.acquired(client, mono_us, event),
+            Event::NotAcquired { .. } => self.told_mut(client).acquiring = None,
+            Event::Extended { lock, token, valid_until } => {
+                if let Some(hold) = self.hold_mut(client, lock, token) {
+                    hold.valid_until = *valid_until;
+                }
+            }
+            Event::Lost { lock, token } => self.end(client, lock, token),
+            Event::Releasing { lock, token } => {
+                if let Some(hold) = self.hold_mut(client, lock, token) {
+                    hold.depth -= 1;
+                    if hold.depth == 0 {
+                        self.end(client, lock, token);
+                    }
+                }
+            }
             Event::Sold { .. } => self.sold += 1,
             Event::Released { .. } | Event::Read { .. } | Event::Wrote { .. } | Event::NotSold { .. } => {}
         }
     }
 
-    fn set_acquiring(&mut self, client: usize, acquiring: Option<(u64, u64)>) {
-        if self.acquiring.len() <= client {
-            self.acquiring.resize(client + 1, None);
-        }
-        self.acquiring[client] = acquiring;
+    fn acquired(&mut self, client: usize, mono_us: u64, event: &Event) {
+        let Event::Acquired { lock, token, fence, valid_until, mode } = event else { return };
+        self.told_mut(client).acquiring = None;
+        let valid = |hold: &Hold| hold.valid_until.is_none_or(|until| mono_us < until.as_micros());
+        let again = self.hold_mut(client, lock, token).filter(|hold| valid(hold));
+        let depth = again.map_or(0, |hold| hold.depth) + 1;
+        self.end(client, lock, token);
+        self.so_far += 1;
+        self.fenced |= fence.is_some();
+        let order = HoldOrder(fence.unwrap_or(self.so_far));
+        let (lock, token) = (lock.clone(), token.clone());
+        let (fence, valid_until, mode) = (*fence, *valid_until, *mode);
+        let told = self.told_mut(client);
+        told.latest.retain(|(of, _)| *of != lock);
+        told.latest.push((lock.clone(), order));
+        told.holds.push(Hold { lock, token, fence, order, valid_until, mode, depth });
     }
 
-    fn change(&mut self, client: usize, lock: &Blob, change: impl Fn(&mut Hold)) {
-        self.holds.iter_mut().filter(|hold| hold.client == client && hold.lock == *lock).for_each(change);
+    fn told_mut(&mut self, client: usize) -> &mut Told {
+        if self.clients.len() <= client {
+            self.clients.resize_with(client + 1, Told::default);
+        }
+        &mut self.clients[client]
+    }
+
+    fn hold_mut(&mut self, client: usize, lock: &Blob, token: &Blob) -> Option<&mut Hold> {
+        self.told_mut(client).holds.iter_mut().find(|hold| hold.lock == *lock && hold.token == *token)
+    }
+
+    fn end(&mut self, client: usize, lock: &Blob, token: &Blob) {
+        self.told_mut(client).holds.retain(|hold| hold.lock != *lock || hold.token != *token);
     }
 
     /// Whether orders are fencing tokens, which later ones need not exceed.
@@ -85,29 +140,49 @@ impl Holds {
         self.sold
     }
 
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Hold> + Clone {
-        self.holds.iter()
+    /// What a client has told; nothing if it has ended.
+    pub fn told(&self, client: usize) -> Option<&Told> {
+        self.clients.get(client)
     }
 
-    /// Since when a client acquires, by its own clock, and how long it is ready to wait.
-    pub fn acquiring(&self, client: usize) -> Option<(u64, u64)> {
-        self.acquiring.get(client).copied().flatten()
+    /// All holds, each with its client.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Hold)> + Clone {
+        self.clients.iter().enumerate().flat_map(|(client, told)| told.holds.iter().map(move |hold| (client, hold)))
     }
 
-    /// The hold under which a client acts: its latest, even if it has ended, for then it should not act.
-    pub fn current(&self, client: usize) -> Option<HoldOrder> {
-        self.iter().filter(|hold| hold.client == client).map(|hold| hold.order).max()
+    /// The orders that a later event may still be compared with.
+    pub fn orders(&self) -> impl Iterator<Item = HoldOrder> {
+        self.clients.iter().flat_map(|told| {
+            told.holds.iter().map(|hold| hold.order).chain(told.latest.iter().map(|(_, order)| *order))
+        })
     }
 
-    /// The client whose token this is; where a token is used twice, the one's who has not released, or the latest.
-    pub fn owner_of(&self, token: &Blob) -> Option<usize> {
-        let holds = self.iter().filter(|hold| hold.token == *token);
-        holds.max_by_key(|hold| (!hold.ended, hold.order)).map(|hold| hold.client)
+    /// The clients that acquire this lock now, or hold it.
+    pub fn wanting<'a>(&'a self, lock: &'a Blob) -> impl Iterator<Item = usize> + 'a {
+        let wants = move |told: &Told| {
+            told.acquiring.as_ref().is_some_and(|(wanted, ..)| wanted == lock)
+                || told.holds.iter().any(|hold| hold.lock == *lock)
+        };
+        self.clients.iter().enumerate().filter(move |(_, told)| wants(told)).map(|(client, _)| client)
     }
 
-    /// The client has crashed: it waits for nothing.
-    pub fn crashed(&mut self, client: usize) {
-        self.set_acquiring(client, None);
+    /// The order of a client's latest hold on a lock, even if it has ended, for then the client should not act.
+    pub fn latest(&self, client: usize, lock: &Blob) -> Option<HoldOrder> {
+        self.told(client)?.latest.iter().find(|(of, _)| of == lock).map(|(_, order)| *order)
+    }
+
+    /// The client was paused for so long, by its own clock.
+    pub fn paused(&mut self, client: usize, us: u64) {
+        let told = self.told_mut(client);
+        if told.acquiring.is_some() {
+            told.paused_us += us;
+        }
+    }
+
+    /// The client has ended or crashed: it waits for nothing and believes nothing.
+    pub fn ended(&mut self, client: usize) {
+        if let Some(told) = self.clients.get_mut(client) {
+            *told = Told::default();
+        }
     }
 }

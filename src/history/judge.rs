@@ -6,7 +6,7 @@
 
 use super::{Audit, Ended, Entry, Event, HoldOrder, Holds};
 use crate::port::Blob;
-use crate::property::{Moment, Property, View};
+use crate::property::{Judged, Memory, Moment, Property, View};
 use crate::world::setup::Holder;
 use crate::world::system::Violation;
 use std::collections::BTreeMap;
@@ -28,12 +28,12 @@ impl View for Recorded {
     }
 
     /// All processes run on one machine, whose monotonic clock the history is written in.
-    fn client_mono_us(&self, _client: usize) -> u64 {
-        self.now_us
+    fn client_mono_us(&self, _client: usize) -> Option<u64> {
+        Some(self.now_us)
     }
 
-    fn is_alive(&self, _client: usize) -> bool {
-        true
+    fn clients(&self) -> usize {
+        self.clients
     }
 
     fn has_crashed(&self, _client: usize) -> bool {
@@ -41,7 +41,8 @@ impl View for Recorded {
     }
 
     fn waiting_clients(&self) -> Vec<usize> {
-        (0..self.clients).filter(|client| self.holds.acquiring(*client).is_some()).collect()
+        let waits = |client: &usize| self.holds.told(*client).is_some_and(|told| told.acquiring.is_some());
+        (0..self.clients).filter(waits).collect()
     }
 
     fn locks(&self) -> Vec<(Blob, Vec<usize>)> {
@@ -59,6 +60,14 @@ impl View for Recorded {
     fn owners(&self, _lock: usize) -> Vec<Blob> {
         Vec::new()
     }
+
+    fn owner_of(&self, _lock: usize, token: &Blob) -> Option<usize> {
+        self.holds.iter().find(|(_, hold)| hold.token == *token).map(|(client, _)| client)
+    }
+
+    fn came_late(&self, _lock: usize, _token: &Blob) -> bool {
+        false
+    }
 }
 
 /// Judges a history. `left`: who held the lock on each server after all clients had ended; empty if nobody looked. `audit`:
@@ -74,22 +83,24 @@ pub fn judge(
     let mut view = Recorded { holds: Holds::default(), now_us: 0, clients, left, lock: lock.clone() };
     let mut written: BTreeMap<(Blob, i64), HoldOrder> = BTreeMap::new();
     let mut violations = Vec::new();
+    let mut memories: Vec<Memory> = properties.iter().map(|property| property.memory()).collect();
     let mut check = |view: &Recorded, moment: &Moment| {
-        let broken = properties.iter().filter_map(|property| {
-            let what = property.check(view, moment)?;
-            Some((view.now_us, Violation { property: property.name().to_owned(), what }))
-        });
-        violations.extend(broken);
+        for (property, memory) in properties.iter().zip(&mut memories) {
+            if let Judged::Broken(what) = property.check(memory, view, moment) {
+                violations.push((view.now_us, Violation { property: property.name().to_owned(), what }));
+            }
+        }
     };
     for Entry { at_us, client, event } in entries {
         view.now_us = *at_us;
         check(&view, &Moment::Recorded { client: *client, event });
         if let Event::Wrote { resource, base, value, outcome: Ended::Ok } = event {
-            let hold = view.holds.current(*client).unwrap_or_default();
+            let hold = view.holds.latest(*client, lock).unwrap_or_default();
             if let Some(other) = written.insert((resource.clone(), *base), hold) {
                 let (hold, latest) = (hold.min(other), hold.max(other));
                 let change = (base.to_string(), value.to_string());
-                check(&view, &Moment::ResourceWritten { client: *client, hold, latest, change });
+                let resource = resource.clone();
+                check(&view, &Moment::ResourceWritten { client: *client, resource, hold, latest, change });
             }
         }
         view.holds.take(*client, *at_us, event);
@@ -115,7 +126,7 @@ mod tests {
             lock: "lock".into(),
             token: Blob::from(format!("token-{client}-{at_us}")),
             fence: None,
-            valid_until: Some(Instant(until_us)),
+            valid_until: Some(Instant::from_micros(until_us)),
             mode: Mode::Exclusive,
         };
         Entry { at_us, client, event }

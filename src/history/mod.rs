@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 pub use audit::Audit;
-pub use holds::{Hold, HoldOrder, Holds};
+pub use holds::{Hold, HoldOrder, Holds, Told};
 
 /// Something that a client did or learnt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,8 @@ pub enum Event {
     Extended {
         /// The lock's name.
         lock: Blob,
+        /// What marks the hold on the servers.
+        token: Blob,
         /// The new end of the hold.
         valid_until: Option<Instant>,
     },
@@ -56,11 +58,15 @@ pub enum Event {
     Lost {
         /// The lock's name.
         lock: Blob,
+        /// What marks the hold on the servers.
+        token: Blob,
     },
     /// It begins to release: from here on it does nothing as the holder.
     Releasing {
         /// The lock's name.
         lock: Blob,
+        /// What marks the hold on the servers.
+        token: Blob,
     },
     /// The release ended.
     Released {
@@ -208,9 +214,9 @@ impl fmt::Display for Event {
                 fence.map_or(Ok(()), |fence| write!(f, ", fencing token {fence}"))
             }
             Event::NotAcquired { lock, why } => write!(f, "does not get {lock}: {why}"),
-            Event::Extended { lock, valid_until } => write!(f, "extended {lock}{}", until(valid_until)),
-            Event::Lost { lock } => write!(f, "is told that {lock} is lost"),
-            Event::Releasing { lock } => write!(f, "releases {lock}"),
+            Event::Extended { lock, valid_until, .. } => write!(f, "extended {lock}{}", until(valid_until)),
+            Event::Lost { lock, .. } => write!(f, "is told that {lock} is lost"),
+            Event::Releasing { lock, .. } => write!(f, "releases {lock}"),
             Event::Released { lock, outcome } => write!(f, "has released {lock}: {outcome}"),
             Event::Read { resource, value } => write!(f, "reads {resource} = {value}"),
             Event::Wrote { resource, base, value, outcome } => {

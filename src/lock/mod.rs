@@ -70,7 +70,7 @@ pub trait Lock: Clone + Send + Sync + 'static {
     fn lost(&self, lease: &Lease) -> impl Future<Output = ()> + Send {
         async move {
             match lease.valid_until {
-                Some(until) => self.host().sleep(until.since(self.host().monotonic())).await,
+                Some(until) => self.host().sleep(until.left_at(self.host().monotonic())).await,
                 None => std::future::pending().await,
             }
         }

@@ -82,7 +82,7 @@ pub async fn acquire_in_order<L: Lock>(locks: Vec<L>, wait: Duration) -> Result<
     let deadline = host.monotonic() + wait;
     let mut guards = Vec::new();
     for lock in locks {
-        match lock.acquire(deadline.since(host.monotonic())).await {
+        match lock.acquire(deadline.left_at(host.monotonic())).await {
             Ok(guard) => guards.push(guard),
             Err(why) => {
                 for guard in guards {

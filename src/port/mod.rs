@@ -10,7 +10,7 @@ mod host;
 pub mod mysql;
 mod outcome;
 mod redis;
-mod time;
+pub mod time;
 pub mod zookeeper;
 
 pub use absent::Absent;
@@ -20,7 +20,7 @@ pub use host::Host;
 pub use mysql::MySql;
 pub use outcome::{Outcome, Refusal, Unknown};
 pub use redis::{Command, Redis, Script, Subscription, Value};
-pub use time::{Instant, WallTime};
+pub use time::{Elapsed, Instant, WallTime};
 pub use zookeeper::ZooKeeper;
 
 use crate::history::Event;
@@ -62,6 +62,9 @@ pub trait Ports: Host {
     /// # Panics
     /// If there is no server at this place, or this world has no MySQL: a mistake of the scenario.
     fn mysql(&self, server: usize) -> Self::MySql;
+
+    /// The client's own number, from 0. Code that asks for it is taken to do something else than other clients' code.
+    fn client(&self) -> usize;
 
     /// Tells the history what the client just did or learnt; the oracles judge by it.
     fn record(&self, event: Event);

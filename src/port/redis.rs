@@ -21,6 +21,9 @@ pub trait Redis: Clone + Send + Sync + 'static {
         self.call(command)
     }
 
+    /// A further connection to the same server, as pools keep them: requests on two connections overtake each other.
+    fn another(&self) -> Self;
+
     /// Listens to a channel on a connection of its own.
     fn subscribe(&self, channel: Blob) -> impl Future<Output = Outcome<Self::Subscription>> + Send;
 }

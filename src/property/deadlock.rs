@@ -1,6 +1,6 @@
 //! Deadlock: no client waits for something that can never happen.
 
-use super::{Moment, Property, View};
+use super::{Judged, Memory, Moment, Property, View};
 
 /// Nothing is in flight and no timer runs, but a client has not ended.
 #[derive(Debug)]
@@ -15,9 +15,13 @@ impl Property for Deadlock {
         "every client that has not crashed comes to its end"
     }
 
-    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
-        let Moment::Stuck = moment else { return None };
+    fn check(&self, _memory: &mut Memory, view: &dyn View, moment: &Moment) -> Judged {
+        match moment {
+            Moment::Stuck => {}
+            Moment::Quiescent => return Judged::Fine,
+            _ => return Judged::Silent,
+        }
         let waiting: Vec<String> = view.waiting_clients().iter().map(|client| format!("client-{client}")).collect();
-        Some(format!("{} waits for ever", waiting.join(", ")))
+        Judged::Broken(format!("{} waits for ever", waiting.join(", ")))
     }
 }

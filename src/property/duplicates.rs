@@ -1,6 +1,6 @@
 //! Duplicates: what may be there once is there once.
 
-use super::{Moment, Property, View};
+use super::{Judged, Memory, Moment, Property, View};
 
 /// The reconciliation finds a record more than once.
 #[derive(Debug)]
@@ -15,9 +15,9 @@ impl Property for Duplicates {
         "the reconciliation finds no record twice"
     }
 
-    fn check(&self, _view: &dyn View, moment: &Moment) -> Option<String> {
-        let Moment::Audited(audit) = moment else { return None };
-        let (record, count) = audit.duplicates.first()?;
-        Some(format!("the record {record} is there {count} times"))
+    fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {
+        let Moment::Audited(audit) = moment else { return Judged::Silent };
+        let first = audit.duplicates.first();
+        Judged::broken(first.map(|(record, count)| format!("the record {record} is there {count} times")))
     }
 }

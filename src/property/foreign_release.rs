@@ -1,8 +1,8 @@
 //! Foreign release: no client removes a lock that another client holds.
 
-use super::{Moment, Property, View};
+use super::{Judged, Memory, Moment, Property, View};
 
-/// A client's request takes another client's live token off a server.
+/// A client's request takes off a server the token of another client, which believes in its hold.
 #[derive(Debug)]
 pub struct ForeignRelease;
 
@@ -11,17 +11,30 @@ impl Property for ForeignRelease {
         "foreign-release"
     }
 
+    fn is_about_locks(&self) -> bool {
+        true
+    }
+
     fn demands(&self) -> &'static str {
         "no client releases a lock that another client holds"
     }
 
-    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
-        let Moment::LockServed { client, service, lock, before: Some(before), after } = moment else { return None };
-        let owner = view.owner_of(&before.token)?;
-        let gone = after.as_ref().is_none_or(|after| after.token != before.token);
-        (gone && owner != *client).then(|| {
-            let (name, service) = (&view.locks()[*lock].0, view.service_name(*service));
-            format!("client-{client} takes {} of {name} off {service}", before.token)
-        })
+    fn check(&self, _memory: &mut Memory, view: &dyn View, moment: &Moment) -> Judged {
+        let Moment::LockChanged { by: Some(client), service, lock, before: Some(before), after } = moment else {
+            return Judged::Silent;
+        };
+        if after.as_ref().is_some_and(|after| after.token == before.token) {
+            return Judged::Silent;
+        }
+        let (name, _) = &view.locks()[*lock];
+        let owner = view.owner_of(*lock, &before.token);
+        // Whose validity has ended may be taken over.
+        let believes =
+            |owner: &usize| view.believers(name).any(|(of, hold)| of == *owner && hold.token == before.token);
+        let foreign = owner.filter(|owner| owner != client).filter(believes);
+        Judged::broken(foreign.map(|owner| {
+            let service = view.service_name(*service);
+            format!("client-{client} takes {} of {name}, which client-{owner} holds, off {service}", before.token)
+        }))
     }
 }

@@ -1,6 +1,6 @@
 //! Grant: never two owners by the servers' own state.
 
-use super::{Moment, Property, View};
+use super::{Judged, Memory, Moment, Property, View};
 
 /// Two tokens that each have the quorum which the lock asks for.
 #[derive(Debug)]
@@ -11,15 +11,19 @@ impl Property for Grant {
         "grant"
     }
 
+    fn is_about_locks(&self) -> bool {
+        true
+    }
+
     fn demands(&self) -> &'static str {
         "by the servers' own state a lock has at most one owner"
     }
 
-    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
-        let Moment::LockServed { lock, after: Some(_), .. } = moment else { return None };
+    fn check(&self, _memory: &mut Memory, view: &dyn View, moment: &Moment) -> Judged {
+        let Moment::LockChanged { lock, after: Some(_), .. } = moment else { return Judged::Silent };
         let owners = view.owners(*lock);
-        let [first, second, ..] = owners.as_slice() else { return None };
+        let [first, second, ..] = owners.as_slice() else { return Judged::Fine };
         let name = &view.locks()[*lock].0;
-        Some(format!("the servers grant {name} to {first} and to {second} at once"))
+        Judged::Broken(format!("the servers grant {name} to {first} and to {second} at once"))
     }
 }

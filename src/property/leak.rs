@@ -1,9 +1,9 @@
 //! Leak: a client that has ended leaves no lock behind.
 
-use super::{Moment, Property, View};
+use super::{Judged, Memory, Moment, Property, View};
 
 /// After quiescence a server still holds the token of a client that ended in order, or holds the token of a
-/// crashed one without a TTL.
+/// crashed one without a TTL. What a broken connection delivers late counts as a crashed client's.
 #[derive(Debug)]
 pub struct Leak;
 
@@ -12,34 +12,39 @@ impl Property for Leak {
         "leak"
     }
 
+    fn is_about_locks(&self) -> bool {
+        true
+    }
+
     fn demands(&self) -> &'static str {
         "after quiescence no lock is left behind, but for that of a crashed client until its TTL"
     }
 
-    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
-        let Moment::Quiescent = moment else { return None };
+    fn check(&self, _memory: &mut Memory, view: &dyn View, moment: &Moment) -> Judged {
+        let Moment::Quiescent = moment else { return Judged::Silent };
+        let mut looked = Judged::Silent;
         for (number, (name, services)) in view.locks().into_iter().enumerate() {
             for service in services {
+                looked = Judged::Fine;
                 let Some(holder) = view.holder_on(number, service) else { continue };
-                let crashed = view.owner_of(&holder.token).is_some_and(|owner| view.has_crashed(owner));
-                let service = view.service_name(service);
-                match (crashed, holder.expires) {
-                    (true, true) => {}
+                let crashed = match view.owner_of(number, &holder.token) {
+                    Some(owner) => view.has_crashed(owner),
+                    None => (0..view.clients()).any(|client| view.has_crashed(client)),
+                };
+                // A request that was given up and lands late is nothing that its client could undo.
+                let excused = crashed || view.came_late(number, &holder.token);
+                let (token, service) = (&holder.token, view.service_name(service));
+                let what = match (excused, holder.expires) {
+                    (true, true) => continue,
                     (true, false) => {
-                        return Some(format!(
-                            "{} is held on {service} for ever by {}, which crashed",
-                            name, holder.token
-                        ));
+                        format!("{name} is held on {service} for ever by {token}, whose client crashed or gave up")
                     }
-                    (false, true) => {
-                        return Some(format!("{} is left on {service} until its TTL by {}", name, holder.token));
-                    }
-                    (false, false) => {
-                        return Some(format!("{} is left on {service} for ever by {}", name, holder.token));
-                    }
-                }
+                    (false, true) => format!("{name} is left on {service} until its TTL by {token}"),
+                    (false, false) => format!("{name} is left on {service} for ever by {token}"),
+                };
+                return Judged::Broken(what);
             }
         }
-        None
+        looked
     }
 }

@@ -1,6 +1,6 @@
 //! Lost update: every order has taken its piece from the stock.
 
-use super::{Moment, Property, View};
+use super::{Judged, Memory, Moment, Property, View};
 
 /// What is left and what was ordered are more than what there was: one deduction has overwritten another.
 #[derive(Debug)]
@@ -15,10 +15,11 @@ impl Property for LostUpdate {
         "no deduction from the stock overwrites another"
     }
 
-    fn check(&self, _view: &dyn View, moment: &Moment) -> Option<String> {
-        let Moment::Audited(audit) = moment else { return None };
-        let (at_start, left) = audit.stock?;
+    fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {
+        let Moment::Audited(audit) = moment else { return Judged::Silent };
+        let Some((at_start, left)) = audit.stock else { return Judged::Silent };
         let taken = at_start - left;
-        (audit.orders > taken).then(|| format!("{} orders have taken {taken} from the stock", audit.orders))
+        let lost = audit.orders > taken;
+        Judged::broken(lost.then(|| format!("{} orders have taken {taken} from the stock", audit.orders)))
     }
 }

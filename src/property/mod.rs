@@ -16,6 +16,7 @@ mod foreign_release;
 mod grant;
 mod leak;
 mod lost_update;
+mod memory;
 mod oversell;
 mod progress;
 mod undersell;
@@ -36,6 +37,7 @@ pub use foreign_release::ForeignRelease;
 pub use grant::Grant;
 pub use leak::Leak;
 pub use lost_update::LostUpdate;
+pub use memory::Memory;
 pub use oversell::Oversell;
 pub use progress::Progress;
 pub use undersell::Undersell;
@@ -54,20 +56,52 @@ pub trait Property: Send + Sync + fmt::Debug {
     /// What it demands, in one sentence.
     fn demands(&self) -> &'static str;
 
-    /// What is wrong, if anything, now that `moment` has come. The holds of `view` are those before it.
-    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String>;
+    /// True if it says nothing about an execution in which no lock is acquired.
+    fn is_about_locks(&self) -> bool {
+        false
+    }
+
+    /// What it remembers at the start of an execution; nothing by default.
+    fn memory(&self) -> Memory {
+        Memory::default()
+    }
+
+    /// Judges now that `moment` has come. The holds of `view` are those before it.
+    ///
+    /// Moments come in the order of the execution. What the property needs of earlier ones it keeps in its `memory`, nowhere
+    /// else: the explorer goes back and forth between executions.
+    fn check(&self, memory: &mut Memory, view: &dyn View, moment: &Moment) -> Judged;
 }
 
-/// What an oracle can see: the state of a simulated system, or a history from the real world.
+/// What a property says to a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// Nothing: the moment is none that it judges.
+    Silent,
+    /// It has looked, and all is well.
+    Fine,
+    /// What is wrong.
+    Broken(String),
+}
+
+impl Judged {
+    /// Broken if something is wrong, else fine.
+    pub fn broken(wrong: Option<String>) -> Judged {
+        wrong.map_or(Judged::Fine, Judged::Broken)
+    }
+}
+
+/// What an oracle can see: the state of a simulated system, or a history from the real world. Of a simulated system all of it
+/// is in the fingerprint.
 pub trait View {
     /// Who holds what, by the clients' own events.
     fn holds(&self) -> &Holds;
 
-    /// What a client's monotonic clock shows now, in microseconds.
-    fn client_mono_us(&self, client: usize) -> u64;
+    /// What a client's monotonic clock shows now, in microseconds; `None` if the client has ended.
+    fn client_mono_us(&self, client: usize) -> Option<u64>;
 
-    /// True if the client's process goes on.
-    fn is_alive(&self, client: usize) -> bool;
+    /// How many clients there are.
+    fn clients(&self) -> usize;
 
     /// True if the client's process ended before its code did.
     fn has_crashed(&self, client: usize) -> bool;
@@ -86,27 +120,24 @@ pub trait View {
 
     /// The tokens that have a lock's quorum.
     fn owners(&self, lock: usize) -> Vec<Blob>;
+
+    /// The client that put this token of a lock on the servers, or that has told that it holds by it.
+    fn owner_of(&self, lock: usize, token: &Blob) -> Option<usize>;
+
+    /// True if this token of a lock was put on the servers by a request that its client had given up: the connection had
+    /// broken before it was served.
+    fn came_late(&self, lock: usize, token: &Blob) -> bool;
 }
 
 impl dyn View + '_ {
     /// The holds on this lock that their clients believe in.
-    pub fn believers(&self, lock: &Blob) -> impl Iterator<Item = &Hold> {
-        let believes = move |hold: &&Hold| {
-            let now = Instant(self.client_mono_us(hold.client));
-            let valid = hold.valid_until.is_none_or(|until| now < until);
-            hold.lock == *lock && !hold.ended && valid && self.is_alive(hold.client)
+    pub fn believers(&self, lock: &Blob) -> impl Iterator<Item = (usize, &Hold)> {
+        let believes = move |(client, hold): &(usize, &Hold)| {
+            let Some(now_us) = self.client_mono_us(*client) else { return false };
+            let valid = hold.valid_until.is_none_or(|until| Instant::from_micros(now_us) < until);
+            hold.lock == *lock && valid
         };
         self.holds().iter().filter(believes)
-    }
-
-    /// The client whose token this is.
-    pub fn owner_of(&self, token: &Blob) -> Option<usize> {
-        self.holds().owner_of(token).or_else(|| {
-            // A client's unique texts begin with its name; the lock may have put something before it.
-            let text = std::str::from_utf8(token).ok()?;
-            let (_, number) = text.split_once("client-")?;
-            number.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
-        })
     }
 }
 
@@ -119,10 +150,10 @@ pub enum Moment<'a> {
         /// What.
         event: &'a Event,
     },
-    /// A service that keeps a lock has served a request.
-    LockServed {
-        /// The client whose request it was.
-        client: usize,
+    /// A service shows another holder of a lock than before.
+    LockChanged {
+        /// The client whose request changed it; `None` if it was time, a crash, a restart.
+        by: Option<usize>,
         /// The service.
         service: usize,
         /// The lock, by its place in the setup.
@@ -136,7 +167,9 @@ pub enum Moment<'a> {
     ResourceWritten {
         /// The client whose request it was.
         client: usize,
-        /// The hold under which it was sent.
+        /// The resource.
+        resource: Blob,
+        /// The hold on the resource's lock under which it was sent.
         hold: HoldOrder,
         /// The latest hold that the resource had seen before.
         latest: HoldOrder,
@@ -161,7 +194,7 @@ pub fn all() -> Vec<Arc<dyn Property>> {
         Arc::new(FencingOrder),
         Arc::new(Leak),
         Arc::new(Deadlock),
-        Arc::new(BoundedWait { slack_us: 0 }),
+        Arc::new(BoundedWait { slack_us: BoundedWait::SLACK_US }),
         Arc::new(Oversell),
         Arc::new(Undersell),
         Arc::new(LostUpdate),

@@ -1,6 +1,6 @@
 //! Oversell: no more is sold than there is.
 
-use super::{Moment, Property, View};
+use super::{Judged, Memory, Moment, Property, View};
 
 /// There are more orders than there was stock, the stock has fallen below nothing, or more requests were told that they got something than
 /// there was.
@@ -16,16 +16,17 @@ impl Property for Oversell {
         "no more is sold than there was"
     }
 
-    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
-        let Moment::Audited(audit) = moment else { return None };
-        let (at_start, left) = audit.stock?;
+    fn check(&self, _memory: &mut Memory, view: &dyn View, moment: &Moment) -> Judged {
+        let Moment::Audited(audit) = moment else { return Judged::Silent };
+        let Some((at_start, left)) = audit.stock else { return Judged::Silent };
         let sold = view.holds().sold().cast_signed();
         if audit.orders > at_start {
-            return Some(format!("{} orders for a stock of {at_start}", audit.orders));
+            return Judged::Broken(format!("{} orders for a stock of {at_start}", audit.orders));
         }
         if left < 0 {
-            return Some(format!("the stock of {at_start} has fallen to {left}"));
+            return Judged::Broken(format!("the stock of {at_start} has fallen to {left}"));
         }
-        (sold > at_start).then(|| format!("{sold} requests were told that they got one of a stock of {at_start}"))
+        let told = format!("{sold} requests were told that they got one of a stock of {at_start}");
+        Judged::broken((sold > at_start).then_some(told))
     }
 }

@@ -1,6 +1,6 @@
 //! Progress: whoever tries again after a conflict gets through in the end.
 
-use super::{Moment, Property, View};
+use super::{Judged, Memory, Moment, Property, View};
 use crate::history::{Event, NotSold};
 
 /// A request gave up after conflicts. Each conflict means that another request got through since the last try; whoever is allowed more tries than
@@ -17,10 +17,12 @@ impl Property for Progress {
         "with as many tries as there are requests, none gives up because of the others"
     }
 
-    fn check(&self, _view: &dyn View, moment: &Moment) -> Option<String> {
-        let Moment::Recorded { client, event: Event::NotSold { request, why: NotSold::Conflict } } = moment else {
-            return None;
+    fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {
+        let (client, request) = match moment {
+            Moment::Recorded { client, event: Event::NotSold { request, why: NotSold::Conflict } } => (client, request),
+            Moment::Recorded { event: Event::Sold { .. }, .. } => return Judged::Fine,
+            _ => return Judged::Silent,
         };
-        Some(format!("client-{client} gives up on {request}: each of its tries ended in a conflict"))
+        Judged::Broken(format!("client-{client} gives up on {request}: each of its tries ended in a conflict"))
     }
 }

@@ -1,6 +1,6 @@
 //! Undersell: nothing goes from the stock that is not sold.
 
-use super::{Moment, Property, View};
+use super::{Judged, Memory, Moment, Property, View};
 
 /// What is left and what was ordered are less than what there was.
 #[derive(Debug)]
@@ -15,10 +15,12 @@ impl Property for Undersell {
         "what is left and what was ordered make what there was"
     }
 
-    fn check(&self, _view: &dyn View, moment: &Moment) -> Option<String> {
-        let Moment::Audited(audit) = moment else { return None };
-        let (at_start, left) = audit.stock?;
-        (left + audit.orders < at_start)
-            .then(|| format!("of a stock of {at_start} there are {left} left, and {} orders", audit.orders))
+    fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {
+        let Moment::Audited(audit) = moment else { return Judged::Silent };
+        let Some((at_start, left)) = audit.stock else { return Judged::Silent };
+        let short = left + audit.orders < at_start;
+        Judged::broken(
+            short.then(|| format!("of a stock of {at_start} there are {left} left, and {} orders", audit.orders)),
+        )
     }
 }

@@ -31,7 +31,8 @@ pub struct Orders {
 }
 
 impl Workload for Orders {
-    async fn run<P: Ports>(&self, ports: P, number: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
+        let number = ports.client();
         let client = Client::new(&ports, ports.zookeeper(0..self.servers), self.lock.client);
         let config = self.lock;
         let locks = {
@@ -43,7 +44,7 @@ impl Workload for Orders {
             let Ok(guard) = locks.acquire(&merchant, self.wait).await else { continue };
             ports.record(acquired(&guard));
             ports.sleep(self.work).await;
-            ports.record(Event::Releasing { lock: merchant.clone() });
+            ports.record(Event::Releasing { lock: guard.lock().name().clone(), token: guard.lease().token.clone() });
             drop(guard.release().await);
         }
         client.close().await;
@@ -75,7 +76,8 @@ pub struct DeadHolder {
 }
 
 impl Workload for DeadHolder {
-    async fn run<P: Ports>(&self, ports: P, number: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
+        let number = ports.client();
         ports.sleep(self.every * number as u32).await;
         let client = Client::new(&ports, ports.zookeeper(0..self.servers), self.lock.client);
         let lock = ZkLock::new(&client, PATH, self.lock);
@@ -89,7 +91,7 @@ impl Workload for DeadHolder {
                     std::mem::forget(guard);
                     return;
                 }
-                ports.record(Event::Releasing { lock: PATH.into() });
+                ports.record(Event::Releasing { lock: PATH.into(), token: guard.lease().token.clone() });
                 drop(guard.release().await);
             }
             Err(why) => ports.record(Event::NotAcquired { lock: PATH.into(), why: why.to_string() }),

@@ -16,7 +16,7 @@ use crate::history::Audit;
 use crate::port::Ports;
 use crate::world::fault::{Assumptions, Budgets};
 use crate::world::seat::{SeatPorts, Task};
-use crate::world::setup::{ArrivalTime, Errand, Program, Setup};
+use crate::world::setup::{ArrivalTime, Fixture, Program, Setup};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ pub const SIMULATED: &str = "simulated";
 
 /// The code that clients run: written once, for every world.
 pub trait Workload: Clone + Send + Sync + 'static {
-    /// Runs client number `client` to its end.
-    fn run<P: Ports>(&self, ports: P, client: usize) -> impl Future<Output = ()> + Send;
+    /// Runs a client to its end. What tells clients apart is [`Ports::client`].
+    fn run<P: Ports>(&self, ports: P) -> impl Future<Output = ()> + Send;
 
     /// Puts on the servers what must be there before any client begins.
     fn prepare<P: Ports>(&self, _ports: P) -> impl Future<Output = Result<(), Unanswered>> + Send {
@@ -41,11 +41,6 @@ pub trait Workload: Clone + Send + Sync + 'static {
     /// What an auditor finds on the servers after all clients have ended; nothing if there is nothing to audit.
     fn audit<P: Ports>(&self, _ports: P) -> impl Future<Output = Result<Option<Audit>, Unanswered>> + Send {
         async { Ok(None) }
-    }
-
-    /// True if there is something to prepare or to audit.
-    fn keeps_books(&self) -> bool {
-        false
     }
 }
 
@@ -58,24 +53,24 @@ pub fn program(workload: impl Workload) -> Arc<dyn Program> {
 struct Started<W>(W);
 
 impl<W: Workload> Program for Started<W> {
-    fn start(&self, client: usize, ports: SeatPorts) -> Task {
+    fn start(&self, ports: SeatPorts) -> Task {
         let workload = self.0.clone();
-        Box::pin(async move { workload.run(ports, client).await })
+        Box::pin(async move { workload.run(ports).await })
     }
 
-    fn prepare(&self, ports: SeatPorts) -> Option<Errand<()>> {
-        let workload = self.0.keeps_books().then(|| self.0.clone())?;
-        Some(Box::pin(async move {
-            // Nobody else is there, and nothing breaks: what fails is a mistake of the scenario.
+    fn prepare(&self, ports: SeatPorts) -> Fixture<()> {
+        let workload = self.0.clone();
+        Box::pin(async move {
+            // It runs alone, and nothing breaks: what fails is a mistake of the scenario.
             workload.prepare(ports).await.unwrap_or_else(|problem| panic!("the servers cannot be prepared: {problem}"));
-        }))
+        })
     }
 
-    fn audit(&self, ports: SeatPorts) -> Option<Errand<Option<Audit>>> {
-        let workload = self.0.keeps_books().then(|| self.0.clone())?;
-        Some(Box::pin(async move {
+    fn audit(&self, ports: SeatPorts) -> Fixture<Option<Audit>> {
+        let workload = self.0.clone();
+        Box::pin(async move {
             workload.audit(ports).await.unwrap_or_else(|problem| panic!("the servers cannot be audited: {problem}"))
-        }))
+        })
     }
 }
 

@@ -3,10 +3,10 @@
 //! Drops clients, operations, faults and steps until nothing more can go: the result is 1-minimal, which
 //! means that without any single one of its choices the same property does not break in fewer steps.
 
-use crate::explore::choice::{Choice, LinkName, Process};
 use crate::explore::follow::follow;
 use crate::scenario::{Parameters, Scenario, setup_for};
 use crate::trace::Recorder;
+use crate::world::choice::{Act, Choice};
 use crate::world::explored::Explored;
 use crate::world::fault::Budgets;
 use crate::world::setup::Setup;
@@ -91,28 +91,7 @@ fn drop_clients(scenario: &dyn Scenario, best: &mut Counterexample) {
 
 /// The choice in a world without this client, whose successors move up.
 fn without_client(choice: Choice, gone: u8) -> Option<Choice> {
-    if choice.client() == Some(gone) {
-        return None;
-    }
-    let moved = |client: u8| client - u8::from(client > gone);
-    let link = |at: LinkName| LinkName { client: moved(at.client), ..at };
-    Some(match choice {
-        Choice::SetClock { process: Process::Client(client), drift_ppm, offset_us } => {
-            Choice::SetClock { process: Process::Client(moved(client)), drift_ppm, offset_us }
-        }
-        Choice::Start { client } => Choice::Start { client: moved(client) },
-        Choice::Serve(at) => Choice::Serve(link(at)),
-        Choice::Deliver(at) => Choice::Deliver(link(at)),
-        Choice::Break(at) => Choice::Break(link(at)),
-        Choice::Stall(at) => Choice::Stall(link(at)),
-        Choice::Delay(at) => Choice::Delay(link(at)),
-        Choice::Fire { client, id } => Choice::Fire { client: moved(client), id },
-        Choice::Pause { client } => Choice::Pause { client: moved(client) },
-        Choice::Resume { client } => Choice::Resume { client: moved(client) },
-        Choice::CrashClient { client } => Choice::CrashClient { client: moved(client) },
-        Choice::StepClient { client, us } => Choice::StepClient { client: moved(client), us },
-        other => other,
-    })
+    choice.renamed(|client| (client != gone).then(|| client - u8::from(client > gone)))
 }
 
 /// A tail shorter than this is not worth looking for.
@@ -137,12 +116,12 @@ fn drop_head(scenario: &dyn Scenario, best: &mut Counterexample) {
 /// The last choices, as if time began with them, after what an execution begins with.
 fn tail(schedule: &[Choice], length: usize) -> Vec<Choice> {
     let (head, tail) = schedule.split_at(schedule.len() - length);
-    let passed = |choice: &Choice| if let Choice::Advance { to_us } = choice { Some(*to_us) } else { None };
+    let passed = |choice: &Choice| if let Act::Advance(to_us) = choice.act { Some(to_us) } else { None };
     let start_us = head.iter().rev().find_map(passed).unwrap_or(0);
-    let begins = |choice: &&Choice| matches!(choice, Choice::SetClock { .. } | Choice::Start { .. });
-    let moved = |choice: &Choice| match *choice {
-        Choice::Advance { to_us } => Choice::Advance { to_us: to_us - start_us },
-        other => other,
+    let begins = |choice: &&Choice| matches!(choice.act, Act::SetClock { .. } | Act::Start);
+    let moved = |choice: &Choice| match choice.act {
+        Act::Advance(to_us) => Choice::advance(to_us - start_us),
+        _ => *choice,
     };
     head.iter().filter(begins).copied().chain(tail.iter().map(moved)).collect()
 }

@@ -1,8 +1,8 @@
 //! Recorder: writes down what happens in an execution, when somebody wants to read it.
 
-use crate::explore::choice::Choice;
 use crate::history::{Entry, Event};
 use crate::property::View;
+use crate::world::choice::{Act, Choice, Target};
 use crate::world::system::System;
 use doublehold_models::{Output, Request, Response};
 use serde::{Deserialize, Serialize};
@@ -60,11 +60,11 @@ impl Recorder {
         }
         let name = choice.name(system);
         let (who, what) = name.split_once(": ").unwrap_or((&name, ""));
-        match choice {
-            Choice::Serve(_) | Choice::GoOn(_) | Choice::Deliver(_) => {}
-            Choice::Break(_) | Choice::Stall(_) | Choice::Delay(_) => self.push(system, "network", None, &name),
-            _ => {
-                let own_us = choice.client().map(|client| system.client_clock(client.into()).mono_us as i64);
+        match (choice.at, choice.act) {
+            (_, Act::Serve | Act::Grant | Act::Deliver) => {}
+            (Target::Link(_), _) => self.push(system, "network", None, &name),
+            (at, _) => {
+                let own_us = at.client().map(|client| system.client_clock(client.into()).mono_us as i64);
                 self.push(system, who, own_us, what);
             }
         }
@@ -137,5 +137,5 @@ impl Recorder {
 
 fn lock_believers(system: &System) -> Vec<usize> {
     let view: &dyn View = system;
-    system.setup().locks.iter().flat_map(|lock| view.believers(&lock.name).map(|hold| hold.client)).collect()
+    system.setup().locks.iter().flat_map(|lock| view.believers(&lock.name).map(|(client, _)| client)).collect()
 }

@@ -64,12 +64,12 @@ impl Clock {
 impl Reading {
     /// The monotonic clock as the ports give it.
     pub fn instant(&self) -> Instant {
-        Instant(self.mono_us)
+        Instant::from_micros(self.mono_us)
     }
 
     /// The wall clock as the ports give it.
     pub fn wall(&self) -> WallTime {
-        WallTime(self.wall_us)
+        WallTime::from_micros(self.wall_us)
     }
 
     /// The reading as a node gets it.

@@ -1,9 +1,10 @@
 //! Enabled: which choices a state offers, in an order that never changes.
 
+use super::choice::{Act, Choice, Target};
+use super::clients::{ClientState, Status};
+use super::clock::Clock;
 use super::fault::Fault;
-use super::link::{Arrival, Link};
-use super::system::{ClientState, Status, System};
-use crate::explore::choice::{Choice, Process};
+use super::system::System;
 
 impl System {
     /// Everything that can happen next. Empty once the execution has ended.
@@ -16,8 +17,8 @@ impl System {
             return;
         }
         self.offer_messages(into);
-        self.offer_waits(into);
-        self.offer_timers(into);
+        into.extend(self.ready().map(|link| Choice::link(link, Act::Grant)));
+        self.running().for_each(|(client, _)| into.extend(self.due_timers(client)));
         self.offer_time(into);
         // Without a client that could suffer from it, a fault is not worth exploring.
         if self.waiting_clients().next().is_some() {
@@ -32,34 +33,54 @@ impl System {
     /// True if a choice is possible: as [`enabled`](System::enabled), but time may pass to any moment
     /// before the next one that cannot wait.
     pub fn allows(&self, choice: Choice, scratch: &mut Vec<Choice>) -> bool {
-        if let Choice::Advance { to_us } = choice {
-            return self.violation.is_none()
-                && !self.is_quiescent()
-                && !self.is_beginning()
-                && !self.hides_expiry_until(to_us)
-                && to_us > self.now_us
-                && self.time_limit().is_none_or(|limit| to_us <= limit);
+        if let Act::Advance(to_us) = choice.act {
+            return choice.at == Target::Time && self.allows_time(to_us);
         }
         self.enabled(scratch);
         scratch.contains(&choice)
     }
 
+    /// True if time may pass to this moment.
+    pub fn allows_time(&self, to_us: u64) -> bool {
+        self.violation.is_none()
+            && !self.is_quiescent()
+            && !self.is_beginning()
+            && !self.clocks_are_open()
+            && !self.hides_expiry_until(to_us)
+            && to_us > self.now_us
+            && self.time_limit().is_none_or(|limit| to_us <= limit)
+            && (to_us - self.now_us <= LONGEST_WAIT_US)
+    }
+
+    /// True while some process's clocks are still to be set.
+    fn clocks_are_open(&self) -> bool {
+        let assumptions = &self.setup.assumptions;
+        let all = self.clients.len() + self.nodes.len();
+        (assumptions.drift_ppm_max, assumptions.offset_us_max) != (0, 0) && usize::from(self.clocks_set) < all
+    }
+
     /// Before anything else: how far each clock is off, one process after the other. True while
     /// there is one to be set.
     fn offer_clocks(&self, into: &mut Vec<Choice>) -> bool {
-        let (drift, offset) =
-            (self.setup().assumptions.drift_ppm_max as i32, self.setup().assumptions.offset_us_max as i64);
-        let (next, clients) = (usize::from(self.clocks_set), self.clients.len());
-        if (drift, offset) == (0, 0) || next >= clients + self.nodes.len() {
+        if !self.clocks_are_open() {
             return false;
         }
-        let process = if next < clients { Process::Client(next as u8) } else { Process::Node((next - clients) as u8) };
-        // The extremes decide: what holds at both ends of a clock's range holds in between.
-        let extremes = |limit: i64| if limit == 0 { vec![0] } else { vec![-limit, limit] };
-        for drift in extremes(drift.into()) {
+        let assumptions = &self.setup.assumptions;
+        let (drift, offset) = (i64::from(assumptions.drift_ppm_max), assumptions.offset_us_max as i64);
+        let (next, clients) = (usize::from(self.clocks_set), self.clients.len());
+        let set = |act| if next < clients { Choice::client(next, act) } else { Choice::node(next - clients, act) };
+        // All clocks are right, or each is at an end of its range.
+        let first = self.clients.first().map(|client| client.clock).filter(|_| next > 0);
+        if first.is_none_or(|first| first == Clock::default()) {
+            into.push(set(Act::SetClock { drift_ppm: 0, offset_us: 0 }));
+        }
+        if first.is_some_and(|first| first == Clock::default()) {
+            return true;
+        }
+        let ends = |limit: i64| if limit == 0 { vec![0] } else { vec![-limit, limit] };
+        for drift in ends(drift) {
             let drift_ppm = drift as i32;
-            let offsets = extremes(offset).into_iter();
-            into.extend(offsets.map(|offset_us| Choice::SetClock { process, drift_ppm, offset_us }));
+            into.extend(ends(offset).into_iter().map(|offset_us| set(Act::SetClock { drift_ppm, offset_us })));
         }
         true
     }
@@ -67,7 +88,7 @@ impl System {
     /// Clients that begin at the start do so before anything else, in order: they can only send.
     fn offer_starts(&self, into: &mut Vec<Choice>) -> bool {
         let waiting = self.clients.iter().enumerate().filter(|(_, client)| client.status == Status::NotStarted);
-        let starts = waiting.map(|(client, _)| Choice::Start { client: client as u8 });
+        let starts = waiting.map(|(client, _)| Choice::client(client, Act::Start));
         if self.starts_any_time() {
             into.extend(starts);
             return false;
@@ -77,36 +98,24 @@ impl System {
     }
 
     fn offer_messages(&self, into: &mut Vec<Choice>) {
-        for link in &self.links {
-            let paused = matches!(self.clients[usize::from(link.client)].status, Status::Paused(_));
-            if !paused && (!link.arrivals.is_empty() || self.is_given_up(link)) {
-                into.push(Choice::Deliver(link.name()));
+        for (at, link) in self.links.iter().enumerate() {
+            if self.can_deliver(at) {
+                into.push(Choice::link(link.name(), Act::Deliver));
             }
-            if !paused && !link.requests.is_empty() {
-                into.push(Choice::Serve(link.name()));
+            if self.can_serve(at) {
+                into.push(Choice::link(link.name(), Act::Serve));
             }
-        }
-    }
-
-    fn offer_waits(&self, into: &mut Vec<Choice>) {
-        into.extend(self.ready().map(Choice::GoOn));
-    }
-
-    fn offer_timers(&self, into: &mut Vec<Choice>) {
-        for (number, client) in self.clients.iter().enumerate().filter(|(_, client)| client.status == Status::Running) {
-            let mono_us = client.clock.read(self.now_us).mono_us;
-            let due = client.timers.iter().filter(|(_, at)| *at <= mono_us);
-            into.extend(due.map(|(id, _)| Choice::Fire { client: number as u8, id: *id }));
+            if self.can_hang_up(at) {
+                into.push(Choice::link(link.name(), Act::HangUp));
+            }
         }
     }
 
     /// Time passes to the next moment at which something can change, if nothing has to happen before.
     fn offer_time(&self, into: &mut Vec<Choice>) {
-        let limit = self.time_limit();
-        let Some(next) = self.next_moment(limit) else { return };
-        let to_us = limit.map_or(next, |limit| next.min(limit));
-        if to_us > self.now_us && !self.hides_expiry_until(to_us) {
-            into.push(Choice::Advance { to_us });
+        if let Some(to_us) = self.next_moment().filter(|to_us| *to_us > self.now_us && !self.hides_expiry_until(*to_us))
+        {
+            into.push(Choice::advance(to_us));
         }
     }
 
@@ -121,21 +130,13 @@ impl System {
     }
 
     /// The moment that time cannot pass before something that is due has happened.
-    fn time_limit(&self) -> Option<u64> {
-        let assumptions = &self.setup().assumptions;
-        let due = self
-            .clients
-            .iter()
-            .filter(|client| client.status == Status::Running)
-            .flat_map(|client| client.timers.iter().map(|(_, at)| client.clock.true_at_monotonic(*at)));
-        let delays = assumptions.delay_us_max.into_iter().flat_map(|delay| {
-            self.links.iter().flat_map(move |link| self.sent(link)).map(move |sent| sent.saturating_add(delay))
-        });
-        let pauses = assumptions.pause_us_max.into_iter().flat_map(|pause| {
-            self.clients.iter().filter_map(move |client| match client.status {
-                Status::Paused(since) => Some(since.saturating_add(pause)),
-                _ => None,
-            })
+    pub(super) fn time_limit(&self) -> Option<u64> {
+        let running = || self.clients.iter().filter(|client| client.status == Status::Running);
+        let due = running().flat_map(|client| client.timers.iter().map(|(_, at)| client.clock.true_at_monotonic(*at)));
+        let delays = self.links.iter().flat_map(|link| {
+            let requests = link.requests.iter().map(|flight| flight.due_by);
+            let arrivals = link.arrivals.iter().map(|arriving| arriving.due_by);
+            requests.chain(arrivals).chain(link.gone.map(|gone| gone.due_by)).flatten()
         });
         let silences = self.links.iter().filter_map(|link| {
             let client = &self.clients[usize::from(link.client)];
@@ -143,111 +144,124 @@ impl System {
             Some(client.clock.true_at_monotonic(at_mono_us))
         });
         // Threads that may run do so before a message would have come.
-        let ready = assumptions.delay_us_max.and_then(|_| self.ready().next()).map(|_| self.now_us);
-        due.chain(ready).chain(delays).chain(pauses).chain(silences).min()
+        let delay_us_max = self.setup.assumptions.delay_us_max;
+        let ready = delay_us_max.and_then(|_| self.ready().next()).map(|_| self.now_us);
+        due.chain(ready).chain(delays).chain(self.pause_ends()).chain(silences).min()
     }
 
-    /// When the messages of a link were sent, those that someone is bound to receive.
-    fn sent<'a>(&self, link: &'a Link) -> impl Iterator<Item = u64> + 'a {
-        // A paused client neither sends nor receives; what is on its side waits for it. A slow connection takes its time.
-        let exempt = link.slow || matches!(self.clients[usize::from(link.client)].status, Status::Paused(_));
-        let requests = link.requests.iter().map(|flight| flight.sent_us);
-        let arrivals = link.arrivals.iter().map(|arriving| arriving.sent_us);
-        requests.chain(arrivals).filter(move |_| !exempt)
+    /// When the processes that stand still must go on.
+    fn pause_ends(&self) -> impl Iterator<Item = u64> {
+        let clients = self.clients.iter().filter_map(|client| match client.status {
+            Status::Paused(since) => Some(since),
+            _ => None,
+        });
+        let nodes = self.nodes.iter().filter_map(|node| node.paused_since);
+        let pause_us_max = self.setup.assumptions.pause_us_max;
+        clients.chain(nodes).filter_map(move |since| Some(since.saturating_add(pause_us_max?)))
     }
 
-    /// The next moment at which something changes with time alone.
-    fn next_moment(&self, limit: Option<u64>) -> Option<u64> {
+    /// The next moment at which something changes with time alone, or that time cannot pass.
+    pub(super) fn next_moment(&self) -> Option<u64> {
         let expiries = self.expiries_left != Some(0);
         let nodes = (0..self.nodes.len()).filter_map(|node| self.node_timer(node)).filter(|_| expiries);
-        let restart = self.setup().assumptions.restart_us_min;
+        let restart = self.setup.assumptions.restart_us_min;
         let restarts = self.nodes.iter().filter_map(|node| Some(node.down_since? + restart));
-        let moments = nodes.chain(restarts).chain(limit).filter(|at| *at > self.now_us);
-        moments.min()
+        // Whoever wakes from a pause finds its timers due: as many as the pause was long.
+        let paused = self.clients.iter().filter(|client| matches!(client.status, Status::Paused(_)));
+        let overslept =
+            paused.flat_map(|client| client.timers.iter().map(|(_, at)| client.clock.true_at_monotonic(*at)));
+        let moments = nodes.chain(restarts).chain(overslept).filter(|at| *at > self.now_us);
+        moments.chain(self.time_limit()).min()
     }
 
-    fn running(&self) -> impl Iterator<Item = (u8, &ClientState)> {
-        let running = |client: &ClientState| client.status == Status::Running;
-        self.clients
-            .iter()
-            .enumerate()
-            .filter(move |(_, client)| running(client))
-            .map(|(number, client)| (number as u8, client))
+    /// True if clients begin by themselves, not all at once.
+    fn starts_any_time(&self) -> bool {
+        self.setup.arrival == super::setup::ArrivalTime::AnyTime
+    }
+
+    fn running(&self) -> impl Iterator<Item = (usize, &ClientState)> {
+        self.clients.iter().enumerate().filter(|(_, client)| client.status == Status::Running)
     }
 
     fn offer_client_faults(&self, into: &mut Vec<Choice>) {
-        if self.budgets.left(Fault::Pause) > 0 {
-            into.extend(self.running().map(|(client, _)| Choice::Pause { client }));
-        }
-        if self.budgets.left(Fault::ClientCrash) > 0 {
-            into.extend(self.running().map(|(client, _)| Choice::CrashClient { client }));
-        }
-        if self.budgets.left(Fault::ClientClockStep) > 0 {
-            let steps = self.setup().assumptions.clock_steps_us;
-            let choices = |client| steps.iter().map(move |us| Choice::StepClient { client, us });
-            into.extend(self.running().flat_map(|(client, _)| choices(client)));
+        for (client, _) in self.running() {
+            if self.may_suffer(Fault::Pause) {
+                into.push(Choice::client(client, Act::Pause));
+            }
+            if self.may_suffer(Fault::ClientCrash) {
+                into.push(Choice::client(client, Act::Crash));
+            }
+            if self.may_suffer(Fault::ClientClockStep) {
+                let steps = self.setup.assumptions.clock_steps_us;
+                into.extend(steps.iter().map(|us| Choice::client(client, Act::Step(us))));
+            }
         }
     }
 
     fn offer_node_faults(&self, into: &mut Vec<Choice>) {
-        let up = self.nodes.iter().enumerate().filter(|(_, node)| node.down_since.is_none());
-        for node in up.map(|(node, _)| node as u8) {
-            if self.budgets.left(Fault::Lag) > 0 && self.can_lag(node.into()) && !self.is_behind(node.into()) {
-                into.push(Choice::Lag { node });
+        for node in (0..self.nodes.len()).filter(|node| self.nodes[*node].down_since.is_none()) {
+            if self.may_suffer(Fault::Lag) && self.can_lag(node) && !self.is_behind(node) {
+                into.push(Choice::node(node, Act::Lag));
             }
-            if self.budgets.left(Fault::NodeCrash) > 0 {
-                into.push(Choice::CrashNode { node });
+            if self.may_suffer(Fault::NodeCrash) && self.nodes[node].is_running() {
+                into.push(Choice::node(node, Act::Crash));
             }
-            if self.budgets.left(Fault::ClockStep) > 0 {
-                let steps = self.setup().assumptions.clock_steps_us;
-                into.extend(steps.iter().map(|us| Choice::StepNode { node, us }));
+            if self.may_suffer(Fault::NodePause) && self.can_pause(node) {
+                into.push(Choice::node(node, Act::Pause));
+            }
+            if self.may_suffer(Fault::ClockStep) {
+                let steps = self.setup.assumptions.clock_steps_us;
+                into.extend(steps.iter().map(|us| Choice::node(node, Act::Step(us))));
             }
         }
     }
 
     fn offer_session_faults(&self, into: &mut Vec<Choice>) {
-        if self.budgets.left(Fault::SessionExpiry) == 0 {
+        if !self.may_suffer(Fault::SessionExpiry) {
             return;
         }
         for service in 0..self.services.len() {
-            let node = self.first_of(service) as u8;
-            into.extend(self.cut_off(service).map(|client| Choice::Expire { node, client: client as u8 }));
+            let node = self.first_of(service);
+            into.extend(self.cut_off(service).map(|client| Choice::node(node, Act::Expire(client as u8))));
         }
     }
 
     fn offer_link_faults(&self, into: &mut Vec<Choice>) {
-        for link in &self.links {
-            let breaking =
-                matches!(link.arrivals.first(), Some(arriving) if matches!(arriving.what, Arrival::Broken(_)));
-            if link.is_idle() || breaking {
-                continue;
+        let breaks = [Fault::Break, Fault::Stall, Fault::Delay].map(|fault| self.may_suffer(fault));
+        if breaks == [false; 3] {
+            return;
+        }
+        for link in self.links.iter().filter(|link| self.is_breakable(link)) {
+            if breaks[0] {
+                into.push(Choice::link(link.name(), Act::Break));
             }
-            if self.budgets.left(Fault::Break) > 0 {
-                into.push(Choice::Break(link.name()));
+            if breaks[1] && !link.stalled {
+                into.push(Choice::link(link.name(), Act::Stall));
             }
-            if self.budgets.left(Fault::Stall) > 0 && !link.stalled {
-                into.push(Choice::Stall(link.name()));
-            }
-            if self.budgets.left(Fault::Delay) > 0 && !link.slow && !link.stalled {
-                into.push(Choice::Delay(link.name()));
+            if breaks[2] && !link.slow && !link.stalled {
+                into.push(Choice::link(link.name(), Act::Delay));
             }
         }
     }
 
     fn offer_recoveries(&self, into: &mut Vec<Choice>) {
-        for (number, client) in self.clients.iter().enumerate() {
-            if let Status::Paused(_) = client.status {
-                into.push(Choice::Resume { client: number as u8 });
-            }
+        for client in (0..self.clients.len()).filter(|client| self.is_paused(*client)) {
+            into.push(Choice::client(client, Act::Resume));
         }
-        into.extend(
-            (0..self.nodes.len()).filter(|node| self.is_behind(*node)).map(|node| Choice::CatchUp { node: node as u8 }),
-        );
-        let restart = self.setup().assumptions.restart_us_min;
         for (number, node) in self.nodes.iter().enumerate() {
+            if node.paused_since.is_some() {
+                into.push(Choice::node(number, Act::Resume));
+            }
+            if self.is_behind(number) {
+                into.push(Choice::node(number, Act::CatchUp));
+            }
+            let restart = self.setup.assumptions.restart_us_min;
             if node.down_since.is_some_and(|since| since + restart <= self.now_us) {
-                into.push(Choice::RestartNode { node: number as u8 });
+                into.push(Choice::node(number, Act::Restart));
             }
         }
     }
 }
+
+/// Time passes by at most this much at once where nothing is due: a hundred years.
+const LONGEST_WAIT_US: u64 = 100 * 366 * 86_400 * 1_000_000;

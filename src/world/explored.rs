@@ -4,12 +4,16 @@
 //! So going back to a state costs one clone, and only the client that acts next has its code run again, from its own
 //! inputs; nodes and other clients are not run again at all.
 
+use super::choice::{Act, Choice, Target};
+use super::clients::{Input, Ran, Status, Wake};
+use super::moments::Moments;
+use super::oracles::Seen;
 use super::seat::{Outgoing, Seat, SeatPorts, Task};
 use super::setup::Setup;
-use super::system::{Input, Ran, Run, Status, System};
-use crate::explore::choice::Choice;
+use super::system::System;
 use crate::trace::Recorder;
 use smallvec::SmallVec;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -25,7 +29,7 @@ struct Live {
 impl Live {
     fn new(setup: &Setup, client: usize, keep_digest: bool) -> Self {
         let seat = setup.seat(client, keep_digest);
-        let task = setup.program.start(client, SeatPorts::new(&seat));
+        let task = setup.program.start(SeatPorts::new(&seat));
         Live { waker: Waker::from(Arc::clone(&seat)), seat, tasks: SmallVec::from_iter([Some(task)]), stamp: 0 }
     }
 
@@ -56,6 +60,20 @@ pub struct Explored {
     schedule: Vec<Choice>,
     recorder: Recorder,
     remember: Remember,
+    tally: Tally,
+    moments: Moments,
+    stops: BTreeSet<u64>,
+}
+
+/// What all transitions of a world have shown, whatever it went back to.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// What oracles have seen.
+    pub seen: Seen,
+    /// Clock readings left the port's types as bare numbers.
+    pub escaped: bool,
+    /// Clients' code can be told apart.
+    pub told_apart: bool,
 }
 
 /// What a world keeps beside its state.
@@ -76,8 +94,10 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// What it takes in memory, roughly, in bytes.
-    pub const BYTES: usize = size_of::<Snapshot>() + 512;
+    /// What it takes in memory, roughly, in bytes: itself, and what it does not share with the state that it was taken of.
+    pub fn bytes(&self) -> usize {
+        size_of::<Snapshot>() + self.system.bytes()
+    }
 }
 
 impl Explored {
@@ -94,6 +114,9 @@ impl Explored {
             schedule: Vec::new(),
             recorder,
             remember,
+            tally: Tally::default(),
+            moments: Moments::default(),
+            stops: BTreeSet::new(),
         }
     }
 
@@ -134,18 +157,53 @@ impl Explored {
     /// If the choice is not enabled.
     pub fn step(&mut self, choice: Choice) {
         self.schedule.push(choice);
-        let run = self.system.apply(choice, &mut self.recorder);
-        if let Some(run) = run {
-            self.run(run);
+        if let Some(wake) = self.system.apply(choice, &mut self.recorder) {
+            self.run(wake);
         }
-        if let Choice::CrashClient { client } = choice {
+        if let Choice { at: Target::Client(client), act: Act::Crash } = choice {
             self.live[usize::from(client)] = None;
         }
+        self.take_tally();
+    }
+
+    fn take_tally(&mut self) {
+        let footprint = &self.system.footprint;
+        self.tally.seen.add(&footprint.seen);
+        self.tally.escaped |= footprint.escaped;
+        self.tally.told_apart |= footprint.told_apart | doublehold_models::take_names_compared();
+    }
+
+    /// What all transitions so far have shown.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Everything that can happen next, with the moments at which clients' code would do something else.
+    pub fn enabled(&mut self, into: &mut Vec<Choice>) {
+        self.system.enabled(into);
+        if self.keeps_digests() && !into.is_empty() {
+            self.moments.offer(&self.system, &mut self.stops);
+            let fresh = self.stops.iter().map(|at| Choice::advance(*at)).filter(|stop| !into.contains(stop));
+            let fresh: SmallVec<[Choice; 4]> = fresh.collect();
+            into.extend(fresh);
+        }
+    }
+
+    /// Ends a search of everything. True if clients' code has named moments that were not looked at: search again.
+    pub fn learn_moments(&mut self) -> bool {
+        self.moments.close()
+    }
+
+    /// How many moments of clients' code time stops at.
+    pub fn moments(&self) -> usize {
+        self.moments.count()
     }
 
     /// Judges the end of the execution.
     pub fn judge_end(&mut self) {
+        self.system.footprint = super::system::Footprint::default();
         self.system.judge_end();
+        self.take_tally();
     }
 
     /// Says what is wrong with an execution that nobody wants to follow any further.
@@ -174,9 +232,9 @@ impl Explored {
         self.schedule.truncate(snapshot.depth);
     }
 
-    fn run(&mut self, run: Run) {
-        let client = run.client;
-        let mut input = run.input;
+    fn run(&mut self, wake: Wake) {
+        let client = wake.client;
+        let mut input = wake.input;
         self.stamps += 1;
         input.stamp = self.stamps;
         if self.goes_back() {
@@ -184,12 +242,18 @@ impl Explored {
             self.system.stamp_last_input(client, self.stamps);
         }
         let digests = self.keeps_digests();
+        let before = Moments::code_state(&self.system, client);
         let live = self.live[client].get_or_insert_with(|| Live::new(&self.setup, client, digests));
         let finished = live.feed(&input);
         live.seat.take_outbox(&mut self.outbox);
-        let (seen, read_clock) = (live.seat.digest(), live.seat.read_clock());
-        let ran = Ran { client, outbox: &mut self.outbox, seen, read_clock, finished };
+        let (seen, observed) = (live.seat.digest(), live.seat.take_observed());
+        let (read_clock, told_apart) = (live.seat.read_clock(), live.seat.is_told_apart());
+        let ran = Ran { client, outbox: &mut self.outbox, seen, read_clock, told_apart, observed, finished };
         self.system.absorb(ran, &mut self.recorder);
+        if digests {
+            let after = Moments::code_state(&self.system, client);
+            self.moments.note(before, after, &self.system.footprint.moments);
+        }
         if self.system.clients[client].status == Status::Finished {
             self.live[client] = None;
         }
@@ -197,7 +261,7 @@ impl Explored {
 
     /// Makes sure that a client's code stands where the state says, just before its last input.
     fn rebuild(&mut self, client: usize) {
-        let inputs = &self.system.clients[client].inputs;
+        let inputs = &self.system.clients[client].inputs.0;
         let before = &inputs[..inputs.len() - 1];
         let stamp = before.last().map_or(0, |input| input.stamp);
         if self.live[client].as_ref().is_some_and(|live| live.stamp == stamp) {

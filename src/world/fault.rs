@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
-    /// A connection breaks; what is in flight on it is lost, and the client learns that it broke.
+    /// A connection breaks, and the client learns it. What it had sent may still be served, or not.
     Break,
     /// A connection goes silent; what is in flight is lost, and nobody is told.
     Stall,
@@ -27,11 +27,13 @@ pub enum Fault {
     Lag,
     /// A session whose client is cut off, and knows it, expires before the client comes back.
     SessionExpiry,
+    /// A server stops for a while: what is sent to it waits, and its timers fire late.
+    NodePause,
 }
 
 impl Fault {
     /// All kinds, in the order of their budgets.
-    pub const ALL: [Fault; 10] = [
+    pub const ALL: [Fault; 11] = [
         Fault::Break,
         Fault::Stall,
         Fault::Delay,
@@ -42,6 +44,7 @@ impl Fault {
         Fault::ClientClockStep,
         Fault::Lag,
         Fault::SessionExpiry,
+        Fault::NodePause,
     ];
 
     /// The name on the command line.
@@ -57,6 +60,7 @@ impl Fault {
             Fault::ClientClockStep => "client-clock-step",
             Fault::Lag => "lag",
             Fault::SessionExpiry => "session-expiry",
+            Fault::NodePause => "node-pause",
         }
     }
 }

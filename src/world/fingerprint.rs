@@ -1,182 +1,96 @@
-//! Fingerprint: a hash of everything that can still matter in a state.
+//! Fingerprint: a 128-bit hash of everything that can still matter in a state.
 //!
-//! It holds each node's state, what is in flight, the clocks, the budgets left, what the oracles
-//! remember, and for each client the digest of the inputs that its code has seen: a future is opaque,
+//! Every type of the state derives its hash, so a field is in the fingerprint unless its type says why not
+//! ([`Inputs`](super::clients::Inputs)). It holds each node's state, what is in flight, the clocks, the budgets left, what the
+//! oracles can read and remember, and for each client the digest of the inputs that its code has seen: a future is opaque,
 //! and its inputs are the only sound stand-in for its state. True time is in it, since clients may have
-//! read it. What is provably dead is not: the inputs of a client that has ended, or of a finished round.
+//! read it. What is provably dead is not: what a client that has ended had seen, the inputs of a finished scope.
 //!
-//! Where clients are identical, they are numbered by what is theirs (their canonical order), so that states that
-//! differ only in who is who are one. A state in which some client has seen another's name keeps its own numbers.
+//! Orders of holds and numbers of requests count by their rank among those that are alive. Identical clients are sorted by
+//! local digest, so permutations share a fingerprint.
+//!
+//! With n states the probability that any two of them share a fingerprint is below n² / 2^129: for a billion states, 2^-69.
 
-use super::link::{Arrival, Link};
 use super::seat::WaitId;
-use super::system::{Status, System};
+use super::system::System;
 use crate::history::HoldOrder;
-use crate::port::Outcome;
 use doublehold_models::Digest;
 use smallvec::SmallVec;
 
 impl System {
     /// The state's fingerprint; with `symmetry`, identical clients may change places.
-    pub fn fingerprint(&self, symmetry: bool) -> u64 {
+    pub fn fingerprint(&self, symmetry: bool) -> u128 {
         let orders = self.live_orders();
-        let mut mentioned = 0;
-        let mut locals: SmallVec<[u64; 4]> = SmallVec::new();
-        for client in 0..self.clients.len() {
-            let (local, names) = self.digest_client(client, &orders);
-            locals.push(local);
-            mentioned |= names;
-        }
-        let mut numbers: SmallVec<[u8; 4]> = (0..self.clients.len() as u8).collect();
-        let few = self.clients.len() <= Digest::RENAMED_CLIENTS_MAX;
-        let symmetric = symmetry && self.setup().symmetric && mentioned == 0 && few;
-        if symmetric {
-            let mut order: SmallVec<[u8; 4]> = numbers.clone();
+        let mut locals: SmallVec<[u128; 4]> =
+            (0..self.clients.len()).map(|client| self.digest_client(client, &orders)).collect();
+        let mut digest = if symmetry && self.clients.len() <= Digest::RENAMED_CLIENTS_MAX {
+            let mut order: SmallVec<[u8; 4]> = (0..self.clients.len() as u8).collect();
             order.sort_by_key(|client| locals[usize::from(*client)]);
+            let mut numbers: SmallVec<[u8; 4]> = order.clone();
             order.iter().enumerate().for_each(|(number, client)| numbers[usize::from(*client)] = number as u8);
             locals.sort_unstable();
+            Digest::renaming(&numbers)
+        } else {
+            Digest::new()
+        };
+        if let Some(orders) = orders {
+            digest.rank(HoldOrder::ROUTE, orders);
         }
-        let mut digest = if symmetric { Digest::renaming(&numbers) } else { Digest::new() };
-        locals.iter().for_each(|local| digest.int(*local));
-        self.digest_world(&mut digest, &orders);
-        digest.finish()
+        digest.hashed(&locals.as_slice());
+        self.digest_world(&mut digest);
+        digest.finish128()
     }
 
-    /// The orders of holds that can still be compared, smallest first.
-    fn live_orders(&self) -> Orders {
-        let mut orders: SmallVec<[HoldOrder; 8]> = SmallVec::new();
+    /// The orders of holds that can still be compared, smallest first: a later hold comes after all of them, so that only their
+    /// ranks matter. But a fencing token may come from a counter that has lost its value; where there are any, orders count as
+    /// they are.
+    fn live_orders(&self) -> Option<SmallVec<[u64; 8]>> {
         if self.holds.are_fenced() {
-            return Orders(None);
+            return None;
         }
-        orders.extend(self.holds.iter().filter(|hold| self.is_live(hold.client)).map(|hold| hold.order));
-        for link in &self.links {
-            orders.extend(link.requests.iter().filter_map(|flight| flight.hold));
-            orders.extend(link.unanswered.iter().filter_map(|unanswered| unanswered.hold));
-        }
-        orders.extend(self.latest.iter().copied());
+        let in_flight = self.links.iter().flat_map(|link| {
+            let requests = link.requests.iter().map(|flight| &flight.holds);
+            requests.chain(link.pending.iter().map(|pending| &pending.holds))
+        });
+        let sent = in_flight.flatten().map(|(_, order)| *order);
+        let orders = self.holds.orders().chain(sent).chain(self.latest.iter().copied());
+        let mut orders: SmallVec<[u64; 8]> = orders.map(|order| order.0).collect();
         orders.sort_unstable();
         orders.dedup();
-        Orders(Some(orders))
+        Some(orders)
     }
 
-    fn is_live(&self, client: usize) -> bool {
-        !matches!(self.clients[client].status, Status::Finished | Status::Crashed)
-    }
-
-    /// What is one client's, with its own name written as "mine"; and the other clients named in it.
-    fn digest_client(&self, client: usize, orders: &Orders) -> (u64, u32) {
-        let state = &self.clients[client];
+    /// What is one client's, with its own name written as "mine".
+    fn digest_client(&self, client: usize, orders: &Option<SmallVec<[u64; 8]>>) -> u128 {
         let mut digest = Digest::naming_self(client);
-        digest.int(match state.status {
-            Status::NotStarted => 0,
-            Status::Running => 1,
-            Status::Paused(_) => 2,
-            Status::Finished => 3,
-            Status::Crashed => 4,
-        });
-        if let Status::Paused(since) = state.status {
-            digest.int(since);
+        let links = || self.links.iter().filter(|link| usize::from(link.client) == client);
+        let mut waits: SmallVec<[u64; 8]> = self.clients[client]
+            .timers
+            .iter()
+            .map(|(id, _)| *id)
+            .chain(links().flat_map(|link| {
+                let requests = link.requests.iter().map(|flight| flight.id);
+                requests.chain(link.pending.iter().map(|pending| pending.id)).chain(link.open.iter().copied())
+            }))
+            .map(|id| id.0.into())
+            .collect();
+        waits.sort_unstable();
+        waits.dedup();
+        digest.rank(WaitId::ROUTE, waits);
+        if let Some(orders) = orders {
+            digest.rank(HoldOrder::ROUTE, orders.clone());
         }
-        if !self.is_live(client) {
-            // What it had sent may still arrive.
-            for link in self.links.iter().filter(|link| usize::from(link.client) == client) {
-                self.digest_link(link, &mut digest, orders);
-            }
-            return (digest.finish(), digest.mentioned());
-        }
-        digest.int(state.clock.drift_ppm as u64);
-        digest.int(state.clock.offset_us as u64);
-        digest.int(state.seen);
-        digest.int(state.timers.len() as u64);
-        state.timers.iter().for_each(|(_, at)| digest.int(*at));
-        if let Some((since, wait)) = self.holds.acquiring(client) {
-            digest.int(since);
-            digest.int(wait);
-        }
-        for hold in self.holds.iter().filter(|hold| hold.client == client) {
-            digest.text(&hold.lock);
-            digest.int(hold.ended.into());
-            digest.int(hold.valid_until.map_or(0, |until| until.0));
-            digest.int(orders.rank(hold.order));
-        }
-        for link in self.links.iter().filter(|link| usize::from(link.client) == client) {
-            self.digest_link(link, &mut digest, orders);
-        }
-        (digest.finish(), state.mentioned | digest.mentioned())
+        digest.hashed(&self.clients[client]);
+        digest.hashed(&self.holds.told(client));
+        links().for_each(|link| digest.hashed(link));
+        digest.finish128()
     }
 
-    fn digest_world(&self, digest: &mut Digest, orders: &Orders) {
-        digest.int(self.now_us);
-        digest.int(u64::from(self.clocks_set));
-        for (fault, left) in self.budgets.iter() {
-            digest.int((fault as u64) << 8 | u64::from(left));
-        }
-        digest.int(self.expiries_left.map_or(u64::MAX, u64::from));
-        digest.int(self.holds.sold());
-        self.latest.iter().for_each(|latest| digest.int(orders.rank(*latest)));
-        for state in &self.nodes {
-            digest.int(state.down_since.map_or(u64::MAX, |since| since));
-            digest.int(state.clock.drift_ppm as u64);
-            digest.int(state.clock.offset_us as u64);
-        }
+    fn digest_world(&self, digest: &mut Digest) {
+        digest.hashed(&(self.now_us, self.clocks_set, self.budgets, self.expiries_left, self.holds.sold()));
+        digest.hashed(&(&self.latest, &self.nodes, &self.placed, &self.memories));
         for (number, service) in self.services.iter().enumerate() {
             service.digest(&self.clocks_of(self.first_of(number)), digest);
-        }
-    }
-
-    fn digest_link(&self, link: &Link, digest: &mut Digest, orders: &Orders) {
-        // When a message was sent matters only where it must arrive in time.
-        let timed = self.setup().assumptions.delay_us_max.is_some_and(|delay| delay > 0);
-        let sent = |sent_us: u64| if timed { sent_us } else { 0 };
-        digest.int(
-            u64::from(link.node) << 16
-                | u64::from(link.lane) << 8
-                | u64::from(link.slow) << 1
-                | u64::from(link.stalled),
-        );
-        // The client's code knows its requests by their order, not by their numbers.
-        let place = |id: &WaitId| link.open.iter().position(|open| open == id).map_or(u64::MAX, |place| place as u64);
-        digest.int(link.requests.len() as u64);
-        for flight in &link.requests {
-            digest.int(place(&flight.id));
-            digest.int(sent(flight.sent_us));
-            digest.int(flight.hold.map_or(u64::MAX, |hold| orders.rank(hold)));
-            flight.request.digest(digest);
-        }
-        for unanswered in &link.unanswered {
-            digest.int(place(&unanswered.id));
-            digest.int(unanswered.hold.map_or(u64::MAX, |hold| orders.rank(hold)));
-        }
-        digest.int(link.open.len() as u64);
-        digest.int(link.silence_us_max.unwrap_or(u64::MAX));
-        digest.int(link.given_up_at().unwrap_or(u64::MAX));
-        for arriving in &link.arrivals {
-            digest.int(sent(arriving.sent_us));
-            match &arriving.what {
-                Arrival::Answer(id, outcome) => {
-                    digest.int(place(id));
-                    match outcome {
-                        Outcome::Ok(response) => response.digest(digest),
-                        Outcome::Fail(_) => digest.int(1),
-                        Outcome::Indeterminate(_) => digest.int(2),
-                    }
-                }
-                Arrival::Message(message) => message.digest(digest),
-                Arrival::Broken(ids) => digest.int(3 + ids.len() as u64),
-            }
-        }
-    }
-}
-
-/// The orders that are alive: a later hold comes after all of them, so that only their ranks matter. But a fencing token
-/// may come from a counter that has lost its value; where there are any, orders count as they are.
-struct Orders(Option<SmallVec<[HoldOrder; 8]>>);
-
-impl Orders {
-    fn rank(&self, order: HoldOrder) -> u64 {
-        match &self.0 {
-            Some(orders) => orders.binary_search(&order).map_or(u64::MAX, |rank| rank as u64),
-            None => order,
         }
     }
 }

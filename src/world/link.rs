@@ -1,64 +1,85 @@
 //! Link: one connection between a client and a node, with what is in flight on it.
+//!
+//! Both directions are FIFO and reliable until the connection ends. When the client's end is gone (the connection broke,
+//! the client closed it, ended or crashed), the node's end lives on: what was sent may still be served, until the node
+//! learns of the end ([`Act::HangUp`](super::choice::Act::HangUp)).
 
-use super::seat::WaitId;
-use crate::explore::choice::LinkName;
-use crate::history::HoldOrder;
+use super::choice::LinkName;
+use super::oracles::HoldTag;
+use super::seat::{Purpose, WaitId};
 use crate::port::Outcome;
-use doublehold_models::{Request, Response};
+use doublehold_models::{ClientId, Request, Response};
 use smallvec::SmallVec;
 use std::rc::Rc;
 
+/// The moment, true time, until which something in flight must have arrived; `None`: nothing forces it.
+pub type DueBy = Option<u64>;
+
 /// A request on its way to a node.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub struct InFlight {
     /// What the answer is for.
     pub id: WaitId,
     /// What it says.
     pub request: Rc<Request>,
-    /// When it was sent, true time.
-    pub sent_us: u64,
-    /// The hold under which it was sent, if any.
-    pub hold: Option<HoldOrder>,
+    /// When it must be served.
+    pub due_by: DueBy,
+    /// The holds under which it was sent.
+    pub holds: HoldTag,
 }
 
 /// A request that a node has and will answer when it can.
-#[derive(Clone, Copy, Debug)]
-pub struct Unanswered {
+#[derive(Clone, Debug, Hash)]
+pub struct Pending {
     /// What the answer is for.
     pub id: WaitId,
-    /// The hold under which it was sent, if any.
-    pub hold: Option<HoldOrder>,
+    /// The holds under which it was sent.
+    pub holds: HoldTag,
 }
 
 /// Something on its way to a client.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub struct Arriving {
     /// What it is.
     pub what: Arrival,
-    /// When it was sent, true time.
-    pub sent_us: u64,
+    /// When it must have been delivered.
+    pub due_by: DueBy,
 }
 
 /// What a client is about to be told.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub enum Arrival {
     /// The end of a request.
     Answer(WaitId, Outcome<Response>),
-    /// A message that the node sent of its own accord.
+    /// A message that the node pushed.
     Message(Response),
     /// The connection has broken; these requests were open on it.
     Broken(SmallVec<[WaitId; 4]>),
 }
 
-/// One connection. Both directions are FIFO and reliable until it breaks.
-#[derive(Clone)]
+/// The client's end of a connection is gone.
+#[derive(Clone, Copy, Debug, Hash)]
+pub struct Gone {
+    /// When the node must have learnt of it.
+    pub due_by: DueBy,
+    /// What is in flight may be lost: the connection broke, or the process crashed. Otherwise the node learns of the end
+    /// after everything that was sent before it.
+    pub lossy: bool,
+}
+
+/// One connection.
+#[derive(Clone, Hash)]
 pub struct Link {
     /// The client.
-    pub client: u16,
+    pub client: ClientId,
     /// The node's place in the topology.
     pub node: u16,
-    /// 0 for commands, further ones for subscriptions.
+    /// The number under which the node knows it.
     pub lane: u8,
+    /// The number under which the client's code knows it.
+    pub channel: u8,
+    /// What the client uses it for.
+    pub purpose: Purpose,
     /// Requests that the node has not served yet.
     pub requests: SmallVec<[InFlight; 1]>,
     /// What the client has not been told yet.
@@ -66,10 +87,8 @@ pub struct Link {
     /// Requests that the client still waits for.
     pub open: SmallVec<[WaitId; 4]>,
     /// Requests that the node has served and will answer when it can, oldest first.
-    pub unanswered: SmallVec<[Unanswered; 1]>,
-    /// The node keeps something for it as long as it lasts, and sends nothing of its own accord: a session with a database.
-    pub stateful: bool,
-    /// It has gone silent: nothing gets through, and nobody is told.
+    pub pending: SmallVec<[Pending; 1]>,
+    /// It has gone silent: nothing gets through, and neither end is told.
     pub stalled: bool,
     /// It is slow until nothing is on it any more: its messages may take longer than Δ.
     pub slow: bool,
@@ -77,67 +96,80 @@ pub struct Link {
     pub silence_us_max: Option<u64>,
     /// Since when it has been silent, by the client's own clock.
     silent_since_us: Option<u64>,
-    /// The client has ended: nobody is there to be told anything.
-    left: bool,
+    /// The client's end is gone.
+    pub gone: Option<Gone>,
 }
 
 impl Link {
     /// A fresh connection.
-    pub fn new(client: u16, node: u16, lane: u8) -> Self {
+    pub fn new(client: ClientId, node: u16, lane: u8, channel: u8, purpose: Purpose) -> Self {
         Link {
             client,
             node,
             lane,
+            channel,
+            purpose,
             requests: SmallVec::new(),
             arrivals: SmallVec::new(),
             open: SmallVec::new(),
-            unanswered: SmallVec::new(),
-            stateful: false,
+            pending: SmallVec::new(),
             stalled: false,
             slow: false,
             silence_us_max: None,
             silent_since_us: None,
-            left: false,
+            gone: None,
         }
     }
 
     /// Its name in choices.
     pub fn name(&self) -> LinkName {
-        LinkName { client: self.client as u8, node: self.node as u8, lane: self.lane }
+        LinkName { client: self.client.0 as u8, node: self.node as u8, lane: self.lane }
     }
 
-    /// True if nothing is in flight, nobody waits or watches, and nothing would be lost with it.
-    pub fn is_idle(&self) -> bool {
+    /// True if nothing is in flight, and the client neither waits nor watches for its silence.
+    pub fn is_quiet(&self) -> bool {
         self.silence_us_max.is_none()
-            && !self.stateful
             && self.requests.is_empty()
             && self.arrivals.is_empty()
             && self.open.is_empty()
+            && self.gone.is_none()
     }
 
-    /// Breaks it: everything in flight is lost, and the client will be told.
-    pub fn break_at(&mut self, now_us: u64) {
-        let mut open: SmallVec<[WaitId; 4]> = SmallVec::new();
-        for arriving in &self.arrivals {
+    /// True if the client must be told of its end although it waits for nothing.
+    pub fn tells_idle(&self) -> bool {
+        self.purpose != Purpose::Commands
+    }
+
+    /// Takes the client's end off: what it waited for.
+    pub fn detach(&mut self, gone: Gone) -> SmallVec<[WaitId; 4]> {
+        let mut waited: SmallVec<[WaitId; 4]> = SmallVec::new();
+        for arriving in self.arrivals.drain(..) {
             // A break that the client has not been told of yet is still to be told.
-            if let Arrival::Broken(ids) = &arriving.what {
-                open.extend_from_slice(ids);
+            if let Arrival::Broken(ids) = arriving.what {
+                waited.extend(ids);
             }
         }
-        open.append(&mut self.open);
+        waited.append(&mut self.open);
+        (self.stalled, self.silence_us_max, self.silent_since_us) = (false, None, None);
+        self.gone = Some(gone);
+        waited
+    }
+
+    /// The node's machine is gone with everything in flight. The client will be told.
+    pub fn lose(&mut self, due_by: DueBy) {
+        let waited = self.detach(Gone { due_by: None, lossy: true });
+        self.gone = None;
         self.requests.clear();
-        self.arrivals.clear();
-        self.unanswered.clear();
-        (self.stalled, self.slow, self.silent_since_us) = (false, false, None);
-        if !self.left && (self.lane > 0 || !open.is_empty()) {
-            self.arrivals.push(Arriving { what: Arrival::Broken(open), sent_us: now_us });
+        self.pending.clear();
+        self.slow = false;
+        if self.tells_idle() || !waited.is_empty() {
+            self.arrivals.push(Arriving { what: Arrival::Broken(waited), due_by });
         }
     }
 
-    /// True if what is sent on it reaches nobody: it is silent, or has broken, which a client is told of before its commands go to
-    /// a new one.
+    /// True if what is sent on it reaches no server: it is silent, or has broken and the client has not been told yet.
     pub fn swallows(&self) -> bool {
-        self.stalled || (self.lane > 0 && self.is_broken())
+        self.stalled || self.is_broken()
     }
 
     /// True if it has broken and the client has not been told yet.
@@ -146,21 +178,21 @@ impl Link {
     }
 
     /// The node closes it: requests in flight are lost, what the node had sent still arrives.
-    pub fn close_at(&mut self, now_us: u64) {
+    pub fn close_at(&mut self, due_by: DueBy) {
         if self.stalled || self.is_broken() {
             return;
         }
         self.requests.clear();
         let answered =
             |id: &WaitId| self.arrivals.iter().any(|at| matches!(&at.what, Arrival::Answer(of, _) if of == id));
-        let unanswered: SmallVec<[WaitId; 4]> = self.open.iter().copied().filter(|id| !answered(id)).collect();
-        self.open.retain(|id| !unanswered.contains(id));
-        if !self.left && (self.lane > 0 || !unanswered.is_empty()) {
-            self.arrivals.push(Arriving { what: Arrival::Broken(unanswered), sent_us: now_us });
+        let pending: SmallVec<[WaitId; 4]> = self.open.iter().copied().filter(|id| !answered(id)).collect();
+        self.open.retain(|id| !pending.contains(id));
+        if self.tells_idle() || !pending.is_empty() {
+            self.arrivals.push(Arriving { what: Arrival::Broken(pending), due_by });
         }
     }
 
-    /// Loses everything in flight without telling anybody. The client's own monotonic clock shows `now_mono_us`.
+    /// Loses everything in flight without telling either end. The client's own monotonic clock shows `now_mono_us`.
     pub fn stall(&mut self, now_mono_us: u64) {
         self.requests.clear();
         self.arrivals.clear();
@@ -185,13 +217,6 @@ impl Link {
     /// True if the client, whose monotonic clock shows `now_mono_us`, has borne its silence for too long.
     pub fn is_given_up(&self, now_mono_us: u64) -> bool {
         self.given_up_at().is_some_and(|at| at <= now_mono_us)
-    }
-
-    /// The client has ended; what it had sent is still on its way.
-    pub fn leave(&mut self) {
-        self.arrivals.clear();
-        self.open.clear();
-        (self.left, self.silence_us_max) = (true, None);
     }
 
     /// The client has its answer, or has given up.

@@ -3,25 +3,30 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `system` | the state of an execution and its transitions; knows no executor |
+//! | `choice` | one alternative: a target and an act, and its stable name |
+//! | `system` | the state of an execution; its transitions are in the next three; knows no executor |
+//! | `clients` | its clients: what their code asks for and is told |
 //! | `network`, `link` | its connections and what they carry |
-//! | `nodes` | its servers: clocks, timers, crashes, falling behind |
+//! | `nodes` | its servers: clocks, timers, pauses, crashes, falling behind |
+//! | `oracles`, `view` | what the oracles are told of a change, and can see |
 //! | `clock`, `fault`, `setup` | what clocks show; what may go wrong; what stays the same throughout |
 //! | `fingerprint` | the hash of everything that can still matter |
-//! | `view` | what the oracles can see of it |
-//! | `enabled` | which choices a state offers |
-//! | `errand` | what is done alone, before the clients begin and after they have ended |
+//! | `enabled`, `moments` | which choices a state offers; the moments that clients' code compares its clock with |
+//! | `queue` | what was put on its way, for worlds that decide when it happens |
+//! | `fixture` | code that runs alone, before the clients begin and after they have ended |
 //! | `seat` | a client's side of the ports: what its code asked for and has been told |
 //! | `explored` | runs clients step by step, from any state |
 //! | `simulated` | runs clients on madsim, with sampled latencies and faults |
 //! | `real` | runs clients on tokio, against real servers |
 
 #[cfg(feature = "check")]
+pub mod choice;
+#[cfg(feature = "check")]
+pub mod clients;
+#[cfg(feature = "check")]
 pub mod clock;
 #[cfg(feature = "check")]
 mod enabled;
-#[cfg(feature = "check")]
-mod errand;
 #[cfg(feature = "check")]
 pub mod explored;
 #[cfg(feature = "check")]
@@ -29,11 +34,19 @@ pub mod fault;
 #[cfg(feature = "check")]
 mod fingerprint;
 #[cfg(feature = "check")]
+mod fixture;
+#[cfg(feature = "check")]
 pub mod link;
+#[cfg(feature = "check")]
+mod moments;
 #[cfg(feature = "check")]
 mod network;
 #[cfg(feature = "check")]
-mod nodes;
+pub mod nodes;
+#[cfg(feature = "check")]
+pub mod oracles;
+#[cfg(feature = "check")]
+pub mod queue;
 #[cfg(feature = "real-redis")]
 pub mod real;
 #[cfg(feature = "check")]

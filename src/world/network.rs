@@ -1,208 +1,41 @@
 //! Network: what a system's connections carry, and what becomes of it.
 
-use super::link::{Arrival, Arriving, InFlight, Link, Unanswered};
-use super::seat::{Told, WaitId};
-use super::system::{Agenda, Run, Status, System, Violation};
-use crate::explore::choice::LinkName;
+use super::choice::LinkName;
+use super::clients::{Status, Wake};
+use super::link::{Arrival, Arriving, DueBy, Gone, InFlight, Link, Pending};
+use super::oracles::By;
+use super::queue::Pushed;
+use super::seat::{Purpose, Told, WaitId};
+use super::system::System;
 use crate::port::{Blob, Outcome, Refusal};
-use crate::property::NOT_MODELLED;
 use crate::trace::Recorder;
-use doublehold_models::{ConnId, Output, Request, Response, Sent, Service, mysql};
+use doublehold_models::{ClientId, ConnId, Output, Request, Sent, Service};
 use std::rc::Rc;
 
 impl System {
-    /// The place of a connection that a choice names.
-    pub(super) fn place_of(&self, at: LinkName) -> usize {
-        self.find_link(at).unwrap_or_else(|| panic!("a choice names a connection that is not there: {at:?}"))
-    }
-
     /// The place of a connection in the list.
     pub(super) fn find_link(&self, at: LinkName) -> Option<usize> {
         self.links.binary_search_by_key(&at, Link::name).ok()
     }
 
-    /// The place of a connection in the list; it is added if it was never used.
-    fn link(&mut self, client: u16, node: u16, lane: u8) -> usize {
-        let name = LinkName { client: client as u8, node: node as u8, lane };
-        match self.links.binary_search_by_key(&name, Link::name) {
-            Ok(at) => at,
-            Err(at) => {
-                self.links.insert(at, Link::new(client, node, lane));
-                at
-            }
+    /// The place of the connection that a client's code knows by this number; a new one if there is none.
+    fn channel(&mut self, client: usize, node: u16, channel: u8, purpose: Purpose) -> usize {
+        let theirs = |link: &Link| (usize::from(link.client), link.node) == (client, node);
+        let known = |link: &Link| theirs(link) && link.channel == channel && link.gone.is_none();
+        if let Some(at) = self.links.iter().position(known) {
+            return at;
         }
+        let taken = |lane: u8| self.links.iter().any(|link| theirs(link) && link.lane == lane);
+        let lane = (0..=u8::MAX).find(|lane| !taken(*lane)).expect("a client has fewer than 256 connections to a node");
+        let fresh = Link::new(ClientId(client as u16), node, lane, channel, purpose);
+        let at = self.links.partition_point(|link| link.name() < fresh.name());
+        self.links.insert(at, fresh);
+        at
     }
 
     /// A service's name for a connection.
     pub(super) fn conn(&self, link: &Link) -> ConnId {
-        ConnId { client: link.client, member: self.nodes[usize::from(link.node)].member, lane: link.lane }
-    }
-
-    pub(super) fn send(&mut self, client: usize, id: WaitId, node: u16, lane: u8, request: Request) {
-        let (sent_us, hold) = (self.now_us, self.holds.current(client));
-        let down = self.nodes[usize::from(node)].down_since.is_some();
-        let at = self.link(client as u16, node, lane);
-        let link = &mut self.links[at];
-        link.open.push(id);
-        if down {
-            let what = Arrival::Answer(id, Outcome::Fail(Refusal::Refused));
-            link.arrivals.push(Arriving { what, sent_us });
-            let name = link.name();
-            self.note(Agenda::Deliver(name));
-        } else if !link.swallows() {
-            link.stateful |= matches!(request, Request::MySql(_));
-            link.requests.push(InFlight { id, request: Rc::new(request), sent_us, hold });
-            let name = link.name();
-            self.note(Agenda::Serve(name));
-        }
-    }
-
-    pub(super) fn forget(&mut self, client: usize, id: WaitId) {
-        let timers = self.clients[client].timers.len();
-        self.clients[client].timers.retain(|(timer, _)| *timer != id);
-        self.footprint.timed |= timers != self.clients[client].timers.len();
-        for at in 0..self.links.len() {
-            let link = &mut self.links[at];
-            if usize::from(link.client) != client {
-                continue;
-            }
-            link.forget(id);
-            if link.stalled && link.open.is_empty() && link.silence_us_max.is_none() {
-                // The client has given up on the silent connection; its next request opens a new one.
-                self.break_link(at);
-            }
-        }
-    }
-
-    /// The client closes a connection.
-    pub(super) fn close(&mut self, client: usize, node: u16, lane: u8) {
-        let at = self.link(client as u16, node, lane);
-        let conn = self.conn(&self.links[at]);
-        self.links.remove(at);
-        self.hang_up(usize::from(node), conn);
-    }
-
-    /// The client watches a connection: it takes one that has been silent for so long for broken.
-    pub(super) fn keep_alive(&mut self, client: usize, node: u16, lane: u8, silence_us_max: u64) {
-        let at = self.link(client as u16, node, lane);
-        self.links[at].silence_us_max = Some(silence_us_max);
-    }
-
-    /// A node learns that a connection has ended.
-    fn hang_up(&mut self, node: usize, conn: ConnId) {
-        let (service, clocks) = (self.service_of(node), self.clocks_of(node));
-        Rc::make_mut(&mut self.services[service]).disconnect(&clocks, conn);
-        self.note_ready(node);
-    }
-
-    /// A node learns that its client has fallen silent on all its connections, or is heard again.
-    pub(super) fn hear(&mut self, client: usize, heard: bool) {
-        let now_mono_us = self.client_clock(client).mono_us;
-        for at in 0..self.links.len() {
-            let link = &self.links[at];
-            let watched = link.silence_us_max.is_some() && !link.stalled && !link.is_given_up(now_mono_us);
-            if usize::from(link.client) == client && watched {
-                self.hear_on(at, heard);
-            }
-        }
-    }
-
-    fn hear_on(&mut self, at: usize, heard: bool) {
-        let (node, conn) = (usize::from(self.links[at].node), self.conn(&self.links[at]));
-        let (service, clocks) = (self.service_of(node), self.clocks_of(node));
-        Rc::make_mut(&mut self.services[service]).hear(&clocks, conn, heard);
-    }
-
-    pub(super) fn serve(&mut self, at: usize, recorder: &mut Recorder) {
-        let link = &mut self.links[at];
-        let flight = link.requests.remove(0);
-        link.settle();
-        let (client, node) = (usize::from(link.client), usize::from(link.node));
-        let (name, conn) = (self.links[at].name(), self.conn(&self.links[at]));
-        let before = self.watch(node);
-        let (service, clocks) = (self.service_of(node), self.clocks_of(node));
-        let mut outputs = Vec::new();
-        Rc::make_mut(&mut self.services[service]).handle(&clocks, conn, &flight.request, &mut outputs);
-        recorder.served(self, client, node, &flight.request, &outputs);
-        self.refuse_not_modelled(client, &flight.request, &outputs);
-        let mut answers = Some(flight.id);
-        for Output { conn: to, sent } in outputs {
-            // Only the first reply ends the request; SUBSCRIBE's further ones are not waited for.
-            let id = match sent {
-                Sent::Reply(_) if to == conn => answers.take(),
-                Sent::Reply(_) => self.unanswered(node, to),
-                Sent::Message(_) | Sent::Close => None,
-            };
-            self.send_back(node, to, id, sent);
-        }
-        if let (Some(id), Some(at)) = (answers, self.find_link(name)) {
-            // The node has it and will answer when it can.
-            self.links[at].unanswered.push(Unanswered { id, hold: flight.hold });
-        }
-        self.judge_service(client, node, flight.hold, Some(&flight.request), before);
-        self.note_ready(node);
-        if self.clients[client].status == Status::Finished {
-            self.leave(client);
-        }
-    }
-
-    /// A node goes on with a request that had to wait.
-    pub(super) fn go_on(&mut self, at: usize, recorder: &mut Recorder) {
-        let link = &self.links[at];
-        let (client, node) = (usize::from(link.client), usize::from(link.node));
-        let hold = link.unanswered.first().and_then(|first| first.hold);
-        let conn = self.conn(link);
-        let before = self.watch(node);
-        let (service, clocks) = (self.service_of(node), self.clocks_of(node));
-        let mut outputs = Vec::new();
-        Rc::make_mut(&mut self.services[service]).go_on(&clocks, conn, &mut outputs);
-        recorder.went_on(self, client, node, &outputs);
-        self.send_all(node, outputs);
-        self.judge_service(client, node, hold, None, before);
-        self.note_ready(node);
-    }
-
-    /// The connections whose requests had to wait and may go on now.
-    pub(super) fn ready(&self) -> impl Iterator<Item = LinkName> {
-        let ready =
-            |(number, service): (usize, &Rc<Service>)| service.ready().into_iter().map(move |conn| (number, conn));
-        let ready = self.services.iter().enumerate().flat_map(ready);
-        ready.map(|(number, conn)| self.name_of(self.first_of(number), conn))
-    }
-
-    /// Puts on the agenda that requests may go on which had to wait.
-    pub(super) fn note_ready(&mut self, node: usize) {
-        for conn in self.services[self.service_of(node)].ready() {
-            let name = self.name_of(node, conn);
-            self.note(Agenda::GoOn(name));
-        }
-    }
-
-    /// What a model does not have says nothing about the code: the run ends here, and loudly.
-    fn refuse_not_modelled(&mut self, client: usize, request: &Request, outputs: &[Output]) {
-        let not_modelled = |output: &Output| match output.response() {
-            Some(Response::MySql(reply @ mysql::wire::Reply::NotModelled(_))) => Some(reply.to_string()),
-            _ => None,
-        };
-        if let Some(why) = outputs.iter().find_map(not_modelled) {
-            let what = format!("client-{client} asks {request}: {why}");
-            self.violation.get_or_insert(Violation { property: NOT_MODELLED.to_owned(), what });
-        }
-    }
-
-    /// Carries what a service does by itself to its clients.
-    pub(super) fn send_all(&mut self, node: usize, outputs: Vec<Output>) {
-        for Output { conn, sent } in outputs {
-            let id = if let Sent::Reply(_) = sent { self.unanswered(node, conn) } else { None };
-            self.send_back(node, conn, id, sent);
-        }
-    }
-
-    /// The request on a connection to a member of this node's service that was served and not answered yet.
-    fn unanswered(&mut self, node: usize, conn: ConnId) -> Option<WaitId> {
-        let at = self.find_link(self.name_of(node, conn))?;
-        let unanswered = &mut self.links[at].unanswered;
-        (!unanswered.is_empty()).then(|| unanswered.remove(0).id)
+        ConnId { client: link.client.0, member: self.nodes[usize::from(link.node)].member, lane: link.lane }
     }
 
     /// The name of a connection to a member of this node's service.
@@ -211,107 +44,407 @@ impl System {
         LinkName { client: conn.client as u8, node: member as u8, lane: conn.lane }
     }
 
+    /// True if the node keeps something for a connection that would be lost with it.
+    pub(super) fn is_kept(&self, link: &Link) -> bool {
+        self.services[self.service_of(link.node.into())].keeps(self.conn(link))
+    }
+
+    /// True if a break of this connection could be told from none.
+    pub(super) fn is_breakable(&self, link: &Link) -> bool {
+        link.gone.is_none() && !link.is_broken() && !(link.is_quiet() && !self.is_kept(link))
+    }
+
+    // When things must have arrived.
+
+    /// The end of Δ for what is sent now.
+    pub(super) fn due_by(&self) -> DueBy {
+        self.setup.assumptions.delay_us_max.map(|delay| self.now_us.saturating_add(delay))
+    }
+
+    /// The same for what leaves the client on this connection. A paused process neither sends nor receives: what is on its
+    /// side waits for it. A slow connection takes its time.
+    fn request_due_by(&self, link: &Link) -> DueBy {
+        let waits = link.gone.is_none() && self.is_paused(link.client.into());
+        let exempt = link.slow || waits || self.nodes[usize::from(link.node)].paused_since.is_some();
+        if exempt { None } else { self.due_by() }
+    }
+
+    fn arrival_due_by(&self, link: &Link) -> DueBy {
+        if link.slow || self.is_paused(link.client.into()) { None } else { self.due_by() }
+    }
+
+    /// An end of these connections was paused, or goes on, or they became slow: what is on them has its whole time again.
+    pub(super) fn renew_due(&mut self, which: impl Fn(&Link) -> bool) {
+        for at in 0..self.links.len() {
+            let link = &self.links[at];
+            if !which(link) {
+                continue;
+            }
+            let (to_node, to_client) = (self.request_due_by(link), self.arrival_due_by(link));
+            let link = &mut self.links[at];
+            link.requests.iter_mut().for_each(|flight| flight.due_by = to_node);
+            link.arrivals.iter_mut().for_each(|arriving| arriving.due_by = to_client);
+            link.gone.iter_mut().for_each(|gone| gone.due_by = to_node);
+        }
+    }
+
+    // What clients do.
+
+    pub(super) fn send(
+        &mut self,
+        client: usize,
+        id: WaitId,
+        (node, channel): (u16, u8),
+        purpose: Purpose,
+        request: Request,
+    ) {
+        let holds = self.hold_tag(client);
+        let at = self.channel(client, node, channel, purpose);
+        let (to_node, to_client) = (self.request_due_by(&self.links[at]), self.arrival_due_by(&self.links[at]));
+        let down = self.nodes[usize::from(node)].down_since.is_some();
+        let link = &mut self.links[at];
+        let name = link.name();
+        link.open.push(id);
+        if down && !link.is_broken() {
+            let what = Arrival::Answer(id, Outcome::Fail(Refusal::Refused));
+            link.arrivals.push(Arriving { what, due_by: to_client });
+            self.push(Pushed::Deliver(name));
+        } else if !link.swallows() {
+            link.requests.push(InFlight { id, request: Rc::new(request), due_by: to_node, holds });
+            self.push(Pushed::Serve(name));
+        }
+    }
+
+    pub(super) fn forget(&mut self, client: usize, id: WaitId) {
+        let timers = self.clients[client].timers.len();
+        self.clients[client].timers.retain(|(timer, _)| *timer != id);
+        self.footprint.timed |= timers != self.clients[client].timers.len();
+        let theirs = |link: &&mut Link| usize::from(link.client) == client && link.gone.is_none();
+        self.links.iter_mut().filter(theirs).for_each(|link| link.forget(id));
+        // The client has given up on a silent connection; its next request opens a new one.
+        let given_up = |link: &Link| {
+            usize::from(link.client) == client && link.stalled && link.open.is_empty() && !link.tells_idle()
+        };
+        while let Some(at) = self.links.iter().position(given_up) {
+            self.break_link(at);
+        }
+    }
+
+    /// The client closes a connection. What it had sent before still arrives.
+    pub(super) fn close(&mut self, client: usize, node: u16, channel: u8) {
+        let known = |link: &Link| {
+            (usize::from(link.client), link.node, link.channel) == (client, node, channel) && link.gone.is_none()
+        };
+        if let Some(at) = self.links.iter().position(known) {
+            // A silent connection carries the end of it as little as anything else; the node finds out by itself.
+            let gone = Gone { due_by: self.due_by(), lossy: self.links[at].stalled };
+            self.detach(at, gone);
+        }
+    }
+
+    /// The client watches a connection: it takes one that has been silent for so long for broken.
+    pub(super) fn keep_alive(&mut self, client: usize, node: u16, channel: u8, silence_us_max: u64) {
+        let at = self.channel(client, node, channel, Purpose::Push);
+        self.links[at].silence_us_max = Some(silence_us_max);
+    }
+
+    // The client's end goes.
+
+    /// Takes the client's end off a connection. The node's end goes with it where the node could not tell.
+    fn detach(&mut self, at: usize, gone: Gone) -> smallvec::SmallVec<[WaitId; 4]> {
+        let waited = self.links[at].detach(gone);
+        let name = self.links[at].name();
+        self.settle_gone(at);
+        if self.find_link(name).is_some() {
+            self.push(Pushed::HangUp(name, gone.lossy));
+        }
+        waited
+    }
+
+    /// The node has no more use for the rest of a connection: nothing is in flight, and it keeps nothing.
+    fn settle_gone(&mut self, at: usize) {
+        let link = &self.links[at];
+        if link.gone.is_some() && link.requests.is_empty() && !self.is_kept(link) {
+            self.links.remove(at);
+        }
+    }
+
+    /// Takes the client's end off all its connections.
+    pub(super) fn detach_all(&mut self, client: usize, gone: Gone) {
+        let live = |link: &Link| usize::from(link.client) == client && link.gone.is_none();
+        while let Some(at) = self.links.iter().position(live) {
+            self.detach(at, gone);
+        }
+    }
+
+    /// A connection breaks: the client will be told, and goes on over a new one.
+    pub(super) fn break_link(&mut self, at: usize) {
+        let link = &self.links[at];
+        let (client, node, channel) = (usize::from(link.client), link.node, link.channel);
+        let (purpose, tells_idle) = (link.purpose, link.tells_idle());
+        let waited = self.detach(at, Gone { due_by: self.due_by(), lossy: true });
+        if tells_idle || !waited.is_empty() {
+            let at = self.channel(client, node, channel, purpose);
+            let due_by = self.arrival_due_by(&self.links[at]);
+            self.links[at].arrivals.push(Arriving { what: Arrival::Broken(waited), due_by });
+            let name = self.links[at].name();
+            self.push(Pushed::Deliver(name));
+        }
+    }
+
+    /// True if the node can learn that the client's end of a connection is gone.
+    pub(super) fn can_hang_up(&self, at: usize) -> bool {
+        let link = &self.links[at];
+        let up = self.nodes[usize::from(link.node)].paused_since.is_none();
+        up && link.gone.is_some_and(|gone| gone.lossy || link.requests.is_empty())
+    }
+
+    /// The node learns that the client's end of a connection is gone.
+    pub(super) fn hang_up(&mut self, at: usize) {
+        let link = self.links.remove(at);
+        let (node, conn) = (usize::from(link.node), self.conn(&link));
+        self.touch_service(node, None, |service, clocks, _| service.disconnect(clocks, conn));
+    }
+
+    /// A connection goes silent: nothing gets through any more, in either direction, and neither end is told.
+    pub(super) fn stall(&mut self, at: usize) {
+        let now_mono_us = self.client_clock(self.links[at].client.into()).mono_us;
+        let link = &mut self.links[at];
+        link.stall(now_mono_us);
+        if link.silence_us_max.is_some() {
+            self.push_silence(at);
+            self.hear_on(at, false);
+        }
+    }
+
+    /// A connection becomes slow.
+    pub(super) fn delay(&mut self, at: usize) {
+        self.links[at].slow = true;
+        let name = self.links[at].name();
+        self.renew_due(|link| link.name() == name);
+    }
+
+    /// Nodes learn that a client has fallen silent on its connections, or is heard again.
+    pub(super) fn hear(&mut self, client: usize, heard: bool) {
+        let now_mono_us = self.client_clock(client).mono_us;
+        for at in 0..self.links.len() {
+            let link = &self.links[at];
+            let watched = link.silence_us_max.is_some() && !link.stalled && !link.is_given_up(now_mono_us);
+            if usize::from(link.client) == client && link.gone.is_none() && watched {
+                self.hear_on(at, heard);
+            }
+        }
+    }
+
+    fn hear_on(&mut self, at: usize, heard: bool) {
+        let (node, conn) = (usize::from(self.links[at].node), self.conn(&self.links[at]));
+        self.touch_service(node, None, |service, clocks, _| service.hear(clocks, conn, heard));
+    }
+
+    // What nodes do.
+
+    /// True if a node can serve the next request of a connection.
+    pub(super) fn can_serve(&self, at: usize) -> bool {
+        let link = &self.links[at];
+        let sends = link.gone.is_some() || !self.is_paused(link.client.into());
+        sends && !link.requests.is_empty() && self.nodes[usize::from(link.node)].paused_since.is_none()
+    }
+
+    pub(super) fn serve(&mut self, at: usize, recorder: &mut Recorder) {
+        let link = &mut self.links[at];
+        let flight = link.requests.remove(0);
+        link.settle();
+        let (client, node) = (usize::from(link.client), usize::from(link.node));
+        let (name, conn) = (self.links[at].name(), self.conn(&self.links[at]));
+        let late = self.links[at].gone.is_some_and(|gone| gone.lossy);
+        let by = By { client, holds: &flight.holds, request: Some(&*flight.request), late };
+        let outputs = self.ask_service(node, Some(by), |service, clocks, out| {
+            service.handle(clocks, conn, &flight.request, out);
+        });
+        recorder.served(self, client, node, &flight.request, &outputs);
+        self.refuse_not_modelled(client, &flight.request, &outputs);
+        let mut answers = Some(flight.id);
+        for Output { conn: to, sent } in outputs {
+            // Only the first reply ends the request; SUBSCRIBE's further ones are not waited for.
+            let id = match sent {
+                Sent::Reply(_) if to == conn => answers.take(),
+                Sent::Reply(_) => self.pending(node, to),
+                _ => None,
+            };
+            self.send_back(node, to, id, sent);
+        }
+        if let (Some(id), Some(at)) = (answers, self.find_link(name)) {
+            // The node has it and will answer when it can.
+            self.links[at].pending.push(Pending { id, holds: flight.holds });
+        }
+        if let Some(at) = self.find_link(name) {
+            self.settle_gone(at);
+        }
+        self.push_ready(node);
+    }
+
+    /// A request that had to wait is granted what it waits for.
+    pub(super) fn grant(&mut self, at: usize, recorder: &mut Recorder) {
+        let link = &self.links[at];
+        let (client, node) = (usize::from(link.client), usize::from(link.node));
+        let holds = link.pending.first().map(|first| first.holds.clone()).unwrap_or_default();
+        let conn = self.conn(link);
+        let outputs = self.ask_service(
+            node,
+            Some(By { client, holds: &holds, request: None, late: false }),
+            |service, clocks, out| {
+                service.go_on(clocks, conn, out);
+            },
+        );
+        recorder.went_on(self, client, node, &outputs);
+        self.send_all(node, outputs);
+        self.push_ready(node);
+    }
+
+    /// The connections whose requests had to wait and may be granted what they wait for.
+    pub(super) fn ready(&self) -> impl Iterator<Item = LinkName> {
+        let ready =
+            |(number, service): (usize, &Rc<Service>)| service.ready().into_iter().map(move |conn| (number, conn));
+        let ready = self.services.iter().enumerate().flat_map(ready);
+        let ready = ready.map(|(number, conn)| (self.first_of(number), conn));
+        let up = |(node, _): &(usize, ConnId)| self.nodes[*node].paused_since.is_none();
+        ready.filter(up).map(|(node, conn)| self.name_of(node, conn))
+    }
+
+    /// Notes which requests that had to wait may go on.
+    pub(super) fn push_ready(&mut self, node: usize) {
+        if self.pushed.is_some() {
+            for conn in self.services[self.service_of(node)].ready() {
+                let name = self.name_of(node, conn);
+                self.push(Pushed::Grant(name));
+            }
+        }
+    }
+
+    /// Carries what a service does by itself to its clients.
+    pub(super) fn send_all(&mut self, node: usize, outputs: Vec<Output>) {
+        for Output { conn, sent } in outputs {
+            let id = if let Sent::Reply(_) = sent { self.pending(node, conn) } else { None };
+            self.send_back(node, conn, id, sent);
+        }
+    }
+
+    /// The request on a connection to a member of this node's service that was served and not answered yet.
+    fn pending(&mut self, node: usize, conn: ConnId) -> Option<WaitId> {
+        let at = self.find_link(self.name_of(node, conn))?;
+        let pending = &mut self.links[at].pending;
+        (!pending.is_empty()).then(|| pending.remove(0).id)
+    }
+
     /// Carries something to a client, from the service that this node belongs to.
     fn send_back(&mut self, node: usize, to: ConnId, answers: Option<WaitId>, sent: Sent) {
-        let sent_us = self.now_us;
         let name = self.name_of(node, to);
         let Some(at) = self.find_link(name) else { return };
+        let due_by = self.arrival_due_by(&self.links[at]);
         let link = &mut self.links[at];
         let what = match (answers, sent) {
             (_, Sent::Close) => return self.close_from_server(at),
-            // Nothing gets through a silent connection.
-            _ if link.stalled => return,
+            // Nothing gets through a silent connection, or to a client that has gone.
+            _ if link.stalled || link.gone.is_some() => return,
             // The client waits no more: what comes would be thrown away.
             (Some(id), _) if !link.open.contains(&id) => return,
             (Some(id), Sent::Reply(response) | Sent::Message(response)) => Arrival::Answer(id, Outcome::Ok(response)),
             (None, Sent::Reply(response) | Sent::Message(response)) => Arrival::Message(response),
         };
-        link.arrivals.push(Arriving { what, sent_us });
-        self.note(Agenda::Deliver(name));
+        link.arrivals.push(Arriving { what, due_by });
+        self.push(Pushed::Deliver(name));
     }
 
     /// A node closes a connection: what it had sent before still arrives.
     fn close_from_server(&mut self, at: usize) {
-        self.links[at].close_at(self.now_us);
-        let (node, name) = (usize::from(self.links[at].node), self.links[at].name());
-        self.note(Agenda::Deliver(name));
-        let conn = self.conn(&self.links[at]);
-        self.hang_up(node, conn);
+        let due_by = self.arrival_due_by(&self.links[at]);
+        self.links[at].close_at(due_by);
+        let (node, conn) = (usize::from(self.links[at].node), self.conn(&self.links[at]));
+        if self.links[at].gone.is_some() {
+            self.links.remove(at);
+        } else {
+            let name = self.links[at].name();
+            self.push(Pushed::Deliver(name));
+        }
+        self.touch_service(node, None, |service, clocks, _| service.disconnect(clocks, conn));
     }
 
-    pub(super) fn deliver(&mut self, at: usize) -> Option<Run> {
-        if self.links[at].is_given_up(self.client_clock(self.links[at].client.into()).mono_us) {
-            self.break_link(at);
-        }
+    // What clients are told.
+
+    /// True if a connection has been silent for longer than its client bears.
+    pub(super) fn is_given_up(&self, link: &Link) -> bool {
+        link.is_given_up(self.client_clock(link.client.into()).mono_us)
+    }
+
+    /// True if there is something that a client can be told on a connection.
+    pub(super) fn can_deliver(&self, at: usize) -> bool {
+        let link = &self.links[at];
+        let running = self.clients[usize::from(link.client)].status == Status::Running;
+        running && (!link.arrivals.is_empty() || self.is_given_up(link))
+    }
+
+    pub(super) fn deliver(&mut self, at: usize) -> Wake {
+        let at = if self.is_given_up(&self.links[at]) { self.give_up(at) } else { at };
         let link = &mut self.links[at];
-        let (client, node, lane) = (usize::from(link.client), link.node, link.lane);
-        let what = link.arrivals.remove(0).what;
-        let told = match what {
+        let (client, node, channel) = (usize::from(link.client), link.node, link.channel);
+        let told = match link.arrivals.remove(0).what {
             Arrival::Answer(id, outcome) => {
                 link.answered(id);
                 Told::Answer(id, outcome)
             }
-            Arrival::Message(message) => Told::Message(node, lane, message),
-            Arrival::Broken(mut ids) if lane > 0 => {
+            Arrival::Message(message) => Told::Message(node, channel, message),
+            Arrival::Broken(mut ids) => {
                 // What was sent since then went into a connection that was broken already.
                 ids.append(&mut link.open);
                 self.links.remove(at);
-                Told::Hangup(node, lane, ids)
+                Told::Hangup(node, channel, ids)
             }
-            Arrival::Broken(ids) => Told::Broken(ids),
         };
-        Some(self.run(client, told))
+        self.wake(client, told)
     }
 
-    pub(super) fn break_link(&mut self, at: usize) {
-        let now_us = self.now_us;
-        self.links[at].break_at(now_us);
-        let name = self.links[at].name();
-        self.note(Agenda::Deliver(name));
-        let (node, conn) = (usize::from(self.links[at].node), self.conn(&self.links[at]));
-        self.hang_up(node, conn);
+    /// The client gives a silent connection up; the place where it is told so.
+    fn give_up(&mut self, at: usize) -> usize {
+        let (client, node, channel) = {
+            let link = &self.links[at];
+            (usize::from(link.client), link.node, link.channel)
+        };
+        self.break_link(at);
+        self.channel(client, node, channel, Purpose::Push)
     }
 
-    /// A connection goes silent: nothing gets through any more, in either direction, and nobody is told.
-    pub(super) fn stall(&mut self, at: usize) {
-        let link = &self.links[at];
+    /// True if whatever a client is told next is what comes next on this connection: nothing can come on another, no timer
+    /// is due, and it is not the end of the connection. What is sent to it meanwhile queues up behind.
+    pub fn hears_only(&self, at: LinkName) -> bool {
+        let Some(place) = self.find_link(at) else { return false };
+        let link = &self.links[place];
+        let ends = link.slow || link.arrivals.first().is_none_or(|next| matches!(next.what, Arrival::Broken(_)));
+        // A subscription or a session may bring something at any time.
+        let quiet = |other: &Link| {
+            other.gone.is_some()
+                || (other.purpose != Purpose::Push && other.open.is_empty() && other.arrivals.is_empty())
+        };
         let client = usize::from(link.client);
-        let now_mono_us = self.client_clock(client).mono_us;
-        let link = &mut self.links[at];
-        link.stall(now_mono_us);
-        if link.silence_us_max.is_some() {
-            let name = self.links[at].name();
-            self.note_silence(at, name);
-            self.hear_on(at, false);
-        }
+        let mut others =
+            self.links.iter().enumerate().filter(|(at, other)| other.client == link.client && *at != place);
+        let clock = self.client_clock(client).mono_us;
+        let timers = &self.clients[client].timers;
+        let waits = self.setup.assumptions.delay_us_max == Some(0);
+        !ends
+            && others.all(|(_, other)| quiet(other))
+            && if waits { timers.iter().all(|(_, at)| *at > clock) } else { timers.is_empty() }
     }
 
-    /// A client that has ended closes its connections; what it had sent and did not wait for still arrives.
-    pub(super) fn leave(&mut self, client: usize) {
-        let mut gone = Vec::new();
-        for at in 0..self.links.len() {
-            if usize::from(self.links[at].client) != client {
-                continue;
-            }
-            let conn = self.conn(&self.links[at]);
-            let link = &mut self.links[at];
-            link.leave();
-            if link.requests.is_empty() {
-                gone.push((usize::from(link.node), conn));
-            }
-        }
-        self.links.retain(|link| usize::from(link.client) != client || !link.requests.is_empty());
-        gone.into_iter().for_each(|(node, conn)| self.hang_up(node, conn));
+    // What names and worlds ask.
+
+    /// True if a connection is slow.
+    pub fn is_slow(&self, at: LinkName) -> bool {
+        self.find_link(at).is_some_and(|place| self.links[place].slow)
     }
 
-    /// Ends all connections of a client that has crashed, with all that is in flight, as when a connection breaks.
-    pub(super) fn disconnect(&mut self, client: usize) {
-        let mut gone = Vec::new();
-        for link in self.links.iter().filter(|link| usize::from(link.client) == client) {
-            gone.push((usize::from(link.node), self.conn(link)));
-        }
-        self.links.retain(|link| usize::from(link.client) != client);
-        gone.into_iter().for_each(|(node, conn)| self.hang_up(node, conn));
+    /// True if a connection has gone silent.
+    pub fn is_silent(&self, at: LinkName) -> bool {
+        self.find_link(at).is_some_and(|place| self.links[place].stalled)
     }
 
     /// The number and the name of the request that a connection's node would serve next.
@@ -320,7 +453,7 @@ impl System {
         Some((flight.id, flight.request.name()))
     }
 
-    /// True if a connection's client would next be told something that the node sent of its own accord.
+    /// True if a connection's client would next be told something that the node pushed.
     pub fn brings_message(&self, at: LinkName) -> bool {
         let arriving = self.find_link(at).and_then(|place| self.links[place].arrivals.first());
         arriving.is_some_and(|arriving| matches!(arriving.what, Arrival::Message(_)))

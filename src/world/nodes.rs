@@ -1,11 +1,41 @@
-//! Nodes: the clocks, the timers and the crashes of a system's servers.
+//! Nodes: the clocks, the timers, the pauses and the crashes of a system's servers.
 
-use super::fault::Fault;
+use super::clock::Clock;
 use super::link::Link;
-use super::system::{Agenda, System};
-use doublehold_models::{Due, NodeClock, Output};
+use super::queue::Pushed;
+use super::system::System;
+use doublehold_models::{Due, NodeClock};
 use smallvec::SmallVec;
-use std::rc::Rc;
+
+/// The clocks of all members of a service.
+pub type Clocks = SmallVec<[NodeClock; 5]>;
+
+/// A server.
+#[derive(Clone, Debug, Hash)]
+pub struct NodeState {
+    /// The service whose state it keeps.
+    pub service: u8,
+    /// Its place among the nodes of that service.
+    pub member: u8,
+    /// Its clocks.
+    pub clock: Clock,
+    /// When it went down, true time; `None` while it is up.
+    pub down_since: Option<u64>,
+    /// Since when its process stands still, true time.
+    pub paused_since: Option<u64>,
+}
+
+impl NodeState {
+    /// A server that is up.
+    pub fn new(service: u8, member: u8) -> Self {
+        NodeState { service, member, clock: Clock::default(), down_since: None, paused_since: None }
+    }
+
+    /// True if it serves requests and its timers fire.
+    pub fn is_running(&self) -> bool {
+        self.down_since.is_none() && self.paused_since.is_none()
+    }
+}
 
 impl System {
     /// The service that a node belongs to.
@@ -14,7 +44,7 @@ impl System {
     }
 
     /// What the clocks of a node and of the other members of its service show.
-    pub(super) fn clocks_of(&self, node: usize) -> SmallVec<[NodeClock; 5]> {
+    pub(super) fn clocks_of(&self, node: usize) -> Clocks {
         let service = self.nodes[node].service;
         let first = node - usize::from(self.nodes[node].member);
         let members = self.nodes[first..].iter().take_while(|state| state.service == service);
@@ -30,7 +60,7 @@ impl System {
     /// When a node's state changes by itself next, true time.
     pub(super) fn node_timer(&self, node: usize) -> Option<u64> {
         let state = &self.nodes[node];
-        if state.down_since.is_some() {
+        if !state.is_running() {
             return None;
         }
         let service = &self.services[self.service_of(node)];
@@ -61,74 +91,86 @@ impl System {
         if self.expiries_left.is_some() && self.changes_until(to_us) {
             self.expiries_left = self.expiries_left.map(|left| left.saturating_sub(1));
         }
+        let watched = if self.changes_until(to_us) { self.watch_all() } else { Vec::new() };
         self.now_us = to_us;
         (0..self.nodes.len()).for_each(|node| self.tick(node));
+        watched.into_iter().for_each(|(node, before)| self.judge_service(node, None, before));
     }
 
     /// Lets a node do what has fallen due.
     pub(super) fn tick(&mut self, node: usize) {
         let state = &self.nodes[node];
         let (service, member) = (usize::from(state.service), state.member);
-        if state.down_since.is_some() || !self.services[service].is_due(self.node_clock(node).for_node(), member) {
-            return;
+        if state.is_running() && self.services[service].is_due(self.node_clock(node).for_node(), member) {
+            self.touch_service(node, None, |service, clocks, out| service.tick(clocks, member, out));
         }
-        let clocks = self.clocks_of(node);
-        let mut outputs = Vec::new();
-        Rc::make_mut(&mut self.services[service]).tick(&clocks, member, &mut outputs);
-        self.send_all(node, outputs);
-        self.note_ready(node);
+    }
+
+    /// True if servers of this node's service can be paused: what an ensemble does without one of its servers is not
+    /// modelled.
+    pub(super) fn can_pause(&self, node: usize) -> bool {
+        let spec = &self.setup.services[self.service_of(node)];
+        self.nodes[node].is_running() && spec.config.members() == 1
+    }
+
+    pub(super) fn pause_node(&mut self, node: usize) {
+        self.nodes[node].paused_since = Some(self.now_us);
+        self.renew_due(|link| usize::from(link.node) == node);
+    }
+
+    pub(super) fn resume_node(&mut self, node: usize) {
+        self.nodes[node].paused_since = None;
+        self.renew_due(|link| usize::from(link.node) == node);
+        self.tick(node);
+        for at in 0..self.links.len() {
+            if usize::from(self.links[at].node) == node {
+                self.push_waiting(at);
+            }
+        }
+        self.push_ready(node);
     }
 
     pub(super) fn crash_node(&mut self, node: usize) {
-        self.budgets.spend(Fault::NodeCrash);
         self.nodes[node].down_since = Some(self.now_us);
-        let (clocks, service, member) = (self.clocks_of(node), self.service_of(node), self.nodes[node].member);
-        let mut outputs = Vec::new();
-        Rc::make_mut(&mut self.services[service]).crash(&clocks, member, &mut outputs);
+        let member = self.nodes[node].member;
+        let outputs = self.ask_service(node, None, |service, clocks, out| service.crash(clocks, member, out));
+        let due_by = self.due_by();
+        self.links.retain(|link| usize::from(link.node) != node || link.gone.is_none());
         for at in 0..self.links.len() {
             if usize::from(self.links[at].node) == node {
-                self.links[at].break_at(self.now_us);
+                self.links[at].lose(due_by);
                 let name = self.links[at].name();
-                self.note(Agenda::Deliver(name));
+                self.push(Pushed::Deliver(name));
             }
         }
+        self.renew_due(|link: &Link| usize::from(link.node) == node);
         self.send_all(node, outputs);
     }
 
     pub(super) fn restart_node(&mut self, node: usize) {
-        let (clocks, service, member) = (self.clocks_of(node), self.service_of(node), self.nodes[node].member);
+        let member = self.nodes[node].member;
         self.nodes[node].down_since = None;
-        let mut outputs: Vec<Output> = Vec::new();
-        Rc::make_mut(&mut self.services[service]).restart(&clocks, member, &mut outputs);
-        self.send_all(node, outputs);
+        self.touch_service(node, None, |service, clocks, out| service.restart(clocks, member, out));
     }
 
     pub(super) fn lag(&mut self, node: usize) {
-        self.budgets.spend(Fault::Lag);
-        let (service, member) = (self.service_of(node), self.nodes[node].member);
-        Rc::make_mut(&mut self.services[service]).lag(member);
+        let member = self.nodes[node].member;
+        self.touch_service(node, None, |service, _, _| service.lag(member));
     }
 
     pub(super) fn catch_up(&mut self, node: usize) {
-        let (service, member) = (self.service_of(node), self.nodes[node].member);
-        let mut outputs = Vec::new();
-        Rc::make_mut(&mut self.services[service]).catch_up(member, &mut outputs);
-        self.send_all(node, outputs);
-        self.note_ready(node);
+        let member = self.nodes[node].member;
+        self.touch_service(node, None, |service, _, out| service.catch_up(member, out));
     }
 
     pub(super) fn expire(&mut self, node: usize, client: usize) {
-        self.budgets.spend(Fault::SessionExpiry);
-        let (clocks, service) = (self.clocks_of(node), self.service_of(node));
-        let mut outputs = Vec::new();
-        Rc::make_mut(&mut self.services[service]).expire(&clocks, client as u16, &mut outputs);
-        self.send_all(node, outputs);
+        self.touch_service(node, None, |service, clocks, out| service.expire(clocks, client as u16, out));
     }
 
     /// The clients that are cut off from a service, know it, and still have a session there.
     pub(super) fn cut_off(&self, service: usize) -> impl Iterator<Item = usize> {
         let told = move |client: &usize| {
-            let theirs = |link: &&Link| usize::from(link.client) == *client && link.lane > 0;
+            let theirs = |link: &&Link| usize::from(link.client) == *client && link.tells_idle();
             let here = |link: &&Link| self.service_of(link.node.into()) == service;
             self.links.iter().filter(theirs).filter(here).all(|link| link.arrivals.is_empty())
         };

@@ -19,7 +19,8 @@ pub struct Setup {
     pub clients: usize,
     /// The code that each client runs.
     pub program: Arc<dyn Program>,
-    /// Whether all clients run the same code in the same way, so that who is who does not matter.
+    /// Whether all clients draw the same random numbers. Then identical clients may change places in the search, as long as
+    /// nothing tells them apart.
     pub symmetric: bool,
     /// When clients begin.
     pub arrival: ArrivalTime,
@@ -65,26 +66,26 @@ pub enum ArrivalTime {
 
 /// The code of a client, for a world whose clients have seats.
 pub trait Program: Send + Sync {
-    /// A new run of client number `client`.
-    fn start(&self, client: usize, ports: SeatPorts) -> Task;
+    /// A new run of a client.
+    fn start(&self, ports: SeatPorts) -> Task;
 
     /// What is done on the servers before any client begins; nothing by default.
-    fn prepare(&self, _ports: SeatPorts) -> Option<Errand<()>> {
-        None
+    fn prepare(&self, _ports: SeatPorts) -> Fixture<()> {
+        Box::pin(std::future::ready(()))
     }
 
     /// What an auditor looks at after all clients have ended; nothing by default.
-    fn audit(&self, _ports: SeatPorts) -> Option<Errand<Option<Audit>>> {
-        None
+    fn audit(&self, _ports: SeatPorts) -> Fixture<Option<Audit>> {
+        Box::pin(std::future::ready(None))
     }
 }
 
 /// Code that runs alone on the servers.
-pub type Errand<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub type Fixture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-impl<F: Fn(usize, SeatPorts) -> Task + Send + Sync> Program for F {
-    fn start(&self, client: usize, ports: SeatPorts) -> Task {
-        self(client, ports)
+impl<F: Fn(SeatPorts) -> Task + Send + Sync> Program for F {
+    fn start(&self, ports: SeatPorts) -> Task {
+        self(ports)
     }
 }
 
@@ -161,6 +162,8 @@ pub struct ResourceSpec {
     pub name: Blob,
     /// The service that keeps it.
     pub service: usize,
+    /// The name of the lock that guards it.
+    pub lock: Blob,
 }
 
 impl Setup {
@@ -179,6 +182,7 @@ impl Setup {
                 ServiceConfig::MySql(config) => config.replication.is_some(),
                 ServiceConfig::Redis(_) => false,
             }),
+            Fault::NodePause => configs().any(|config| config.members() == 1),
             Fault::SessionExpiry => configs().any(|config| matches!(config, ServiceConfig::ZooKeeper(_))),
             Fault::NodeCrash | Fault::ClockStep | Fault::Break | Fault::Stall | Fault::Delay => {
                 configs().next().is_some()

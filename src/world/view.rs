@@ -1,7 +1,8 @@
-//! View: what the oracles can see of a simulated system.
+//! View: what the oracles can see of a simulated system. All of it is in the fingerprint.
 
+use super::clients::Status;
 use super::setup::Holder;
-use super::system::{Status, System};
+use super::system::System;
 use crate::history::Holds;
 use crate::port::Blob;
 use crate::property::View;
@@ -11,12 +12,12 @@ impl View for System {
         &self.holds
     }
 
-    fn client_mono_us(&self, client: usize) -> u64 {
-        self.client_clock(client).mono_us
+    fn client_mono_us(&self, client: usize) -> Option<u64> {
+        self.clients[client].status.is_live().then(|| self.client_clock(client).mono_us)
     }
 
-    fn is_alive(&self, client: usize) -> bool {
-        !matches!(self.clients[client].status, Status::Finished | Status::Crashed)
+    fn clients(&self) -> usize {
+        self.clients.len()
     }
 
     fn has_crashed(&self, client: usize) -> bool {
@@ -41,5 +42,13 @@ impl View for System {
 
     fn owners(&self, lock: usize) -> Vec<Blob> {
         System::owners(self, lock).into_vec()
+    }
+
+    fn owner_of(&self, lock: usize, token: &Blob) -> Option<usize> {
+        System::owner_of(self, lock, token)
+    }
+
+    fn came_late(&self, lock: usize, token: &Blob) -> bool {
+        System::came_late(self, lock, token)
     }
 }

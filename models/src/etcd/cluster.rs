@@ -207,6 +207,11 @@ impl Cluster {
         Answer::Watching
     }
 
+    /// True if something is watched for a connection.
+    pub fn keeps(&self, conn: ConnId) -> bool {
+        self.servers[usize::from(conn.member)].watchers.iter().any(|watcher| watcher.conn == conn)
+    }
+
     /// Takes note that a connection has ended.
     pub fn disconnect(&mut self, conn: ConnId) {
         self.servers[usize::from(conn.member)].watchers.retain(|watcher| watcher.conn != conn);

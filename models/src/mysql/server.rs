@@ -328,6 +328,11 @@ impl Server {
 
     // Connections, time, crashes.
 
+    /// True if a connection has a session.
+    pub fn keeps(&self, conn: ConnId) -> bool {
+        self.sessions.contains_key(&conn)
+    }
+
     /// A connection has ended: its transaction is rolled back, its user locks are free.
     pub fn disconnect(&mut self, clock: NodeClock, conn: ConnId) {
         if !self.sessions.contains_key(&conn) {

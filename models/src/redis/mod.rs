@@ -109,6 +109,11 @@ impl Node {
         self.subscribers.forget(conn);
     }
 
+    /// True if a connection has a transaction, watches or subscriptions.
+    pub fn keeps(&self, conn: ConnId) -> bool {
+        self.transactions.has(conn) || self.subscribers.is_subscribed(conn)
+    }
+
     /// When the next key expires or the next periodic fsync falls due, by the wall clock, in microseconds.
     pub fn next_timer(&self, clock: NodeClock) -> Option<i64> {
         // A key is expired once the clock, in whole milliseconds, is past its deadline.

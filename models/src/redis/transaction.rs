@@ -40,6 +40,11 @@ impl Transactions {
         all.contains_key(&conn).then(|| Rc::make_mut(all).remove(&conn)).flatten()
     }
 
+    /// True if a connection has a transaction or a watch.
+    pub(super) fn has(&self, conn: ConnId) -> bool {
+        self.get(conn).is_some()
+    }
+
     /// Forgets a connection.
     pub(super) fn forget(&mut self, conn: ConnId) {
         self.take(conn);

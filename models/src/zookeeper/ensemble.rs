@@ -318,6 +318,11 @@ impl Ensemble {
         u64::from(self.config.tick_ms) * 1000
     }
 
+    /// True if a connection has a session or watches.
+    pub fn keeps(&self, conn: ConnId) -> bool {
+        self.sessions.over(conn).is_some() || self.servers[usize::from(conn.member)].watches.has(conn)
+    }
+
     /// Takes note that a connection has ended.
     pub fn disconnect(&mut self, clocks: &[NodeClock], conn: ConnId) {
         let (now_us, tick_us) = (self.leader_us(clocks), self.tick_us());

@@ -35,6 +35,11 @@ impl Watches {
         fired
     }
 
+    /// True if a connection watches something.
+    pub(super) fn has(&self, conn: ConnId) -> bool {
+        self.data.values().chain(self.child.values()).any(|conns| conns.contains(&conn))
+    }
+
     /// Forgets a connection.
     pub(super) fn forget(&mut self, conn: ConnId) {
         for watches in [&mut self.data, &mut self.child] {

@@ -54,7 +54,7 @@ fn run(
         let mut tasks = tokio::task::JoinSet::new();
         for client in clients {
             let (workload, ports) = (workload.clone(), ports(client, addresses, journal));
-            tasks.spawn(async move { workload.run(ports, client).await });
+            tasks.spawn(async move { workload.run(ports).await });
         }
         while tasks.join_next().await.is_some() {}
     });
@@ -116,7 +116,7 @@ fn patience(runtime: &Runtime, addresses: &[String], text: &mut String) -> Resul
 fn die_holding(addresses: &[String], workload: &DeadHolder, journal: &Journal) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|problem| CliError::Environment(format!("cannot start tokio: {problem}")))?;
-    runtime.block_on(workload.run(ports(0, addresses, journal), 0));
+    runtime.block_on(workload.run(ports(0, addresses, journal)));
     drop(runtime);
     Ok(())
 }

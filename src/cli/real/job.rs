@@ -167,7 +167,7 @@ pub(in crate::cli) fn work(options: &WorkerOptions) -> Result<u8, CliError> {
             let told_to_end = Arc::clone(&told_to_end);
             clients.spawn(async move {
                 while tokio::time::Instant::now() < end && !told_to_end.load(Ordering::Relaxed) {
-                    guarded.run(ports.clone(), client).await;
+                    guarded.run(ports.clone()).await;
                 }
             });
         }

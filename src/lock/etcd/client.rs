@@ -56,7 +56,7 @@ impl Session {
 
     /// Until when the lease certainly lasts, by the client's own monotonic clock.
     pub fn until(&self) -> Instant {
-        Instant(self.life.until.load(Ordering::Acquire))
+        Instant::from_micros(self.life.until.load(Ordering::Acquire))
     }
 
     /// Ends when the lease has, as far as the client knows.
@@ -65,7 +65,7 @@ impl Session {
     }
 
     fn renewed(&self, asked_at: Instant) {
-        self.life.until.store((asked_at + self.good_for).0, Ordering::Release);
+        self.life.until.store((asked_at + self.good_for).as_micros(), Ordering::Release);
     }
 }
 
@@ -200,12 +200,12 @@ impl<P: Ports> Keeper<P> {
     async fn keep_alive(&self, session: &Session) {
         let every = session.good_for / KEEP_ALIVES_PER_LEASE;
         loop {
-            let left = session.until().since(self.ports.monotonic());
+            let left = session.until().left_at(self.ports.monotonic());
             if self.ports.timeout(every.min(left), session.ended()).await.is_some() {
                 return;
             }
             let asked_at = self.ports.monotonic();
-            let left = session.until().since(asked_at);
+            let left = session.until().left_at(asked_at);
             if left.is_zero() {
                 session.life.hold.lose();
                 return;

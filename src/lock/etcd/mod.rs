@@ -199,7 +199,7 @@ impl<P: Ports> EtcdLock<P> {
     ) -> Result<bool, NotAcquired> {
         let host = self.client.ports();
         let Some(mut watch) = self.client.watch(&key, revision + 1).await else { return Ok(false) };
-        let left = deadline.since(host.monotonic());
+        let left = deadline.left_at(host.monotonic());
         let deleted = async {
             while let Some(events) = watch.next().await {
                 if events.iter().any(|event| matches!(event, Event::Deleted { .. })) {

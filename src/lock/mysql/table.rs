@@ -89,8 +89,7 @@ impl<H: Host, M: MySql> LockTable<H, M> {
 
     /// This moment of the client's own wall clock, and a time on top.
     fn wall(&self, plus: Duration) -> Value {
-        let plus_us = i64::try_from(plus.as_micros()).unwrap_or(i64::MAX);
-        Value::DateTime(self.host.wall().0.saturating_add(plus_us))
+        Value::DateTime((self.host.wall() + plus).as_micros())
     }
 
     fn ttl_us(&self) -> Value {

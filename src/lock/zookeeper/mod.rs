@@ -213,7 +213,7 @@ impl<P: Ports> ZkLock<P> {
                 None => self.watch(&node.session, behind).await,
             };
             let Some(mut watch) = watch else { continue };
-            let left = deadline.since(self.client.ports().monotonic());
+            let left = deadline.left_at(self.client.ports().monotonic());
             match self.client.ports().timeout(left, watch.fired()).await {
                 None => return Err(NotAcquired::Held),
                 Some(WatchEvent::Lost) => return Ok(false),

@@ -237,6 +237,6 @@ pub(super) fn ttl_lock() -> GuardedScenario {
     scenario.workload.wait = Duration::ZERO;
     scenario.workload.tries = 2;
     scenario.parameters.clients = 3;
-    scenario.properties = Vec::new();
+    scenario.properties = vec![std::sync::Arc::new(property::Grant)];
     scenario
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 impl Guarded {
     /// Runs a client to its end.
-    pub(super) async fn run_with<P: Ports>(&self, ports: &P, client: usize) {
+    pub(super) async fn run_with<P: Ports>(&self, ports: &P) {
         match &self.lock {
             LockKind::None => self.repeat_unlocked(ports).await,
             LockKind::LockTable(config) => {
@@ -43,7 +43,7 @@ impl Guarded {
                 self.repeat(ports, &ZkLock::new(&client, ZK_PATH, *config)).await;
             }
             LockKind::ZooKeeperReadWrite(config) => {
-                let kind = if client.is_multiple_of(3) { Kind::Writer } else { Kind::Reader };
+                let kind = if ports.client().is_multiple_of(3) { Kind::Writer } else { Kind::Reader };
                 let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
                 self.repeat(ports, &ZkLock::new(&client, ZK_PATH, zookeeper::Config { kind, ..*config })).await;
             }
@@ -175,10 +175,11 @@ impl Guarded {
             Work::ExtendThenPlain => match guard.extend().await {
                 Ok(()) => {
                     let valid_until = guard.lease().valid_until;
-                    ports.record(Event::Extended { lock: LOCK.into(), valid_until });
+                    let token = guard.lease().token.clone();
+                    ports.record(Event::Extended { lock: LOCK.into(), token, valid_until });
                     self.decrement(ports, &guard, None).await;
                 }
-                Err(_) => ports.record(Event::Lost { lock: LOCK.into() }),
+                Err(_) => lost(ports, &guard),
             },
         }
         guard
@@ -199,12 +200,12 @@ impl Guarded {
 
 async fn decrement<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>, counter: &impl Resource, fence: Option<u64>) {
     if !guard.is_valid() {
-        return ports.record(Event::Lost { lock: LOCK.into() });
+        return lost(ports, guard);
     }
     let Some(Access::Accepted(stock)) = counter.read(fence).await.ok() else { return };
     ports.record(Event::Read { resource: STOCK.into(), value: stock });
     if !guard.is_valid() {
-        return ports.record(Event::Lost { lock: LOCK.into() });
+        return lost(ports, guard);
     }
     let outcome = counter.write(fence, stock - 1).await;
     let outcome = Ended::of(&outcome, |access| *access == Access::Accepted(()));
@@ -213,16 +214,21 @@ async fn decrement<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>, counter: &imp
 
 /// Holds for a while, and stops when the lock tells that the hold is lost: then true.
 async fn hold_until_lost<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>, time: Duration) -> bool {
-    let lost = ports.timeout(time, guard.lost()).await.is_some();
-    if lost {
-        ports.record(Event::Lost { lock: LOCK.into() });
+    let is_lost = ports.timeout(time, guard.lost()).await.is_some();
+    if is_lost {
+        lost(ports, guard);
     }
-    lost
+    is_lost
 }
 
 /// Releases and tells the history.
 async fn release<P: Ports, L: Lock>(ports: &P, guard: Guard<L>) {
-    ports.record(Event::Releasing { lock: LOCK.into() });
+    ports.record(Event::Releasing { lock: LOCK.into(), token: guard.lease().token.clone() });
     let outcome = guard.release().await;
     ports.record(Event::Released { lock: LOCK.into(), outcome: Ended::of(&outcome, |ours| *ours) });
+}
+
+/// Tells the history that the hold is lost.
+fn lost<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>) {
+    ports.record(Event::Lost { lock: LOCK.into(), token: guard.lease().token.clone() });
 }

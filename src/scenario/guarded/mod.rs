@@ -162,14 +162,10 @@ impl Workload for Guarded {
         }
     }
 
-    fn keeps_books(&self) -> bool {
-        matches!(self.work, Work::Sell(_) | Work::Draw(_)) || matches!(self.lock, LockKind::LockTable(_))
-    }
-
-    async fn run<P: Ports>(&self, ports: P, client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
         match self.mutation {
-            None => self.run_with(&ports, client).await,
-            Some(mutation) => self.run_with(&Mutant::new(ports, mutation), client).await,
+            None => self.run_with(&ports).await,
+            Some(mutation) => self.run_with(&Mutant::new(ports, mutation)).await,
         }
     }
 }

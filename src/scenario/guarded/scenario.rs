@@ -78,7 +78,7 @@ impl GuardedScenario {
             (_, Store::LockEtcd) => named("etcd"),
             (_, Store::Redis) => named("store"),
         };
-        service.map(|service| ResourceSpec { name: Blob::from(STOCK), service })
+        service.map(|service| ResourceSpec { name: Blob::from(STOCK), service, lock: LOCK.into() })
     }
 
     fn lock_spec(&self) -> Option<LockSpec> {
@@ -118,9 +118,7 @@ impl Scenario for GuardedScenario {
             services,
             clients: parameters.clients,
             program: program(workload),
-            // Sessions and leases have numbers, which tell clients apart; a database has them in order.
-            symmetric: matches!(self.workload.lock, LockKind::InProcess | LockKind::Redis(_) | LockKind::RedLock(_))
-                && !self.workload.has_database(),
+            symmetric: true,
             arrival: self.arrival,
             budgets: parameters.budgets,
             assumptions: parameters.assumptions,

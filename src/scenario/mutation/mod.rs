@@ -74,7 +74,7 @@ impl<P> Mutant<P> {
 impl<P: Ports> Host for Mutant<P> {
     fn monotonic(&self) -> Instant {
         match self.mutation {
-            Mutation::WallClockForElapsed => Instant(self.ports.wall().0.unsigned_abs()),
+            Mutation::WallClockForElapsed => Instant::from_micros(self.ports.wall().as_micros().unsigned_abs()),
             _ => self.ports.monotonic(),
         }
     }
@@ -129,11 +129,15 @@ impl<P: Ports> Ports for Mutant<P> {
         Mutant { ports: self.ports.mysql(server), mutation: self.mutation }
     }
 
+    fn client(&self) -> usize {
+        self.ports.client()
+    }
+
     fn record(&self, event: Event) {
         let event = match (self.mutation, event) {
             // The history is in the client's own monotonic time, which this lock does not use.
             (Mutation::WallClockForElapsed, Event::Acquired { lock, token, fence, valid_until, mode }) => {
-                let valid_until = valid_until.map(|until| self.ports.monotonic() + until.since(self.monotonic()));
+                let valid_until = valid_until.map(|until| self.ports.monotonic() + until.left_at(self.monotonic()));
                 Event::Acquired { lock, token, fence, valid_until, mode }
             }
             (_, event) => event,
@@ -150,6 +154,10 @@ impl<R: Redis> Redis for Mutant<R> {
             return Outcome::Ok(Value::Int(1));
         }
         self.ports.call(mutate(self.mutation, command)).await
+    }
+
+    fn another(&self) -> Self {
+        Mutant { ports: self.ports.another(), mutation: self.mutation }
     }
 
     fn subscribe(&self, channel: Blob) -> impl Future<Output = Outcome<R::Subscription>> + Send {

@@ -106,12 +106,12 @@ fn random_bytes<const N: usize>() -> [u8; N] {
 
 impl Host for RealPorts {
     fn monotonic(&self) -> Instant {
-        Instant(monotonic_us())
+        Instant::from_micros(monotonic_us())
     }
 
     fn wall(&self) -> WallTime {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        WallTime(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+        WallTime::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
@@ -189,6 +189,10 @@ impl Ports for RealPorts {
     #[cfg(not(feature = "real-mysql"))]
     fn mysql(&self, _server: usize) -> crate::port::Absent {
         panic!("this build has no MySQL adapter: build it with the feature `real-mysql`")
+    }
+
+    fn client(&self) -> usize {
+        self.client
     }
 
     fn record(&self, event: Event) {

@@ -120,6 +120,10 @@ impl Redis for RealRedis {
         }
     }
 
+    fn another(&self) -> Self {
+        RealRedis { connection: Arc::default(), ..self.clone() }
+    }
+
     async fn subscribe(&self, channel: Blob) -> Outcome<RealSubscription> {
         let Ok(mut pubsub) = self.client.get_async_pubsub().await else { return Outcome::Fail(Refusal::Refused) };
         match pubsub.subscribe(channel.as_bytes()).await {

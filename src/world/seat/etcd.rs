@@ -2,7 +2,7 @@
 //! on with the next.
 
 use super::inbox::Messages;
-use super::{Outgoing, Seat, State, Wait};
+use super::{Outgoing, Purpose, Seat, State, Wait};
 use crate::port::etcd::{Answered, Etcd, Event, Keys, Request, Revision, Watch};
 use crate::port::{Outcome, Refusal};
 use doublehold_models::etcd::wire::Reply;
@@ -24,6 +24,7 @@ pub struct SeatEtcd {
 impl State {
     /// How far behind the cluster's first server the client's present one is. Clients begin with different ones.
     fn place(&mut self, servers: &Range<u16>) -> &mut u16 {
+        self.told_apart |= servers.end - servers.start > 1;
         let at = self.places.iter().position(|(first, _)| *first == servers.start).unwrap_or_else(|| {
             self.places.push((servers.start, self.client % (servers.end - servers.start)));
             self.places.len() - 1
@@ -65,7 +66,8 @@ impl SeatEtcd {
     fn send(&self, server: u16, request: Request) -> Wait<'_> {
         let mut state = self.seat.lock();
         let id = state.open_slot();
-        state.push(Outgoing::Request { id, node: server, lane: 0, request: AnyRequest::Etcd(request) });
+        let (purpose, request) = (Purpose::Commands, AnyRequest::Etcd(request));
+        state.push(Outgoing::Request { id, node: server, channel: 0, purpose, request });
         Wait { seat: &self.seat, id, open: true }
     }
 }

@@ -1,6 +1,6 @@
 //! Inbox: what a node sends of its own accord on a connection that is there for it, until somebody takes it.
 
-use super::{Outgoing, Seat, State, Wait};
+use super::{Outgoing, Purpose, Seat, State, Wait};
 use crate::port::Outcome;
 use doublehold_models::{Digest, Request, Response};
 use std::collections::VecDeque;
@@ -79,7 +79,8 @@ impl Messages {
             let lane = state.next_lane();
             state.inboxes.push(Inbox::new(node, lane));
             let id = state.open_slot();
-            state.push(Outgoing::Request { id, node, lane, request });
+            let purpose = Purpose::Push;
+            state.push(Outgoing::Request { id, node, channel: lane, purpose, request });
             (lane, id)
         };
         let messages = Messages { seat: Arc::clone(seat), node, lane };
@@ -114,6 +115,6 @@ impl Drop for Messages {
     fn drop(&mut self) {
         let mut state = self.seat.lock();
         state.drop_inbox(self.node, self.lane);
-        state.push(Outgoing::Close { node: self.node, lane: self.lane });
+        state.push(Outgoing::Close { node: self.node, channel: self.lane });
     }
 }

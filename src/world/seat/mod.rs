@@ -11,6 +11,7 @@ mod zookeeper;
 
 use super::clock::Reading;
 use crate::history::Event;
+use crate::port::time::{self, Observed};
 use crate::port::{self, Blob, Host, Instant, Outcome, Ports, WallTime};
 use doublehold_models::{Digest, Request, Response};
 use etcd::{Places, SeatEtcd};
@@ -36,7 +37,37 @@ use zookeeper::{SeatZooKeeper, Sessions};
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The number of something that a client waits for; unique in its execution.
-pub type WaitId = u32;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WaitId(pub u32);
+
+impl WaitId {
+    /// Marks a wait for hashers that rank waits.
+    pub const ROUTE: u64 = 0x3A17;
+}
+
+impl Hash for WaitId {
+    /// The client's code knows what it waits for by their order, not by their numbers.
+    fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
+        hasher.write_u128(u128::from(Self::ROUTE) << 64 | u128::from(self.0));
+    }
+}
+
+impl std::fmt::Display for WaitId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a client uses a connection for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Requests and their answers; a new connection serves as well.
+    Commands,
+    /// The same, and the end of the connection is the end of something: a session with a database.
+    Session,
+    /// The server may push messages at any time: a subscription, a watch, a session with watches.
+    Push,
+}
 
 /// Something that a client's code asked for.
 #[derive(Debug)]
@@ -47,8 +78,10 @@ pub enum Outgoing {
         id: WaitId,
         /// The server's place in the topology.
         node: u16,
-        /// The connection to it: 0 for commands, further ones for subscriptions.
-        lane: u8,
+        /// The client's number for the connection to it.
+        channel: u8,
+        /// What the connection is for.
+        purpose: Purpose,
         /// What to send.
         request: Request,
     },
@@ -61,19 +94,19 @@ pub enum Outgoing {
     },
     /// Nobody waits for this any more.
     Forget(WaitId),
-    /// Close a subscription's connection.
+    /// Close a connection.
     Close {
         /// The server.
         node: u16,
         /// The connection.
-        lane: u8,
+        channel: u8,
     },
     /// Take a connection that has been silent for so long for broken, in microseconds of the client's own clock.
     KeepAlive {
         /// The server.
         node: u16,
         /// The connection.
-        lane: u8,
+        channel: u8,
         /// How long.
         silence_us_max: u64,
     },
@@ -90,11 +123,9 @@ pub enum Told {
     Answer(WaitId, Outcome<Response>),
     /// A timer has fired.
     Fired(WaitId),
-    /// Several requests have ended because their connection broke.
-    Broken(SmallVec<[WaitId; 4]>),
-    /// A message has come that the node sent of its own accord.
+    /// A message has come that the node pushed.
     Message(u16, u8, Response),
-    /// A subscription's connection has broken, and perhaps a request on it.
+    /// A connection has broken, and the requests on it have ended.
     Hangup(u16, u8, SmallVec<[WaitId; 4]>),
 }
 
@@ -108,8 +139,7 @@ enum Slot {
 /// The digest of what the code has seen: one entry an input, with the round that it belongs to.
 #[derive(Default)]
 struct Seen {
-    inputs: SmallVec<[(u16, u64); 12]>,
-    mentioned: u32,
+    inputs: SmallVec<[(u16, u128); 12]>,
 }
 
 struct State {
@@ -136,6 +166,10 @@ struct State {
     keep_digest: bool,
     /// The code has read a clock since it was last told something.
     read_clock: bool,
+    /// The code was told another client's name, or asked for its own number.
+    told_apart: bool,
+    /// What the code did with moments.
+    observed: Observed,
     /// The process has ended: whatever drops now must not reach the world.
     dead: bool,
 }
@@ -162,7 +196,7 @@ impl Seat {
         let state = State {
             client,
             now: Reading::default(),
-            next_id: 0,
+            next_id: WaitId(0),
             next_lane: 1,
             free_lanes: BTreeSet::new(),
             slots: SmallVec::new(),
@@ -180,6 +214,8 @@ impl Seat {
             seen: Seen::default(),
             keep_digest,
             read_clock: false,
+            told_apart: false,
+            observed: Observed::default(),
             dead: false,
         };
         Arc::new(Seat { state: Mutex::new(state), woken: AtomicBool::new(false) })
@@ -198,7 +234,6 @@ impl Seat {
             Told::Start => {}
             Told::Answer(id, outcome) => state.answered(id, outcome),
             Told::Fired(id) => state.fired(id),
-            Told::Broken(ids) => state.lose(&ids),
             Told::Message(node, lane, Response::ZooKeeper(event)) => state.notify(node, lane, &event),
             Told::Message(node, lane, message) => state.deliver(node, lane, message),
             Told::Hangup(node, lane, ids) => {
@@ -225,30 +260,27 @@ impl Seat {
         self.lock().outbox.clear();
     }
 
-    /// The digest of what the code has seen, and the clients whose names it saw (a bit each).
-    pub fn digest(&self) -> (u64, u32) {
+    /// The digest of what the code has seen.
+    pub fn digest(&self) -> u128 {
         let state = self.lock();
         if !state.keep_digest {
-            return (0, 0);
+            return 0;
         }
         let mut digest = state.own_digest();
-        for (round, input) in &state.seen.inputs {
-            digest.int(u64::from(*round));
-            digest.int(*input);
-        }
+        digest.hashed(&state.seen.inputs.as_slice());
         digest.int(u64::from(state.draws));
         digest.int(u64::from(state.unique_ids));
         // What was told but not yet looked at is on no connection any more.
         for (at, (_, _, slot)) in state.slots.iter().enumerate() {
             if let Slot::Done(outcome) = slot {
                 digest.int(at as u64);
-                digest_outcome(outcome, &mut digest);
+                digest.hashed(outcome);
             }
         }
         state.inboxes.iter().for_each(|inbox| inbox.digest(&mut digest));
         digest.hashed(&state.sessions);
         digest.hashed(&state.places);
-        (digest.finish(), state.seen.mentioned | digest.mentioned())
+        digest.finish128()
     }
 
     /// Whether the code has read a clock since it was last told something.
@@ -256,8 +288,30 @@ impl Seat {
         self.lock().read_clock
     }
 
+    /// Whether the code can be told apart from another client's: it was told another's name, or asked for its own number.
+    pub fn is_told_apart(&self) -> bool {
+        self.lock().told_apart
+    }
+
+    /// What the code did with moments since the last call.
+    pub fn take_observed(&self) -> Observed {
+        std::mem::take(&mut self.lock().observed)
+    }
+
     /// Polls the tasks of this client until none of them wants to go on. True once all have ended.
     pub fn poll(self: &Arc<Self>, waker: &Waker, tasks: &mut SmallVec<[Option<Task>; 2]>) -> bool {
+        let watched = self.lock().keep_digest;
+        if watched {
+            time::observe();
+        }
+        let ended = self.poll_tasks(waker, tasks);
+        if watched {
+            self.lock().observed = time::observed();
+        }
+        ended
+    }
+
+    fn poll_tasks(self: &Arc<Self>, waker: &Waker, tasks: &mut SmallVec<[Option<Task>; 2]>) -> bool {
         let mut cx = Context::from_waker(waker);
         loop {
             self.woken.store(false, Ordering::Relaxed);
@@ -316,12 +370,12 @@ impl State {
         let mut digest = self.own_digest();
         digest.int(kind);
         with(&mut digest);
-        self.seen.mentioned |= digest.mentioned();
-        self.seen.inputs.push((round, digest.finish()));
+        self.told_apart |= digest.mentioned() != 0;
+        self.seen.inputs.push((round, digest.finish128()));
     }
 
     /// Forgets what a round has seen but for `result`, which belongs to the round around it.
-    fn end_round(&mut self, round: u16, result: Option<u64>) {
+    fn end_round(&mut self, round: u16, result: Option<u128>) {
         let outer = self.round();
         self.seen.inputs.retain(|(of, _)| *of != round);
         if let Some(result) = result {
@@ -330,8 +384,8 @@ impl State {
     }
 
     fn next_id(&mut self) -> WaitId {
-        self.next_id += 1;
-        self.next_id - 1
+        self.next_id.0 += 1;
+        WaitId(self.next_id.0 - 1)
     }
 
     fn next_lane(&mut self) -> u8 {
@@ -362,7 +416,7 @@ impl State {
         match self.slots.remove(at) {
             (_, round, Slot::Done(outcome)) => {
                 // Which of the open requests it was is told by its place among them.
-                self.see(round, (at as u64) << 8 | 1, |digest| digest_outcome(&outcome, digest));
+                self.see(round, (at as u64) << 8 | 1, |digest| digest.hashed(&outcome));
                 Some(outcome)
             }
             _ => unreachable!("checked above"),
@@ -375,25 +429,6 @@ impl State {
             self.sessions.forget(id);
             self.push(Outgoing::Forget(id));
         }
-    }
-}
-
-fn digest_outcome(outcome: &Outcome<Response>, digest: &mut Digest) {
-    match outcome {
-        Outcome::Ok(response) => {
-            digest.int(0);
-            response.digest(digest);
-        }
-        Outcome::Fail(port::Refusal::Refused) => digest.int(1),
-        Outcome::Fail(port::Refusal::Closed) => digest.int(5),
-        Outcome::Fail(port::Refusal::MySql(failure)) => digest.hashed(failure),
-        Outcome::Fail(port::Refusal::Server(text)) => {
-            digest.int(2);
-            digest.text(text);
-        }
-        Outcome::Indeterminate(why) => digest.int(3 + *why as u64),
-        Outcome::Fail(port::Refusal::ZooKeeper(error)) => digest.hashed(error),
-        Outcome::Fail(port::Refusal::Etcd(error)) => digest.hashed(error),
     }
 }
 
@@ -460,8 +495,8 @@ impl<T: Hash, F: Future<Output = T>> Future for Round<'_, F> {
         let result = state.keep_digest.then(|| {
             let mut digest = state.own_digest();
             digest.hashed(&value);
-            state.seen.mentioned |= digest.mentioned();
-            digest.finish()
+            state.told_apart |= digest.mentioned() != 0;
+            digest.finish128()
         });
         state.end_round(number, result);
         drop(state);
@@ -487,24 +522,25 @@ impl Host for SeatPorts {
     fn monotonic(&self) -> Instant {
         let mut state = self.seat.lock();
         state.read_clock = true;
-        let (round, now) = (state.round(), state.now.instant());
-        state.see(round, 2, |digest| digest.int(now.0));
-        now
+        let (round, now) = (state.round(), state.now);
+        state.see(round, 2, |digest| digest.int(now.mono_us));
+        now.instant()
     }
 
     fn wall(&self) -> WallTime {
         let mut state = self.seat.lock();
         state.read_clock = true;
-        let (round, now) = (state.round(), state.now.wall());
-        state.see(round, 3, |digest| digest.int(now.0 as u64));
-        now
+        let (round, now) = (state.round(), state.now);
+        state.see(round, 3, |digest| digest.int(now.wall_us as u64));
+        now.wall()
     }
 
     async fn sleep(&self, duration: Duration) {
         let wait = {
             let mut state = self.seat.lock();
             let id = state.open_slot();
-            let at_mono_us = (state.now.instant() + duration).0;
+            let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+            let at_mono_us = state.now.mono_us.saturating_add(us);
             state.push(Outgoing::Timer { id, at_mono_us });
             Wait { seat: &self.seat, id, open: true }
         };
@@ -553,7 +589,7 @@ impl Ports for SeatPorts {
     type MySql = SeatMySql;
 
     fn redis(&self, server: usize) -> SeatRedis {
-        SeatRedis { seat: Arc::clone(&self.seat), node: place(server) }
+        SeatRedis { seat: Arc::clone(&self.seat), node: place(server), channel: 0 }
     }
 
     fn mysql(&self, server: usize) -> SeatMySql {
@@ -566,6 +602,12 @@ impl Ports for SeatPorts {
 
     fn etcd(&self, servers: Range<usize>) -> SeatEtcd {
         SeatEtcd { seat: Arc::clone(&self.seat), servers: places(servers) }
+    }
+
+    fn client(&self) -> usize {
+        let mut state = self.seat.lock();
+        state.told_apart = true;
+        usize::from(state.client)
     }
 
     fn record(&self, event: Event) {

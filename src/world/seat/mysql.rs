@@ -1,7 +1,7 @@
 //! The MySQL port of a seat: each session has a connection of its own.
 
 use super::inbox::Inbox;
-use super::{Outgoing, Seat, State, Wait};
+use super::{Outgoing, Purpose, Seat, State, Wait};
 use crate::port::mysql::{MySql, Reply, Request, Session};
 use crate::port::{Outcome, Refusal};
 use doublehold_models::{Request as AnyRequest, Response};
@@ -59,7 +59,8 @@ impl SeatSession {
             }
             let id = state.open_slot();
             let request = AnyRequest::MySql(request);
-            state.push(Outgoing::Request { id, node: self.node, lane, request });
+            let purpose = Purpose::Session;
+            state.push(Outgoing::Request { id, node: self.node, channel: lane, purpose, request });
             Wait { seat: &seat, id, open: true }
         };
         wait.await
@@ -95,7 +96,7 @@ impl Drop for SeatSession {
         state.drop_inbox(self.node, lane);
         state.free_lanes.insert(lane);
         if !hung_up {
-            state.push(Outgoing::Close { node: self.node, lane });
+            state.push(Outgoing::Close { node: self.node, channel: lane });
         }
     }
 }

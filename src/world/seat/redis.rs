@@ -1,7 +1,7 @@
 //! The Redis port of a seat.
 
 use super::inbox::Messages;
-use super::{Outgoing, Seat, Wait};
+use super::{Outgoing, Purpose, Seat, Wait};
 use crate::port::{Blob, Command, Outcome, Redis, Refusal, Subscription, Value};
 use doublehold_models::{Request, Response};
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub struct SeatRedis {
     pub(super) seat: Arc<Seat>,
     pub(super) node: u16,
+    /// The client's number for the connection.
+    pub(super) channel: u8,
 }
 
 /// The answer as the port gives it: an error reply means that nothing was done.
@@ -31,10 +33,15 @@ impl Redis for SeatRedis {
         let wait = {
             let mut state = self.seat.lock();
             let id = state.open_slot();
-            state.push(Outgoing::Request { id, node: self.node, lane: 0, request: Request::Redis(command) });
+            let (purpose, request) = (Purpose::Commands, Request::Redis(command));
+            state.push(Outgoing::Request { id, node: self.node, channel: self.channel, purpose, request });
             Wait { seat: &self.seat, id, open: true }
         };
         redis_outcome(wait.await)
+    }
+
+    fn another(&self) -> SeatRedis {
+        SeatRedis { channel: self.seat.lock().next_lane(), ..self.clone() }
     }
 
     async fn subscribe(&self, channel: Blob) -> Outcome<SeatSubscription> {

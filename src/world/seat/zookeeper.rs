@@ -7,7 +7,7 @@
 //!
 //! Pings are not sent: the system knows a silent connection ([`Outgoing::KeepAlive`]) and tells both ends in time.
 
-use super::{Outgoing, Seat, State, Wait, WaitId};
+use super::{Outgoing, Purpose, Seat, State, Wait, WaitId};
 use crate::port::zookeeper::{
     Answer, Error, EventKind, Request, Session, SessionId, SessionState, Watch, WatchEvent, ZooKeeper, Zxid,
 };
@@ -143,6 +143,7 @@ impl State {
         let opening = self.open_slot();
         let count = servers.end - servers.start;
         assert!(count > 0, "an ensemble has a server");
+        self.told_apart |= count > 1;
         let session = SessionSeat {
             // Clients begin with different servers; the first to be tried is the next one.
             at: servers.start + (self.client + count - 1) % count,
@@ -180,8 +181,9 @@ impl State {
         let (node, lane) = (session.at, session.lane);
         // A connection must come about within its server's share of the time-out.
         let silence_us_max = u64::from(timeout_ms) * 1000 / u64::from(session.servers.end - session.servers.start);
-        self.push(Outgoing::KeepAlive { node, lane, silence_us_max });
-        self.push(Outgoing::Request { id, node, lane, request: AnyRequest::ZooKeeper(request) });
+        self.push(Outgoing::KeepAlive { node, channel: lane, silence_us_max });
+        let (purpose, request) = (Purpose::Push, AnyRequest::ZooKeeper(request));
+        self.push(Outgoing::Request { id, node, channel: lane, purpose, request });
     }
 
     fn connect_answered(&mut self, at: usize, outcome: Outcome<Response>) {
@@ -208,7 +210,7 @@ impl State {
         let rewatch = session.watches_to_leave();
         session.seen = session.seen.max(zxid);
         let queue = std::mem::take(&mut session.queue);
-        self.push(Outgoing::KeepAlive { node, lane, silence_us_max });
+        self.push(Outgoing::KeepAlive { node, channel: lane, silence_us_max });
         if let Some(timer) = expiry {
             self.push(Outgoing::Forget(timer));
         }
@@ -284,7 +286,7 @@ impl State {
         let queue = std::mem::take(&mut session.queue);
         let sent = std::mem::take(&mut session.sent);
         timers.into_iter().flatten().for_each(|timer| self.push(Outgoing::Forget(timer)));
-        self.push(Outgoing::Close { node, lane });
+        self.push(Outgoing::Close { node, channel: lane });
         for (id, _) in queue {
             self.complete(id, Outcome::Fail(Refusal::ZooKeeper(Error::SessionExpired)));
         }
@@ -311,7 +313,8 @@ impl State {
         match session.phase {
             Phase::Up => {
                 session.sent.push(id);
-                self.push(Outgoing::Request { id, node, lane, request: AnyRequest::ZooKeeper(request) });
+                let (purpose, request) = (Purpose::Push, AnyRequest::ZooKeeper(request));
+                self.push(Outgoing::Request { id, node, channel: lane, purpose, request });
             }
             Phase::Connecting(_) | Phase::Resting(_) => session.queue.push((id, request)),
             Phase::Ended => self.complete(id, Outcome::Fail(Refusal::ZooKeeper(Error::SessionExpired))),

@@ -1,17 +1,19 @@
 //! Host: runs clients as madsim tasks, each on a madsim node of its own.
 
 use super::Run;
-use super::agenda::{Agenda, Due};
+use super::events::{Due, EventQueue};
 use super::nemesis::{Planned, pick, plan, recovery};
 use super::streams::Streams;
-use crate::explore::choice::Choice;
+use crate::port::time::Observed;
 use crate::property::CONVERGENCE;
 use crate::scenario::Simulation;
 use crate::trace::Recorder;
+use crate::world::choice::{Act, Choice, Target};
+use crate::world::clients::{Ran, Wake};
 use crate::world::fault::{Fault, millis};
 use crate::world::seat::{Outgoing, Seat, SeatPorts, Task};
 use crate::world::setup::Setup;
-use crate::world::system::{Ran, Run as ClientRun, System, Violation};
+use crate::world::system::{System, Violation};
 use madsim::runtime::{Handle, NodeHandle, Runtime};
 use madsim::time;
 use smallvec::SmallVec;
@@ -106,7 +108,7 @@ struct Host {
     system: System,
     setup: Arc<Setup>,
     simulation: Simulation,
-    agenda: Agenda,
+    events: EventQueue,
     streams: Streams,
     processes: Vec<Option<Process>>,
     recorder: Recorder,
@@ -122,11 +124,11 @@ struct Host {
 impl Host {
     fn new(setup: &Arc<Setup>, simulation: Simulation, recorder: Recorder) -> Self {
         let mut system = System::new(setup, false);
-        system.keep_agenda();
+        system.keep_pushed();
         Host {
             system,
             simulation,
-            agenda: Agenda::default(),
+            events: EventQueue::default(),
             streams: Streams::new(setup.seed),
             processes: Vec::new(),
             recorder,
@@ -145,15 +147,15 @@ impl Host {
         self.set_clocks();
         for client in 0..self.setup.clients {
             let at_us = self.streams.network.below(STAGGER_US);
-            self.agenda.put(at_us, Due::Choice(Choice::Start { client: client as u8 }));
+            self.events.put(at_us, Due::Choice(Choice::client(client, Act::Start)));
         }
         self.struck = vec![false; planned.len()];
-        plan(&mut self.agenda, &self.system, &self.simulation, planned, &mut self.streams.faults);
+        plan(&mut self.events, &self.system, &self.simulation, planned, &mut self.streams.faults);
         let start = time::Instant::now();
         while self.system.violation.is_none() && !self.system.is_quiescent() {
             let wakes_at = self.system.next_wake();
-            let own = wakes_at.filter(|wakes| self.agenda.next_at().is_none_or(|due| *wakes < due));
-            let next = own.map(|at_us| (at_us, None)).or_else(|| self.agenda.next().map(|(at, due)| (at, Some(due))));
+            let own = wakes_at.filter(|wakes| self.events.next_at().is_none_or(|due| *wakes < due));
+            let next = own.map(|at_us| (at_us, None)).or_else(|| self.events.next().map(|(at, due)| (at, Some(due))));
             let Some((at_us, due)) = next else { break };
             if at_us > self.simulation.horizon_us {
                 self.give_up();
@@ -173,7 +175,7 @@ impl Host {
         let seat = self.setup.seat(client, false);
         let turn = Arc::new(Turn::default());
         let node = Handle::current().create_node().build();
-        let task = self.setup.program.start(client, SeatPorts::new(&seat));
+        let task = self.setup.program.start(SeatPorts::new(&seat));
         node.spawn(process(Arc::clone(&seat), Arc::clone(&turn), task));
         Process { seat, turn, node }
     }
@@ -183,7 +185,7 @@ impl Host {
         let processes = self.setup.clients + self.system.nodes.len();
         for _ in 0..processes {
             self.system.enabled(&mut self.enabled);
-            if !matches!(self.enabled.first(), Some(Choice::SetClock { .. })) {
+            if !matches!(self.enabled.first(), Some(Choice { act: Act::SetClock { .. }, .. })) {
                 return;
             }
             let at = self.streams.clocks.below(self.enabled.len() as u64) as usize;
@@ -200,20 +202,17 @@ impl Host {
                 return;
             }
             Due::Choice(choice) => {
-                if matches!(choice, Choice::Deliver(at) if self.system.is_silent(at)) {
+                if matches!(choice, Choice { at: Target::Link(at), act: Act::Deliver } if self.system.is_silent(at)) {
                     // Whether the client has borne the silence for too long is told by its clock.
                     self.pass(at_us);
                 }
-                let recovers = matches!(
-                    choice,
-                    Choice::Resume { .. } | Choice::RestartNode { .. } | Choice::CatchUp { .. } | Choice::Start { .. }
-                );
+                let recovers = matches!(choice.act, Act::Resume | Act::Restart | Act::CatchUp | Act::Start);
                 if recovers || self.system.can_come(choice) { Some(choice) } else { None }
             }
             Due::Fault(kind) => {
                 let next_us = at_us + 1 + self.streams.faults.exponential(self.simulation.fault_every_us);
                 if !self.healthy {
-                    self.agenda.put(next_us, Due::Fault(kind));
+                    self.events.put(next_us, Due::Fault(kind));
                 }
                 let faults = &mut self.streams.faults;
                 let mut pick = |enabled: &mut Vec<Choice>| pick(&self.system, Fault::ALL[kind], None, faults, enabled);
@@ -234,52 +233,56 @@ impl Host {
     /// Lets time pass; servers do what falls due.
     fn pass(&mut self, at_us: u64) {
         if at_us > self.system.now_us {
-            let passed = self.system.apply(Choice::Advance { to_us: at_us }, &mut self.recorder);
+            let passed = self.system.apply(Choice::advance(at_us), &mut self.recorder);
             debug_assert!(passed.is_none(), "time alone runs no client");
-            self.agenda.take_from(&mut self.system, &mut self.streams.network, &self.simulation);
+            self.events.take_from(&mut self.system, &mut self.streams.network, &self.simulation);
         }
     }
 
     /// Lets time pass, and then makes the choice.
     async fn make(&mut self, at_us: u64, choice: Choice) {
         self.pass(at_us);
-        if let Choice::CatchUp { node } = choice
-            && !self.system.is_behind(node.into())
-        {
-            return;
+        if matches!(choice.act, Act::CatchUp | Act::Resume) {
+            self.system.enabled(&mut self.enabled);
+            if !self.enabled.contains(&choice) {
+                return;
+            }
         }
-        if let Choice::Resume { client } = choice
-            && !self.system.is_paused(client.into())
-        {
-            return;
-        }
-        if (choice.is_fault() || matches!(choice, Choice::CatchUp { .. }))
+        if (choice.is_fault() || choice.act == Act::CatchUp)
             && let Some((at_us, heal)) = recovery(&self.system, choice, &self.simulation, &mut self.streams.faults)
         {
-            self.agenda.put(at_us, Due::Choice(heal));
+            self.events.put(at_us, Due::Choice(heal));
         }
         self.steps += 1;
-        self.wake_ups += u64::from(matches!(choice, Choice::Deliver(at) if self.system.brings_message(at)));
-        if let Some(run) = self.system.apply(choice, &mut self.recorder) {
-            self.run(run).await;
+        self.wake_ups += u64::from(brings_message(&self.system, choice));
+        if let Some(wake) = self.system.apply(choice, &mut self.recorder) {
+            self.run(wake).await;
         }
-        if let Choice::CrashClient { client } = choice
+        if let Choice { at: Target::Client(client), act: Act::Crash } = choice
             && let Some(process) = self.processes[usize::from(client)].take()
         {
             end(process);
         }
-        self.agenda.take_from(&mut self.system, &mut self.streams.network, &self.simulation);
+        self.events.take_from(&mut self.system, &mut self.streams.network, &self.simulation);
     }
 
-    async fn run(&mut self, run: ClientRun) {
-        let client = run.client;
+    async fn run(&mut self, wake: Wake) {
+        let client = wake.client;
         let Some(process) = &self.processes[client] else { return };
-        process.seat.tell(run.input.now, run.input.told);
+        process.seat.tell(wake.input.now, wake.input.told);
         process.turn.give().await;
         process.seat.take_outbox(&mut self.outbox);
         let finished = process.turn.ended.load(Ordering::Relaxed);
         // Nobody asks for fingerprints here.
-        let ran = Ran { client, outbox: &mut self.outbox, seen: (0, 0), read_clock: false, finished };
+        let ran = Ran {
+            client,
+            outbox: &mut self.outbox,
+            seen: 0,
+            read_clock: false,
+            told_apart: false,
+            observed: Observed::default(),
+            finished,
+        };
         self.system.absorb(ran, &mut self.recorder);
     }
 
@@ -294,4 +297,9 @@ impl Host {
 fn end(process: Process) {
     process.seat.kill();
     Handle::current().kill(process.node.id());
+}
+
+/// True if a choice tells a client something that a server pushed.
+fn brings_message(system: &System, choice: Choice) -> bool {
+    matches!(choice, Choice { at: Target::Link(at), act: Act::Deliver } if system.brings_message(at))
 }

@@ -8,11 +8,11 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `streams` | named random streams, one a concern |
-//! | `agenda` | what will happen when |
+//! | `events` | what will happen when |
 //! | `nemesis` | which fault comes when |
 //! | `host` | runs it all on madsim |
 
-mod agenda;
+mod events;
 #[cfg(madsim)]
 mod host;
 mod nemesis;

@@ -1,9 +1,9 @@
 //! Nemesis: which fault comes when, by rate and by the user's plan.
 
-use super::agenda::{Agenda, Due};
+use super::events::{Due, EventQueue};
 use super::streams::Stream;
-use crate::explore::choice::Choice;
 use crate::scenario::Simulation;
+use crate::world::choice::{Act, Choice, Target as At};
 use crate::world::fault::Fault;
 use crate::world::system::System;
 
@@ -28,20 +28,15 @@ pub enum Target {
 }
 
 fn hits(choice: &Choice, target: Target) -> bool {
-    match (target, choice) {
-        (
-            Target::Node(node),
-            Choice::CrashNode { node: hit } | Choice::StepNode { node: hit, .. } | Choice::Lag { node: hit },
-        ) => node == usize::from(*hit),
-        (Target::Node(node), Choice::Break(at) | Choice::Stall(at) | Choice::Delay(at)) => node == usize::from(at.node),
-        (Target::Client(client), choice) => choice.client().map(usize::from) == Some(client),
-        _ => false,
+    match target {
+        Target::Node(node) => choice.at.node().map(usize::from) == Some(node),
+        Target::Client(client) => choice.at.client().map(usize::from) == Some(client),
     }
 }
 
-/// Puts the first fault of each kind that the scenario knows on the agenda, and the planned ones.
+/// Puts the first fault of each kind that the scenario knows into the queue of events, and the planned ones.
 pub(super) fn plan(
-    agenda: &mut Agenda,
+    events: &mut EventQueue,
     system: &System,
     simulation: &Simulation,
     planned: &[Planned],
@@ -49,13 +44,13 @@ pub(super) fn plan(
 ) {
     for (kind, fault) in Fault::ALL.into_iter().enumerate() {
         if system.budgets.left(fault) > 0 {
-            agenda.put(faults.exponential(simulation.fault_every_us), Due::Fault(kind));
+            events.put(faults.exponential(simulation.fault_every_us), Due::Fault(kind));
         }
     }
     for (number, plan) in planned.iter().enumerate() {
-        agenda.put(plan.at_us, Due::Planned(number));
+        events.put(plan.at_us, Due::Planned(number));
     }
-    agenda.put(simulation.healthy_after_us, Due::Healthy);
+    events.put(simulation.healthy_after_us, Due::Healthy);
 }
 
 /// Picks one of the faults of a kind that are possible now.
@@ -84,17 +79,19 @@ pub(super) fn recovery(
     simulation: &Simulation,
     faults: &mut Stream,
 ) -> Option<(u64, Choice)> {
-    match choice {
-        Choice::Pause { client } => {
-            Some((system.now_us + faults.below(simulation.pause_us_max + 1), Choice::Resume { client }))
+    match (choice.at, choice.act) {
+        (_, Act::Pause) => {
+            let heal = Choice { act: Act::Resume, ..choice };
+            Some((system.now_us + faults.below(simulation.pause_us_max + 1), heal))
         }
-        Choice::CrashNode { node } => {
+        (At::Node(_), Act::Crash) => {
             let down = system.setup().assumptions.restart_us_min + faults.below(simulation.down_us_max + 1);
-            Some((system.now_us + down, Choice::RestartNode { node }))
+            Some((system.now_us + down, Choice { act: Act::Restart, ..choice }))
         }
         // It takes in one thing at a time until it is no longer behind.
-        Choice::Lag { node } | Choice::CatchUp { node } => {
-            Some((system.now_us + 1 + faults.below(simulation.lag_us_max), Choice::CatchUp { node }))
+        (_, Act::Lag | Act::CatchUp) => {
+            let heal = Choice { act: Act::CatchUp, ..choice };
+            Some((system.now_us + 1 + faults.below(simulation.lag_us_max), heal))
         }
         _ => None,
     }

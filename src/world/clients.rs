@@ -1,0 +1,238 @@
+//! Clients: their lives, what their code asks for, what it is told.
+
+use super::choice::{Act, Choice};
+use super::clock::{Clock, Reading};
+use super::link::Gone;
+use super::queue::Pushed;
+use super::seat::{Outgoing, Told, WaitId};
+use super::system::System;
+use crate::port::time::Observed;
+use crate::trace::Recorder;
+use smallvec::SmallVec;
+use std::hash::{Hash, Hasher};
+use std::rc::Rc;
+
+/// Where a client is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Its code has not begun.
+    #[default]
+    NotStarted,
+    /// Its code runs, or waits.
+    Running,
+    /// Its process stands still since this moment of true time.
+    Paused(u64),
+    /// Its code has come to its end.
+    Finished,
+    /// Its process has ended before that.
+    Crashed,
+}
+
+impl Status {
+    /// True if the client has not come to its end.
+    pub fn is_live(self) -> bool {
+        !matches!(self, Status::Finished | Status::Crashed)
+    }
+}
+
+/// What a client was told once, with the reading of its clocks: enough to run its code again.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Its clocks.
+    pub now: Reading,
+    /// What it was told.
+    pub told: Told,
+    /// A number that no other input of the same world has; 0 until the world gives one.
+    pub stamp: u64,
+}
+
+/// The client's input log: empty in worlds that never go back.
+#[derive(Clone, Default)]
+pub struct Inputs(pub(super) Rc<Vec<Input>>);
+
+impl Hash for Inputs {
+    /// The digest of what the code has seen stands for them.
+    fn hash<H: Hasher>(&self, _hasher: &mut H) {}
+}
+
+/// A client.
+#[derive(Clone, Default, Hash)]
+pub struct ClientState {
+    /// Where it is in its life.
+    pub status: Status,
+    /// Its clocks.
+    pub clock: Clock,
+    /// Everything that it was told.
+    pub inputs: Inputs,
+    /// Its timers: what for, and when by its own monotonic clock.
+    pub timers: SmallVec<[(WaitId, u64); 2]>,
+    /// The digest of what its code has seen.
+    pub seen: u128,
+}
+
+/// A client's code has something to do.
+#[derive(Clone, Debug)]
+pub struct Wake {
+    /// The client.
+    pub client: usize,
+    /// What it is told.
+    pub input: Input,
+}
+
+/// What running a client's code gave.
+pub struct Ran<'a> {
+    /// The client.
+    pub client: usize,
+    /// What its code asked for.
+    pub outbox: &'a mut Vec<Outgoing>,
+    /// The digest of what its code has seen.
+    pub seen: u128,
+    /// Whether its code read a clock.
+    pub read_clock: bool,
+    /// Whether its code was told another client's name, or asked for its own number.
+    pub told_apart: bool,
+    /// What its code did with moments.
+    pub observed: Observed,
+    /// Whether its code has come to its end.
+    pub finished: bool,
+}
+
+impl System {
+    /// Takes in what a client's code asked for.
+    pub fn absorb(&mut self, ran: Ran<'_>, recorder: &mut Recorder) {
+        let client = ran.client;
+        self.footprint.timed |= ran.read_clock;
+        self.footprint.told_apart |= ran.told_apart;
+        self.take_moments(client, &ran.observed);
+        for outgoing in ran.outbox.drain(..) {
+            match outgoing {
+                Outgoing::Request { id, node, channel, purpose, request } => {
+                    self.send(client, id, (node, channel), purpose, request);
+                }
+                Outgoing::Timer { id, at_mono_us } => self.set_timer(client, id, at_mono_us),
+                Outgoing::Forget(id) => self.forget(client, id),
+                Outgoing::Close { node, channel } => self.close(client, node, channel),
+                Outgoing::KeepAlive { node, channel, silence_us_max } => {
+                    self.keep_alive(client, node, channel, silence_us_max);
+                }
+                Outgoing::Record(event) => self.record(client, event, recorder),
+            }
+        }
+        self.clients[client].seen = ran.seen;
+        if ran.finished {
+            self.finish(client, recorder);
+        }
+    }
+
+    /// The moments of true time at which the client's code would have done something else.
+    fn take_moments(&mut self, client: usize, observed: &Observed) {
+        let (clock, now) = (self.clients[client].clock, self.client_clock(client));
+        let mut ahead: SmallVec<[u64; 4]> = observed.flips_in.iter().copied().collect();
+        let wall = observed.leaked_wall.iter().map(|at| at.saturating_sub(now.wall_us));
+        let leaked = observed.leaked.iter().map(|at| at.cast_signed().saturating_sub(now.mono_us.cast_signed()));
+        self.footprint.escaped |= observed.escaped;
+        for us in wall.chain(leaked) {
+            match u64::try_from(us) {
+                // A later moment, as a number: time stops at it, and just behind it.
+                Ok(us @ 1..) => ahead.extend([us, us.saturating_add(1)]),
+                Ok(0) | Err(_) => self.footprint.escaped = true,
+            }
+        }
+        let bounded = self.setup.assumptions.delay_us_max.is_some_and(|delay| delay > 0);
+        for at_mono_us in ahead.into_iter().filter_map(|us| now.mono_us.checked_add(us)) {
+            let at_us = clock.true_at_monotonic(at_mono_us);
+            // Just before it something else may happen only where a message may take so long, and no longer.
+            let before = if bounded { at_us.saturating_sub(1) } else { at_us };
+            for moment in [before, at_us] {
+                if moment > self.now_us && !self.footprint.moments.contains(&moment) {
+                    self.footprint.moments.push(moment);
+                }
+            }
+        }
+    }
+
+    fn set_timer(&mut self, client: usize, id: WaitId, at_mono_us: u64) {
+        self.footprint.timed = true;
+        self.clients[client].timers.push((id, at_mono_us));
+        let at_us = self.clients[client].clock.true_at_monotonic(at_mono_us).max(self.now_us);
+        self.push(Pushed::Fire { client: client as u8, id, at_us });
+    }
+
+    pub(super) fn wake(&mut self, client: usize, told: Told) -> Wake {
+        let input = Input { now: self.client_clock(client), told, stamp: 0 };
+        if self.keep_inputs {
+            Rc::make_mut(&mut self.clients[client].inputs.0).push(input.clone());
+        }
+        Wake { client, input }
+    }
+
+    /// Gives the last input of a client its stamp.
+    pub(super) fn stamp_last_input(&mut self, client: usize, stamp: u64) {
+        if let Some(input) = Rc::make_mut(&mut self.clients[client].inputs.0).last_mut() {
+            input.stamp = stamp;
+        }
+    }
+
+    fn finish(&mut self, client: usize, recorder: &mut Recorder) {
+        self.end_client(client, Status::Finished);
+        // That it has gone may let others on: not something to be done ahead of them.
+        self.footprint.visible = true;
+        recorder.finished(self.now_us, client);
+        let due_by = self.due_by();
+        self.detach_all(client, Gone { due_by, lossy: false });
+    }
+
+    pub(super) fn crash_client(&mut self, client: usize) {
+        self.end_client(client, Status::Crashed);
+        let due_by = self.due_by();
+        self.detach_all(client, Gone { due_by, lossy: true });
+    }
+
+    /// Nothing asks again what the code of a client that has ended had seen, or what its clocks show.
+    fn end_client(&mut self, client: usize, status: Status) {
+        self.clients[client] = ClientState { status, ..ClientState::default() };
+        self.holds.ended(client);
+    }
+
+    /// True if a client's process stands still.
+    pub fn is_paused(&self, client: usize) -> bool {
+        matches!(self.clients[client].status, Status::Paused(_))
+    }
+
+    pub(super) fn pause_client(&mut self, client: usize) {
+        self.hear(client, false);
+        self.clients[client].status = Status::Paused(self.now_us);
+        self.renew_due(|link| usize::from(link.client) == client);
+    }
+
+    pub(super) fn resume_client(&mut self, client: usize) {
+        let Status::Paused(since_us) = self.clients[client].status else { panic!("client-{client} is not paused") };
+        self.clients[client].status = Status::Running;
+        let since_mono_us = self.clients[client].clock.read(since_us).mono_us;
+        let now_mono_us = self.client_clock(client).mono_us;
+        self.holds.paused(client, now_mono_us - since_mono_us);
+        // What it had handed to its network card only now leaves the machine.
+        self.renew_due(|link| usize::from(link.client) == client);
+        for at in 0..self.links.len() {
+            if usize::from(self.links[at].client) == client && self.links[at].gone.is_none() {
+                // By its clock it has heard nothing for so long: it gives the connection up before it reads from it. What else
+                // its code does it may do before that.
+                self.links[at].unheard_since(since_mono_us, now_mono_us);
+                self.push_waiting(at);
+            }
+        }
+        for (id, at_mono_us) in self.clients[client].timers.clone() {
+            let at_us = self.clients[client].clock.true_at_monotonic(at_mono_us).max(self.now_us);
+            self.push(Pushed::Fire { client: client as u8, id, at_us });
+        }
+        self.hear(client, true);
+    }
+
+    /// The timers of a running client that are due.
+    pub(super) fn due_timers(&self, client: usize) -> impl Iterator<Item = Choice> {
+        let state = &self.clients[client];
+        let mono_us = state.clock.read(self.now_us).mono_us;
+        let due = state.timers.iter().filter(move |(_, at)| *at <= mono_us);
+        due.map(move |(id, _)| Choice::client(client, Act::Fire(*id)))
+    }
+}

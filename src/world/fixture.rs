@@ -1,0 +1,148 @@
+//! Fixture: code that runs alone on simulated services, at once: before the clients begin, or after they have ended.
+
+use super::clock::{Clock, Reading};
+use super::seat::{Outgoing, Seat, SeatPorts, Told};
+use super::setup::Fixture;
+use super::system::{System, Violation};
+use crate::history::Audit;
+use crate::port::{Outcome, Unknown};
+use crate::property::NOT_MODELLED;
+use doublehold_models::{ConnId, Output, Request, Sent};
+use smallvec::SmallVec;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// The client that a fixture counts as: none of those that there are.
+const NO_CLIENT: u16 = u16::MAX;
+
+/// A fixture in mid-run.
+struct Running<T> {
+    seat: Arc<Seat>,
+    code: Fixture<T>,
+    connections: Vec<(usize, ConnId)>,
+}
+
+impl<T> Running<T> {
+    fn new(now: Reading, start: impl FnOnce(SeatPorts) -> Fixture<T>) -> Self {
+        let seat = Seat::new(NO_CLIENT, [0; 32], false);
+        let code = start(SeatPorts::new(&seat));
+        seat.tell(now, Told::Start);
+        Running { seat, code, connections: Vec::new() }
+    }
+
+    fn poll(&mut self) -> Option<T> {
+        match self.code.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => None,
+        }
+    }
+}
+
+impl System {
+    /// Lets the program put on the servers what must be there before the clients begin.
+    pub(super) fn prepare(&mut self) {
+        let setup = Arc::clone(&self.setup);
+        let running = Running::new(self.fixture_clock(), |ports| setup.program.prepare(ports));
+        self.run_fixture(running);
+        self.services.iter_mut().for_each(|service| Rc::make_mut(service).flush());
+    }
+
+    /// What an auditor finds on the servers, all of whose nodes have started again; nothing if there is nothing to audit.
+    pub(super) fn audit(&mut self) -> Option<Audit> {
+        let setup = Arc::clone(&self.setup);
+        let mut running = Running::new(self.fixture_clock(), |ports| setup.program.audit(ports));
+        if let Some(nothing_asked) = running.poll() {
+            return nothing_asked;
+        }
+        let mut after = self.clone();
+        (after.pushed, after.links) = (None, SmallVec::new());
+        for node in 0..after.nodes.len() {
+            if after.nodes[node].paused_since.is_some() {
+                after.resume_node(node);
+            }
+            if after.nodes[node].down_since.is_some() {
+                after.restart_node(node);
+            }
+        }
+        let audit = after.run_fixture(running);
+        self.violation = after.violation;
+        audit.flatten()
+    }
+
+    /// Runs a fixture to its end on this state's services, all of whose nodes answer; `None` if it asks for what is not
+    /// modelled, which ends the execution.
+    ///
+    /// # Panics
+    /// If it waits for something that does not come.
+    fn run_fixture<T>(&mut self, mut running: Running<T>) -> Option<T> {
+        let mut outbox = Vec::new();
+        let result = loop {
+            if let Some(result) = running.poll() {
+                break Some(result);
+            }
+            if self.violation.is_some() {
+                break None;
+            }
+            running.seat.take_outbox(&mut outbox);
+            assert!(!outbox.is_empty(), "a fixture waits for something that does not come");
+            for outgoing in outbox.drain(..) {
+                self.answer_fixture(&mut running, outgoing);
+            }
+        };
+        running.seat.kill();
+        for (node, conn) in std::mem::take(&mut running.connections) {
+            self.end_fixture_connection(node, conn);
+        }
+        result
+    }
+
+    fn fixture_clock(&self) -> Reading {
+        Clock::default().read(self.now_us)
+    }
+
+    fn answer_fixture<T>(&mut self, running: &mut Running<T>, outgoing: Outgoing) {
+        let conn = |system: &System, node: u16, channel: u8| {
+            let member = system.nodes[usize::from(node)].member;
+            (usize::from(node), ConnId { client: NO_CLIENT, member, lane: channel })
+        };
+        match outgoing {
+            Outgoing::Request { id, node, channel, request, .. } => {
+                let (node, conn) = conn(self, node, channel);
+                if !running.connections.contains(&(node, conn)) {
+                    running.connections.push((node, conn));
+                }
+                let outcome = self.serve_fixture(node, conn, &request);
+                running.seat.tell(self.fixture_clock(), Told::Answer(id, outcome));
+            }
+            Outgoing::Timer { id, .. } => running.seat.tell(self.fixture_clock(), Told::Fired(id)),
+            Outgoing::Close { node, channel } => {
+                let closed = conn(self, node, channel);
+                running.connections.retain(|connection| *connection != closed);
+                self.end_fixture_connection(closed.0, closed.1);
+            }
+            Outgoing::Forget(_) | Outgoing::KeepAlive { .. } | Outgoing::Record(_) => {}
+        }
+    }
+
+    fn serve_fixture(&mut self, node: usize, conn: ConnId, request: &Request) -> Outcome<doublehold_models::Response> {
+        let (service, clocks) = (self.service_of(node), self.clocks_of(node));
+        let mut outputs = Vec::new();
+        Rc::make_mut(&mut self.services[service]).handle(&clocks, conn, request, &mut outputs);
+        if let Some(why) = outputs.iter().find_map(Output::not_modelled) {
+            let what = format!("a fixture asks {request}: not modelled: {why}");
+            self.violation.get_or_insert(Violation { property: NOT_MODELLED.to_owned(), what });
+            return Outcome::Indeterminate(Unknown::ConnectionLost);
+        }
+        let reply = outputs.into_iter().find_map(|Output { conn: to, sent }| match sent {
+            Sent::Reply(response) if to == conn => Some(response),
+            _ => None,
+        });
+        Outcome::Ok(reply.unwrap_or_else(|| panic!("a fixture is kept waiting for {request}")))
+    }
+
+    fn end_fixture_connection(&mut self, node: usize, conn: ConnId) {
+        let (service, clocks) = (self.service_of(node), self.clocks_of(node));
+        Rc::make_mut(&mut self.services[service]).disconnect(&clocks, conn);
+    }
+}

@@ -1,0 +1,329 @@
+//! Oracles: what they are told of a system, where it changes.
+//!
+//! Every change of a service passes [`System::ask_service`]: whatever changed it, a request, time, a crash or a restart,
+//! the oracles see who holds the locks before and after.
+
+use super::nodes::Clocks;
+use super::setup::Holder;
+use super::system::{System, Violation};
+use crate::history::{Event, HoldOrder};
+use crate::port::Blob;
+use crate::property::{Judged, Memory, Moment, NOT_MODELLED, Property};
+use crate::trace::Recorder;
+use doublehold_models::{ClientId, Output, Request, Service};
+use smallvec::SmallVec;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The holds under which something was sent: of each guarded resource, by its place in the setup, the client's latest on its
+/// lock.
+pub type HoldTag = SmallVec<[(u8, HoldOrder); 1]>;
+
+/// A client put the token there that a service shows for a lock.
+#[derive(Clone, Debug, Hash)]
+pub struct Placed {
+    lock: u8,
+    service: u8,
+    token: Blob,
+    client: ClientId,
+    /// The connection had broken before the request was served: the client could not know.
+    late: bool,
+}
+
+/// What oracles have seen in one transition, or in many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Locks were acquired.
+    pub acquisitions: u64,
+    /// A client wanted a lock that another wanted or held.
+    pub contended: u64,
+    /// A lock's lease ended by itself.
+    pub leases_ended: u64,
+    /// The kinds of fault that struck, a bit each.
+    pub faults: u32,
+    /// The properties that found something to judge, a bit each.
+    pub looked: u64,
+    /// The locks that some probe has seen held, a bit each.
+    pub held: u64,
+}
+
+impl Seen {
+    /// Adds what was seen in another transition.
+    pub fn add(&mut self, other: &Seen) {
+        self.acquisitions += other.acquisitions;
+        self.contended += other.contended;
+        self.leases_ended += other.leases_ended;
+        self.faults |= other.faults;
+        self.looked |= other.looked;
+        self.held |= other.held;
+    }
+}
+
+/// What the properties remember; nothing if none of them does.
+#[derive(Clone, Default, Hash)]
+pub struct Memories(Option<Rc<Vec<Memory>>>);
+
+impl Memories {
+    /// What they remember at the start.
+    pub fn new(properties: &[Arc<dyn Property>]) -> Self {
+        let memories: Vec<Memory> = properties.iter().map(|property| property.memory()).collect();
+        Memories(memories.iter().any(Memory::is_kept).then(|| Rc::new(memories)))
+    }
+
+    /// True if some property tells identical clients apart.
+    pub fn tell_apart(&self) -> bool {
+        self.0.iter().flat_map(|all| all.iter()).any(Memory::tells_apart)
+    }
+
+    fn check(&mut self, number: usize, check: impl FnOnce(&mut Memory) -> Judged) -> Judged {
+        match &mut self.0 {
+            Some(all) if all[number].is_kept() => check(&mut Rc::make_mut(all)[number]),
+            _ => check(&mut Memory::default()),
+        }
+    }
+}
+
+/// What oracles watch on a node's service, as it was before a change.
+pub(super) struct Watched {
+    locks: SmallVec<[(usize, Option<Holder>); 1]>,
+    resources: SmallVec<[(usize, Option<Blob>); 1]>,
+}
+
+/// Whose request changes a service.
+#[derive(Clone, Copy)]
+pub(super) struct By<'a> {
+    /// The client.
+    pub client: usize,
+    /// The holds under which it was sent.
+    pub holds: &'a HoldTag,
+    /// The request; none if it was served before and went on.
+    pub request: Option<&'a Request>,
+    /// Its connection had broken before.
+    pub late: bool,
+}
+
+impl System {
+    /// Who holds a lock by the state of one service; nobody if all its nodes are down.
+    pub fn holder_on(&self, lock: usize, service: usize) -> Option<Holder> {
+        let node = self.first_of(service);
+        if self.is_down(service) {
+            return None;
+        }
+        self.setup.locks[lock].probe.holder(&self.services[service], &self.clocks_of(node))
+    }
+
+    /// True if all nodes of a service are down.
+    fn is_down(&self, service: usize) -> bool {
+        let node = self.first_of(service);
+        let mut members = self.nodes[node..].iter().take_while(|state| usize::from(state.service) == service);
+        members.all(|state| state.down_since.is_some())
+    }
+
+    /// The tokens that have a lock's quorum.
+    pub fn owners(&self, lock: usize) -> SmallVec<[Blob; 2]> {
+        let spec = &self.setup.locks[lock];
+        let tokens: SmallVec<[Blob; 5]> =
+            spec.services.iter().filter_map(|service| Some(self.holder_on(lock, *service)?.token)).collect();
+        let mut owners = SmallVec::new();
+        for token in &tokens {
+            let count = tokens.iter().filter(|other| *other == token).count();
+            if count >= spec.quorum && !owners.contains(token) {
+                owners.push(token.clone());
+            }
+        }
+        owners
+    }
+
+    /// The client whose token this is: who has told that it holds by it, whose name it bears, or whose request put it there.
+    pub fn owner_of(&self, lock: usize, token: &Blob) -> Option<usize> {
+        let told = self.holds.iter().find(|(_, hold)| hold.token == *token).map(|(client, _)| client);
+        let named = || client_named_in(token).filter(|client| *client < self.clients.len());
+        let placed = || self.placed_as(lock, token).map(|placed| usize::from(placed.client));
+        told.or_else(named).or_else(placed)
+    }
+
+    fn placed_as(&self, lock: usize, token: &Blob) -> Option<&Placed> {
+        self.placed.iter().find(|placed| usize::from(placed.lock) == lock && placed.token == *token)
+    }
+
+    /// True if a token was put there by a request that its client had given up: the connection had broken before.
+    pub fn came_late(&self, lock: usize, token: &Blob) -> bool {
+        self.placed_as(lock, token).is_some_and(|placed| placed.late)
+    }
+
+    /// The holds under which a client sends something now.
+    pub(super) fn hold_tag(&self, client: usize) -> HoldTag {
+        let resources = self.setup.resources.iter().enumerate();
+        resources.filter_map(|(at, spec)| Some((at as u8, self.holds.latest(client, &spec.lock)?))).collect()
+    }
+
+    /// Changes a service, tells the oracles, and carries what it sends to its clients.
+    pub(super) fn touch_service(
+        &mut self,
+        node: usize,
+        by: Option<By<'_>>,
+        act: impl FnOnce(&mut Service, &Clocks, &mut Vec<Output>),
+    ) {
+        let outputs = self.ask_service(node, by, act);
+        self.send_all(node, outputs);
+        self.push_ready(node);
+    }
+
+    /// Changes a service and tells the oracles; what it sends.
+    pub(super) fn ask_service(
+        &mut self,
+        node: usize,
+        by: Option<By<'_>>,
+        act: impl FnOnce(&mut Service, &Clocks, &mut Vec<Output>),
+    ) -> Vec<Output> {
+        let before = self.watch(node);
+        let (service, clocks) = (self.service_of(node), self.clocks_of(node));
+        let mut outputs = Vec::new();
+        act(Rc::make_mut(&mut self.services[service]), &clocks, &mut outputs);
+        self.footprint.service = true;
+        self.judge_service(node, by, before);
+        outputs
+    }
+
+    /// The holders and resource values of a node's service.
+    fn watch(&self, node: usize) -> Watched {
+        let service = self.service_of(node);
+        let locks = self.setup.locks.iter().enumerate().filter(|(_, spec)| spec.services.contains(&service));
+        let resources = self.setup.resources.iter().enumerate().filter(|(_, spec)| spec.service == service);
+        Watched {
+            locks: locks.map(|(number, _)| (number, self.holder_on(number, service))).collect(),
+            resources: resources.map(|(number, spec)| (number, self.value_of(node, &spec.name))).collect(),
+        }
+    }
+
+    fn value_of(&self, node: usize, key: &Blob) -> Option<Blob> {
+        let service = &self.services[self.service_of(node)];
+        service.value(&self.clocks_of(node), key)
+    }
+
+    /// The same of every service, each with a node of it.
+    pub(super) fn watch_all(&self) -> Vec<(usize, Watched)> {
+        let first = (0..self.services.len()).map(|service| self.first_of(service));
+        first.map(|node| (node, self.watch(node))).collect()
+    }
+
+    /// Judges what has changed on a service.
+    pub(super) fn judge_service(&mut self, node: usize, by: Option<By<'_>>, before: Watched) {
+        let service = self.service_of(node);
+        for (lock, before) in before.locks {
+            let after = self.holder_on(lock, service);
+            if after.is_some() {
+                self.footprint.seen.held |= 1 << lock.min(63);
+            }
+            if before != after {
+                let client = by.map(|by| by.client);
+                self.check(&Moment::LockChanged { by: client, service, lock, before: &before, after: &after });
+                let ends = before.is_some() && by.is_none() && !self.is_down(service);
+                self.footprint.seen.leases_ended += u64::from(ends);
+                self.place(lock, service, after.as_ref(), by);
+            }
+        }
+        let Some(by) = by else { return };
+        for (resource, old) in before.resources {
+            self.judge_resource(node, resource, by, old);
+        }
+    }
+
+    fn judge_resource(&mut self, node: usize, resource: usize, by: By<'_>, old: Option<Blob>) {
+        let By { client, holds, request, .. } = by;
+        let setup = Arc::clone(&self.setup);
+        let spec = &setup.resources[resource];
+        let Some((_, hold)) = holds.iter().find(|(at, _)| usize::from(*at) == resource) else { return };
+        let new = self.value_of(node, &spec.name);
+        let latest = self.latest[resource];
+        let changed = new != old;
+        if changed {
+            let text = |value: Option<Blob>| value.map_or("nothing".to_owned(), |value| value.to_text().into_owned());
+            let change = (text(old), text(new));
+            let name = spec.name.clone();
+            self.check(&Moment::ResourceWritten { client, resource: name, hold: *hold, latest, change });
+        }
+        if changed || request.is_some_and(|request| request.mentions(&spec.name)) {
+            self.latest[resource] = latest.max(*hold);
+        }
+    }
+
+    /// Notes whose token a service shows for a lock now.
+    fn place(&mut self, lock: usize, service: usize, after: Option<&Holder>, by: Option<By<'_>>) {
+        let here = |placed: &Placed| (usize::from(placed.lock), usize::from(placed.service)) == (lock, service);
+        match (after, by) {
+            (Some(holder), Some(By { client, late, .. })) => {
+                self.placed.retain(|placed| !here(placed));
+                let (token, client) = (holder.token.clone(), ClientId(client as u16));
+                self.placed.push(Placed { lock: lock as u8, service: service as u8, token, client, late });
+                self.placed.sort_by_key(|placed| (placed.lock, placed.service));
+            }
+            (Some(holder), None) => self.placed.retain(|placed| !here(placed) || placed.token == holder.token),
+            // What a server that is down has on its disk may come back.
+            (None, _) if self.is_down(service) => {}
+            (None, _) => self.placed.retain(|placed| !here(placed)),
+        }
+    }
+
+    /// Takes in what a client tells.
+    pub(super) fn record(&mut self, client: usize, event: Event, recorder: &mut Recorder) {
+        self.footprint.visible = true;
+        let contends = |lock: &Blob| self.holds.wanting(lock).any(|other| other != client);
+        match &event {
+            Event::Acquiring { lock, .. } => self.footprint.seen.contended += u64::from(contends(lock)),
+            Event::Acquired { .. } => self.footprint.seen.acquisitions += 1,
+            _ => {}
+        }
+        self.check(&Moment::Recorded { client, event: &event });
+        recorder.event(self, client, &event);
+        let mono_us = self.client_clock(client).mono_us;
+        self.holds.take(client, mono_us, &event);
+    }
+
+    /// Judges the end of an execution.
+    pub fn judge_end(&mut self) {
+        // A lease whose end the toy's bound hides would end in truth, and let another client on.
+        let hidden = self.expiries_left == Some(0) && self.next_node_timer().is_some();
+        if self.is_quiescent() {
+            if let Some(audit) = self.audit() {
+                self.check(&Moment::Audited(&audit));
+            }
+            self.check(&Moment::Quiescent);
+        } else if !hidden && self.waiting_clients().next().is_some() {
+            self.check(&Moment::Stuck);
+        }
+    }
+
+    fn check(&mut self, moment: &Moment) {
+        if self.violation.is_some() {
+            return;
+        }
+        let mut memories = std::mem::take(&mut self.memories);
+        let mut looked = 0;
+        for (number, property) in self.setup.properties.iter().enumerate() {
+            let judged = memories.check(number, |memory| property.check(memory, self, moment));
+            looked |= u64::from(judged != Judged::Silent) << number.min(63);
+            if let Judged::Broken(what) = judged {
+                self.violation.get_or_insert(Violation { property: property.name().to_owned(), what });
+                break;
+            }
+        }
+        self.footprint.seen.looked |= looked;
+        self.memories = memories;
+    }
+
+    /// What a model does not have says nothing about the code: the run ends here, and loudly.
+    pub(super) fn refuse_not_modelled(&mut self, client: usize, request: &Request, outputs: &[Output]) {
+        if let Some(why) = outputs.iter().find_map(Output::not_modelled) {
+            let what = format!("client-{client} asks {request}: not modelled: {why}");
+            self.violation.get_or_insert(Violation { property: NOT_MODELLED.to_owned(), what });
+        }
+    }
+}
+
+/// The client whose name is in a token: its unique texts begin with its name; the lock may have put something before it.
+fn client_named_in(token: &Blob) -> Option<usize> {
+    let text = std::str::from_utf8(token).ok()?;
+    let (_, number) = text.split_once("client-")?;
+    number.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+}

@@ -1,0 +1,102 @@
+//! Events: the queue of what will happen when.
+
+use super::streams::Stream;
+use crate::scenario::Simulation;
+use crate::world::choice::{Act, Choice, LinkName};
+use crate::world::queue::Pushed;
+use crate::world::system::System;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+/// A request that may be granted what it waits for is, within this time, in microseconds.
+const GRANT_US_MAX: u64 = 50;
+
+/// What falls due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// A choice of the system.
+    Choice(Choice),
+    /// A fault is to be picked.
+    Fault(usize),
+    /// A fault that the user planned.
+    Planned(usize),
+    /// Faults stop.
+    Healthy,
+}
+
+/// Everything that is to happen, the earliest first; at the same moment in the order in which it was put there.
+#[derive(Default)]
+pub(super) struct EventQueue {
+    heap: BinaryHeap<Reverse<(u64, u64)>>,
+    due: BTreeMap<u64, Due>,
+    count: u64,
+    /// The moment at which the last message on each connection comes, by direction: messages do not overtake.
+    last: BTreeMap<(LinkName, bool), u64>,
+    pushed: Vec<Pushed>,
+}
+
+impl EventQueue {
+    pub(super) fn put(&mut self, at_us: u64, due: Due) {
+        self.heap.push(Reverse((at_us, self.count)));
+        self.due.insert(self.count, due);
+        self.count += 1;
+    }
+
+    /// When the next thing happens.
+    pub(super) fn next_at(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse((at_us, _))| *at_us)
+    }
+
+    pub(super) fn next(&mut self) -> Option<(u64, Due)> {
+        let Reverse((at_us, number)) = self.heap.pop()?;
+        let due = self.due.remove(&number).expect("each entry is put once");
+        Some((at_us, due))
+    }
+
+    /// Takes in what the system has put on its way, with sampled latencies.
+    pub(super) fn take_from(&mut self, system: &mut System, network: &mut Stream, simulation: &Simulation) {
+        let mut pushed = std::mem::take(&mut self.pushed);
+        system.take_pushed(&mut pushed);
+        for entry in pushed.drain(..) {
+            match entry {
+                Pushed::Fire { client, id, at_us } => {
+                    self.put(at_us, Due::Choice(Choice::client(client.into(), Act::Fire(id))));
+                }
+                Pushed::Silence(at, at_us) => self.put(at_us, Due::Choice(Choice::link(at, Act::Deliver))),
+                // Which of the threads that may run does so first is open.
+                Pushed::Grant(at) => {
+                    let at_us = system.now_us + network.below(GRANT_US_MAX);
+                    self.put(at_us, Due::Choice(Choice::link(at, Act::Grant)));
+                }
+                Pushed::Serve(at) => self.send(system, at, true, network, simulation),
+                Pushed::Deliver(at) => self.send(system, at, false, network, simulation),
+                Pushed::HangUp(at, lossy) => self.hang_up(system, (at, lossy), network, simulation),
+            }
+        }
+        self.pushed = pushed;
+    }
+
+    /// The node learns of the end of a connection behind all that was sent on it; but a break overtakes that.
+    fn hang_up(
+        &mut self,
+        system: &System,
+        (at, lossy): (LinkName, bool),
+        network: &mut Stream,
+        simulation: &Simulation,
+    ) {
+        let latency = simulation.latency_us_min + network.exponential(simulation.latency_us_mean);
+        let sent = self.last.get(&(at, true)).copied().filter(|_| !lossy).unwrap_or(0);
+        self.put((system.now_us + latency).max(sent), Due::Choice(Choice::link(at, Act::HangUp)));
+    }
+
+    fn send(&mut self, system: &System, at: LinkName, to_node: bool, network: &mut Stream, simulation: &Simulation) {
+        let slow = system.is_slow(at);
+        let extra = if slow { network.below(simulation.slow_us_max + 1) } else { 0 };
+        let latency = simulation.latency_us_min + network.exponential(simulation.latency_us_mean) + extra;
+        let last = self.last.entry((at, to_node)).or_default();
+        *last = (system.now_us + latency).max(*last);
+        let choice = Choice::link(at, if to_node { Act::Serve } else { Act::Deliver });
+        let due = *last;
+        self.put(due, Due::Choice(choice));
+    }
+}
