@@ -140,7 +140,8 @@ fn convergence_is_established_by_the_replay() {
     replay(&registry, &trace).expect("it replays");
 
     let mut early = trace.clone();
-    (early.schedule.pop(), early.events.pop());
+    early.schedule.pop();
+    early.events.pop();
     let problem = replay(&registry, &early).expect_err("the horizon is not reached");
     assert!(matches!(problem, TraceError::Different { what: "verdicts", .. }), "{problem}");
     let mut other = trace;

@@ -1,6 +1,7 @@
 //! Report: from a search to a trace, a verdict's text, and the committed results in `reports/`.
 
 pub mod catalogue;
+#[cfg(feature = "sim")]
 pub mod matrix;
 
 use crate::explore::follow::{follow, follow_names};
