@@ -30,6 +30,7 @@ pub enum Target {
 fn hits(choice: &Choice, target: Target) -> bool {
     match target {
         Target::Node(node) => choice.at.node().map(usize::from) == Some(node),
+        Target::Client(client) if matches!(choice.act, Act::Expire(hit) if usize::from(hit) == client) => true,
         Target::Client(client) => choice.at.client().map(usize::from) == Some(client),
     }
 }
