@@ -1,23 +1,28 @@
 //! The one place where the attackers of the checker meet its API.
 
 pub use doublehold::flow::reconcile::{Unanswered, answered};
-pub use doublehold::history::{Ended, Event, Mode};
+pub use doublehold::history::{Audit, Ended, Event, Mode};
 pub use doublehold::port::mysql::{MySql, Session as MySqlSession, Value as SqlValue};
-pub use doublehold::port::zookeeper::{CreateMode, Session as ZkSession, ZooKeeper};
-pub use doublehold::port::{Blob, Command, Host, Instant, Outcome, Ports, Redis, Script, Value};
+pub use doublehold::port::zookeeper::{
+    Answer as ZkAnswer, CreateMode, Request as ZkRequest, Session as ZkSession, Watch as ZkWatch, ZooKeeper,
+};
+pub use doublehold::port::{Blob, Command, Host, Instant, Outcome, Ports, Redis, Script, Subscription, Value, etcd};
 pub use doublehold::scenario::Workload;
 pub use doublehold::world::fault::Fault;
 
+use super::ast::{self, Program, Server};
+use super::interpret::Interpreter;
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::random::Random;
-use doublehold::explore::{Limits, Verdict, check};
+use doublehold::explore::{Limits, Strategy, Verdict, check};
 use doublehold::property::{self, Moment, Property, View};
 use doublehold::scenario::program;
-use doublehold::world::fault::{Assumptions, Budgets};
+use doublehold::world::fault::{Assumptions, Budgets, ClockSteps};
 use doublehold::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
-use doublehold_models::{ServiceConfig, mysql, redis, zookeeper};
-use std::sync::Arc;
+use doublehold_models::{ServiceConfig, etcd as etcd_model, mysql, redis, zookeeper};
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Which reductions a search uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +38,7 @@ pub enum Reduce {
 }
 
 impl Reduce {
-    fn reduction(self) -> Reduction {
+    pub(super) fn reduction(self) -> Reduction {
         Reduction {
             partial_order: matches!(self, Reduce::All | Reduce::PartialOrder),
             symmetry: matches!(self, Reduce::All | Reduce::Symmetry),
@@ -58,7 +63,7 @@ impl Judged {
         Judged::Violated(property.to_owned())
     }
 
-    fn of(verdict: Verdict) -> Judged {
+    pub(super) fn of(verdict: Verdict) -> Judged {
         match verdict {
             Verdict::Holds => Judged::Holds,
             Verdict::Violated(violation) => Judged::Violated(violation.property),
@@ -92,6 +97,50 @@ impl Property for Reached {
     fn check(&self, _view: &dyn View, moment: &Moment) -> Option<String> {
         let Moment::Recorded { event: Event::Sold { request }, .. } = moment else { return None };
         (*request == self.0).then(|| format!("{request} is reached"))
+    }
+}
+
+/// The lock that stands for what a client has observed: the token is its log.
+pub(super) const LOG: &str = "log";
+
+/// The outcomes of executions: for each, everything that clients have observed, and what is left on the servers.
+pub type Outcomes = BTreeSet<String>;
+
+/// Is never broken: collects the outcome of each execution that comes to its end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Collect(Arc<Mutex<Outcomes>>);
+
+impl Collect {
+    /// What was collected.
+    pub(super) fn take(&self) -> Outcomes {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Property for Collect {
+    fn name(&self) -> &'static str {
+        "collect"
+    }
+
+    fn demands(&self) -> &'static str {
+        "nothing"
+    }
+
+    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
+        let mut lines: Vec<String> = match moment {
+            Moment::Audited(audit) => audit.duplicates.iter().map(|(line, _)| line.to_text().into_owned()).collect(),
+            Moment::Stuck => {
+                let log = Blob::from(LOG);
+                let logs = view.holds().iter().filter(|hold| hold.lock == log);
+                let told = logs.map(|hold| format!("client-{}: {}", hold.client, hold.token.to_text()));
+                let waiting = view.waiting_clients().into_iter().map(|client| format!("client-{client} waits"));
+                told.chain(waiting).collect()
+            }
+            _ => return None,
+        };
+        lines.sort();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(lines.join("\n"));
+        None
     }
 }
 
@@ -183,6 +232,54 @@ impl World {
             properties: Vec::new(),
             seed: 1,
         })
+    }
+
+    /// A random program.
+    pub fn of(program: &Program) -> World {
+        let config = |server: &Server| match *server {
+            Server::Redis { durable: true } => ServiceConfig::Redis(redis::Config::default()),
+            Server::Redis { durable: false } => {
+                ServiceConfig::Redis(redis::Config { persistence: redis::Persistence::None })
+            }
+            Server::ZooKeeper(servers) => {
+                ServiceConfig::ZooKeeper(zookeeper::Config { servers, ..zookeeper::Config::default() })
+            }
+            Server::Etcd(servers) => ServiceConfig::Etcd(etcd_model::Config { servers, ..Default::default() }),
+            Server::MySql => mysql_config(),
+        };
+        let mut configs: Vec<ServiceConfig> = program.servers.iter().map(config).collect();
+        let redis = configs.iter().position(|config| matches!(config, ServiceConfig::Redis(_)));
+        if redis.is_none() && program.end == ast::End::Writes {
+            configs.push(ServiceConfig::Redis(redis::Config::default()));
+        }
+        let mut world = World::on(configs, Interpreter(Arc::new(program.clone())), program.clients);
+        if let Some(service) = redis {
+            world = world.guarded("a", service, "lock");
+        }
+        let setup = &mut world.0;
+        setup.symmetric = program.is_alike();
+        setup.arrival = if program.any_time { ArrivalTime::AnyTime } else { ArrivalTime::AtStart };
+        for fault in &program.faults {
+            setup.budgets = setup.budgets.with(fault_of(*fault), 1);
+        }
+        let us = |ms: u64| ms * 1000;
+        let ast::Time { delay_ms, pause_ms, drift_ppm, offset_ms, step_ms } = program.time;
+        setup.assumptions = Assumptions {
+            delay_us_max: delay_ms.map(us),
+            pause_us_max: pause_ms.map(us),
+            drift_ppm_max: drift_ppm,
+            offset_us_max: us(offset_ms),
+            clock_steps_us: ClockSteps([step_ms * 1000, 0]),
+            ..Assumptions::default()
+        };
+        world.judged_by(&[program.property])
+    }
+
+    /// The same without anything to be judged, and what collects its outcomes.
+    pub(super) fn collecting(&self) -> (World, Collect) {
+        let (mut world, collect) = (self.clone(), Collect::default());
+        world.0.properties = vec![Arc::new(collect.clone())];
+        (world, collect)
     }
 
     /// Who is who does not matter.
@@ -286,7 +383,7 @@ impl World {
         world
     }
 
-    fn search(&self, strategy: &mut dyn doublehold::explore::Strategy, limits: Limits) -> Judged {
+    pub(super) fn search(&self, strategy: &mut dyn Strategy, limits: Limits) -> Judged {
         let setup = Arc::new(self.0.clone());
         Judged::of(check(&setup, strategy, &limits, &AtomicBool::new(false), &mut |_| ()).verdict)
     }
@@ -299,4 +396,19 @@ fn mysql_config() -> ServiceConfig {
         flush: mysql::Flush::EachCommit,
         replication: None,
     })
+}
+
+fn fault_of(fault: ast::Fault) -> Fault {
+    match fault {
+        ast::Fault::Break => Fault::Break,
+        ast::Fault::Stall => Fault::Stall,
+        ast::Fault::Delay => Fault::Delay,
+        ast::Fault::Pause => Fault::Pause,
+        ast::Fault::ClientCrash => Fault::ClientCrash,
+        ast::Fault::NodeCrash => Fault::NodeCrash,
+        ast::Fault::ClockStep => Fault::ClockStep,
+        ast::Fault::ClientClockStep => Fault::ClientClockStep,
+        ast::Fault::Lag => Fault::Lag,
+        ast::Fault::SessionExpiry => Fault::SessionExpiry,
+    }
 }
