@@ -9,7 +9,7 @@ use doublehold_sim_tests::programs::shrink::smallest;
 use std::collections::BTreeMap;
 
 const PROGRAMS: u64 = 300;
-const BUDGET: Budget = Budget { states_max: 4_000, steps_max: 30_000, executions: 100 };
+const BUDGET: Budget = Budget { states_max: 5_000, steps_max: 60_000, executions: 100 };
 /// So many disagreements of a pair are made small and told.
 const TOLD_MAX: u64 = 2;
 
@@ -33,13 +33,14 @@ fn searches_agree_about_random_programs() {
         None => 0..number("DOUBLEHOLD_PROGRAMS").unwrap_or(PROGRAMS),
     };
     let programs = seeds.end - seeds.start;
-    let (mut states, mut complete) = (0, 0);
+    let (mut states, mut complete, mut violated) = (0, 0, 0);
     let mut counts: BTreeMap<Pair, Count> = BTreeMap::new();
     for seed in seeds {
         let program = program(seed);
         let subject = Subject::new(&program, seed, BUDGET);
         states += subject.states().unwrap_or(0);
         complete += u64::from(subject.states().is_some());
+        violated += u64::from(subject.is_violated());
         for pair in Pair::ALL {
             let count = counts.entry(pair).or_default();
             match subject.compare(pair) {
@@ -56,7 +57,7 @@ fn searches_agree_about_random_programs() {
             }
         }
     }
-    println!("{programs} programs, {complete} searched to their end, {states} states");
+    println!("{programs} programs, {complete} searched to their end, {states} states; {violated} break their property");
     for (pair, count) in &counts {
         let Count { compared, beside, skipped, disagreed } = count;
         let seeds: Vec<String> = disagreed.iter().take(12).map(u64::to_string).collect();

@@ -203,6 +203,8 @@ pub enum Cond {
     Mine,
     /// The last answer is smaller than the client's own text.
     SmallerThanMine,
+    /// The last answer is OK, or 1.
+    IsOk,
     /// The last request was done.
     Done,
     /// The last request may have been done.
@@ -211,6 +213,8 @@ pub enum Cond {
     Elapsed(u64),
     /// So many milliseconds have passed since the client's first look at its wall clock.
     WallElapsed(u64),
+    /// The client's wall clock is beyond so many milliseconds after what an exact one shows at the start.
+    WallPast(u64),
 }
 
 /// A step of a client.
@@ -228,6 +232,8 @@ pub enum Op {
     If(Cond, Vec<Op>),
     /// Starts a task.
     Spawn(Vec<Op>),
+    /// Goes on with these steps as a round: what they have seen is forgotten but for their log and the last answer.
+    Round(Vec<Op>),
     /// Tells the history something.
     Tell(Tell),
     /// Ends.
@@ -281,7 +287,7 @@ impl Server {
 
 fn size(code: &[Op]) -> usize {
     let inner = |op: &Op| match op {
-        Op::If(_, inner) | Op::Spawn(inner) => 1 + size(inner),
+        Op::If(_, inner) | Op::Spawn(inner) | Op::Round(inner) => 1 + size(inner),
         _ => 1,
     };
     code.iter().map(inner).sum()
@@ -330,6 +336,10 @@ fn write_code(f: &mut fmt::Formatter<'_>, code: &[Op], depth: usize) -> fmt::Res
             Op::Stop => writeln!(f, "stop")?,
             Op::If(cond, inner) => {
                 writeln!(f, "if {cond:?}:")?;
+                write_code(f, inner, depth + 1)?;
+            }
+            Op::Round(inner) => {
+                writeln!(f, "round:")?;
                 write_code(f, inner, depth + 1)?;
             }
             Op::Spawn(inner) => {

@@ -95,6 +95,11 @@ impl<'a> Subject<'a> {
         self.full.complete.then_some(self.full.work)
     }
 
+    /// True if the program breaks its property, as the unreduced search says.
+    pub fn is_violated(&self) -> bool {
+        matches!(self.judge(How::Exhaustive(Reduce::Nothing)), Judged::Violated(_))
+    }
+
     /// Compares.
     pub fn compare(&self, pair: Pair) -> Compared {
         if !self.full.complete {

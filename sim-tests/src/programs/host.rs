@@ -131,7 +131,8 @@ impl Property for Collect {
             Moment::Audited(audit) => audit.duplicates.iter().map(|(line, _)| line.to_text().into_owned()).collect(),
             Moment::Stuck => {
                 let log = Blob::from(LOG);
-                let logs = view.holds().iter().filter(|hold| hold.lock == log);
+                // What a client had told that is gone is no part of the state.
+                let logs = view.holds().iter().filter(|hold| hold.lock == log && view.is_alive(hold.client));
                 let told = logs.map(|hold| format!("client-{}: {}", hold.client, hold.token.to_text()));
                 let waiting = view.waiting_clients().into_iter().map(|client| format!("client-{client} waits"));
                 told.chain(waiting).collect()

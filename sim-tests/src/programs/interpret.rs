@@ -24,6 +24,9 @@ const LOCK: &str = "lock";
 /// How long a client waits for a message that a server sends of its own accord.
 const PATIENCE: Duration = Duration::from_millis(5);
 
+/// What an exact wall clock shows at the start.
+const WALL_START_US: i64 = 1_700_000_000_000_000;
+
 const COMPARE_DEL: &str = "-- delete if it is ours
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0";
@@ -41,7 +44,7 @@ const TABLES: [&str; 4] = [
 ];
 
 /// What a request gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Answer {
     Nothing,
     Int(i64),
@@ -408,6 +411,18 @@ impl<P: Ports> Machine<P> {
                     }
                 });
             }
+            Op::Round(inner) => {
+                let (ports, shared) = (self.voice.ports.clone(), Arc::default());
+                let mut machine = Machine::new(&ports, &self.voice.program, &shared, inner);
+                machine.voice.last = self.voice.last.clone();
+                let round = async move {
+                    let _stopped = machine.run(inner).await;
+                    (std::mem::take(&mut lock(&shared).log), machine.voice.last.clone())
+                };
+                let (log, last) = ports.round(round).await;
+                lock(&self.shared).log.extend(log);
+                self.voice.last = last;
+            }
             Op::Tell(tell) => self.tell(*tell),
             Op::Stop => return Next::Stop,
         }
@@ -433,6 +448,11 @@ impl<P: Ports> Machine<P> {
             Cond::Nothing => matches!(self.voice.last, Answer::Nothing | Answer::Int(0) | Answer::Failed(_)),
             Cond::Mine => matches!(&self.voice.last, Answer::Text(text) if *text == mine),
             Cond::SmallerThanMine => matches!(&self.voice.last, Answer::Text(text) if text.as_str() < &*mine),
+            Cond::IsOk => match &self.voice.last {
+                Answer::Int(number) => *number == 1,
+                Answer::Text(text) => text == "OK",
+                _ => false,
+            },
             Cond::Done => matches!(self.voice.last, Answer::Nothing | Answer::Int(_) | Answer::Text(_)),
             Cond::Indeterminate => matches!(self.voice.last, Answer::Unknown(_) | Answer::TimedOut),
             Cond::Elapsed(limit) => {
@@ -443,6 +463,7 @@ impl<P: Ports> Machine<P> {
                 let now = self.voice.ports.wall().0;
                 self.wall_start.is_some_and(|start| now >= start + limit as i64 * 1000)
             }
+            Cond::WallPast(limit) => self.voice.ports.wall().0 >= WALL_START_US + limit as i64 * 1000,
         }
     }
 
@@ -583,7 +604,7 @@ impl<P: Ports> Machine<P> {
             Ask::WatchChildren => {
                 let (outcome, watch) = session.watch_children("/".into()).await;
                 self.watch = Some(watch);
-                Answer::of(outcome, |names| joined(names))
+                Answer::of(outcome, joined)
             }
             Ask::CloseSession => {
                 self.zookeeper.remove(&node);

@@ -101,7 +101,7 @@ impl Defect {
         system.fingerprint(self == Defect::SwapsUnlike)
     }
 
-    /// The choices that a wrong reduction leaves.
+    /// The choices that the search takes, in this order: a wrong reduction leaves some out.
     fn left(self, enabled: &[Choice]) -> Vec<usize> {
         let all = || (0..enabled.len()).collect();
         let alone = |is: fn(&Choice) -> bool| enabled.iter().position(is).map_or_else(all, |at| vec![at]);
@@ -111,6 +111,8 @@ impl Defect {
             Defect::ServesFirst => alone(|choice| matches!(choice, Choice::Serve(_))),
             Defect::FiresFirst => alone(|choice| matches!(choice, Choice::Fire { .. })),
             Defect::SparesMessages if in_flight => (0..enabled.len()).filter(|at| !enabled[*at].is_fault()).collect(),
+            // Faults first: a state that has spent its budget must come before its like to hide it.
+            Defect::OmitsBudgets => (0..enabled.len()).rev().collect(),
             _ => all(),
         }
     }

@@ -79,7 +79,7 @@ fn candidates(program: &Program) -> Vec<Program> {
 fn uses(code: &[Op], server: usize) -> bool {
     code.iter().any(|op| match op {
         Op::Ask(at, ..) | Op::Pipeline(at, ..) | Op::Send(at, _) => *at == server,
-        Op::If(_, inner) | Op::Spawn(inner) => uses(inner, server),
+        Op::If(_, inner) | Op::Spawn(inner) | Op::Round(inner) => uses(inner, server),
         Op::Sleep(_) | Op::Tell(_) | Op::Stop => false,
     })
 }
@@ -105,6 +105,12 @@ fn smaller(code: &[Op]) -> Vec<Vec<Op>> {
                 replace(inner);
                 for less in smaller(inner) {
                     replace(&[Op::Spawn(less)]);
+                }
+            }
+            Op::Round(inner) => {
+                replace(inner);
+                for less in smaller(inner) {
+                    replace(&[Op::Round(less)]);
                 }
             }
             Op::Ask(server, ask, Some(_)) => replace(&[Op::Ask(*server, *ask, None)]),
