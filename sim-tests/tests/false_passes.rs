@@ -55,7 +55,7 @@ const REDUCTIONS: [Reduce; 4] = [Reduce::Nothing, Reduce::PartialOrder, Reduce::
 #[track_caller]
 fn assert_violated(world: &World, property: &str) {
     for reduce in REDUCTIONS {
-        assert_eq!(world.exhaust(reduce), Judged::violated(property), "{reduce:?}, {}", world.0.assumptions);
+        assert_eq!(world.exhaust(reduce), Judged::violated(property), "{reduce:?}, {}", world.assumed());
     }
 }
 
@@ -64,7 +64,7 @@ fn assert_violated(world: &World, property: &str) {
 fn assert_not_accused(world: &World) {
     for reduce in REDUCTIONS {
         let judged = world.exhaust(reduce);
-        assert!(!matches!(judged, Judged::Violated(_)), "{reduce:?}, {}: {judged:?}", world.0.assumptions);
+        assert!(!matches!(judged, Judged::Violated(_)), "{reduce:?}, {}: {judged:?}", world.assumed());
     }
 }
 

@@ -163,6 +163,8 @@ pub enum Ask {
     Add(Key),
     Insert(Val),
     GetLock,
+    /// `GET_LOCK` that does not wait.
+    TryLock,
     ReleaseLock,
     DropSession,
 }

@@ -175,7 +175,7 @@ fn idiom(draw: &mut Draw, server: usize, kind: Server) -> Vec<Op> {
                 code.insert(2, Op::Sleep(ms));
                 code
             }
-            5 => vec![ask(Ask::Subscribe), ask(Ask::Publish(Val::Own)), ask(Ask::Unsubscribe), Op::Sleep(ms)],
+            5 => vec![ask(Ask::Publish(Val::Own)), ask(Ask::Subscribe), ask(Ask::Unsubscribe), Op::Sleep(ms)],
             _ => vec![ask(Ask::Subscribe), ask(Ask::Get(key)), ask(Ask::Message)],
         },
         Server::ZooKeeper(_) => {
@@ -197,7 +197,7 @@ fn idiom(draw: &mut Draw, server: usize, kind: Server) -> Vec<Op> {
                 let inner = hold(vec![acquired(None, fence)], Ask::ReleaseLock);
                 vec![ask(Ask::GetLock), Op::If(Cond::IsOk, inner)]
             }
-            1 => vec![ask(Ask::GetLock), ask(Ask::DropSession), Op::Sleep(ms)],
+            1 => vec![ask(Ask::TryLock), ask(Ask::DropSession), Op::Sleep(ms)],
             _ => [Ask::Begin, Ask::SelectForUpdate(key), Ask::Add(key), Ask::Commit].into_iter().map(ask).collect(),
         },
     }
@@ -385,7 +385,8 @@ fn ask(draw: &mut Draw, server: Server) -> Ask {
             Ask::Add(key),
             Ask::Insert(val),
             Ask::GetLock,
-            Ask::GetLock,
+            Ask::TryLock,
+            Ask::TryLock,
             Ask::ReleaseLock,
             Ask::DropSession,
         ]),

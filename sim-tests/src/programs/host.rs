@@ -187,7 +187,7 @@ pub fn released(lock: &'static str) -> Event {
 
 /// Servers, clients, faults, assumptions, and what is judged.
 #[derive(Clone)]
-pub struct World(pub Setup);
+pub struct World(pub(super) Setup);
 
 impl World {
     /// These clients on one Redis server; no faults, Δ = 0, π = ∞.
@@ -354,6 +354,11 @@ impl World {
     pub fn guarded(mut self, resource: &'static str, service: usize, _lock: &'static str) -> World {
         self.0.resources.push(ResourceSpec { name: resource.into(), service });
         self
+    }
+
+    /// What is assumed about time, in words.
+    pub fn assumed(&self) -> String {
+        self.0.assumptions.to_string()
     }
 
     /// Searches everything.

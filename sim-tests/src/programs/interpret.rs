@@ -630,6 +630,7 @@ impl<P: Ports> Machine<P> {
             Ask::Add(key) => ("UPDATE t SET n = n + 1 WHERE id = ?", vec![id(key)], false),
             Ask::Insert(val) => ("INSERT INTO u (name) VALUES (?)", vec![(&self.voice.val(val)).into()], false),
             Ask::GetLock => ("SELECT GET_LOCK(?, ?)", vec!["l".into(), SqlValue::Int(1)], true),
+            Ask::TryLock => ("SELECT GET_LOCK(?, ?)", vec!["l".into(), SqlValue::Int(0)], true),
             Ask::ReleaseLock => ("SELECT RELEASE_LOCK(?)", vec!["l".into()], true),
             other => panic!("{other:?} is no statement of a MySQL"),
         };
