@@ -139,8 +139,8 @@ clients! {
     }
 }
 
-/// An oracle compares a new fencing token with those of clients that have ended: their holds are part of the state, and so are
-/// the clocks that will have given them.
+/// An oracle compares a new fencing token with those of clients that have ended: their holds are part of the state,
+/// and so are the clocks that will have given them.
 #[test]
 fn fencing_tokens_of_ended_clients_count() {
     let world = World::redis(WallClockFence, 2).offset_ms(500).judged_by(&["fencing-order"]);
@@ -169,8 +169,8 @@ clients! {
     }
 }
 
-/// Members of one score are ordered by their texts, in which clients have names: a later client-0 goes before a client-1 that
-/// holds the lock.
+/// Members of one score are ordered by their texts, in which clients have names: a later client-0 goes before a
+/// client-1 that holds the lock.
 #[test]
 fn symmetry_keeps_the_order_of_a_sorted_set() {
     let world = World::redis(FirstInSortedSet, 2).symmetric().judged_by(&["belief"]);
@@ -422,8 +422,8 @@ clients! {
     }
 }
 
-/// Messages may take less time than they are allowed to: a moment within a lease at which code takes another path is not
-/// jumped over.
+/// Messages may take less time than they are allowed to: a moment within a lease at which code takes another path is
+/// not jumped over.
 #[test]
 fn a_threshold_within_a_lease_is_met() {
     let world = World::redis(GivesBackEarly, 2).any_time().judged_by(&["belief"]);
@@ -619,7 +619,8 @@ clients! {
         ports.record(acquiring("lock"));
         for _ in 0..4 {
             if is_ok(&redis.call(set("lock", &token).arg("NX")).await) {
-                let Outcome::Ok(Value::Int(fence)) = redis.call(Command::new("INCR").arg("fence")).await else { return };
+                let fence = redis.call(Command::new("INCR").arg("fence")).await;
+                let Outcome::Ok(Value::Int(fence)) = fence else { return };
                 ports.record(acquired_until("lock", &token, None, u64::try_from(fence).ok()));
                 drop(redis.call(set("stock", &token)).await);
                 ports.record(releasing("lock"));
@@ -655,8 +656,8 @@ clients! {
     }
 }
 
-/// A client that dies between the server's yes and its own knowledge leaves its lock until its TTL, as it may, whatever its
-/// token says.
+/// A client that dies between the server's yes and its own knowledge leaves its lock until its TTL, as it may,
+/// whatever its token says.
 #[test]
 fn a_random_token_of_a_crashed_client_is_no_leak() {
     let world = World::redis(RandomToken, 2).redis_lock("lock").judged_by(&["leak"]).faults(Fault::ClientCrash, 1);

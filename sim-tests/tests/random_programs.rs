@@ -65,7 +65,8 @@ fn searches_agree_about_random_programs() {
         let seeds: Vec<String> = disagreed.iter().take(12).map(u64::to_string).collect();
         let pair = format!("{pair:?}");
         println!(
-            "{pair:15} compared {compared:5}, nothing to compare {beside:5}, beyond the budget {skipped:5}, disagreements {:4} (seeds {})",
+            "{pair:15} compared {compared:5}, nothing to compare {beside:5}, beyond the budget {skipped:5}, \
+             disagreements {:4} (seeds {})",
             disagreed.len(),
             seeds.join(" ")
         );

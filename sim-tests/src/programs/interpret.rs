@@ -1,7 +1,8 @@
 //! Runs a program's clients on the ports.
 //!
-//! A client keeps a log of everything that it observes. At its end it writes the log to a server, or tells it and waits for ever:
-//! either way the final state of the system contains it. Clock readings are not in the log, only what was decided by them.
+//! A client keeps a log of everything that it observes. At its end it writes the log to a server, or tells it and
+//! waits for ever: either way the final state of the system contains it. Clock readings are not in the log, only what
+//! was decided by them.
 
 use super::ast::{Ask, Cond, End, Fence, Op, Program, Server, Tell, Val};
 use super::host::{

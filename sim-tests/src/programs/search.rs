@@ -1,4 +1,5 @@
-//! Searches: the checker's own, a blind one that keeps no visited states, random walks, and wrong ones that must be caught.
+//! Searches: the checker's own, a blind one that keeps no visited states, random walks, and wrong ones that must be
+//! caught.
 
 use super::generate::Draw;
 use super::host::{Collect, Judged, Outcomes, Reduce, World};
