@@ -4,6 +4,8 @@ pub mod conformance;
 
 pub mod own_lock;
 
+pub mod programs;
+
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::{Limits, Report, check};
 use doublehold::scenario::{Parameters, Registry, Scenario};

@@ -1,0 +1,758 @@
+//! Programs that a checker has judged wrongly: each test is one mistake that must not come back.
+
+use doublehold_sim_tests::programs::host::*;
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+/// A workload: the code of one client.
+macro_rules! clients {
+    ($(#[$doc:meta])* $name:ident($ports:ident, $client:ident) $body:block) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        struct $name;
+
+        impl Workload for $name {
+            async fn run<P: Ports>(&self, $ports: P, $client: usize) $body
+        }
+    };
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn set(key: &'static str, value: impl Into<Blob>) -> Command {
+    Command::new("SET").arg(key).arg(value)
+}
+
+fn set_nx(key: &'static str, value: impl Into<Blob>, ttl_ms: u64) -> Command {
+    set(key, value).arg("NX").arg("PX").arg(ttl_ms)
+}
+
+fn get(key: &'static str) -> Command {
+    Command::new("GET").arg(key)
+}
+
+fn del(key: &'static str) -> Command {
+    Command::new("DEL").arg(key)
+}
+
+fn is_ok(outcome: &Outcome<Value>) -> bool {
+    matches!(outcome, Outcome::Ok(reply) if reply.is_ok())
+}
+
+static RELEASE: Script = Script {
+    body: "-- release if it is ours
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0",
+};
+
+const REDUCTIONS: [Reduce; 4] = [Reduce::Nothing, Reduce::PartialOrder, Reduce::Symmetry, Reduce::All];
+
+/// Searches with all reductions, with each alone and with none all find that this property is broken.
+#[track_caller]
+fn assert_violated(world: &World, property: &str) {
+    for reduce in REDUCTIONS {
+        assert_eq!(world.exhaust(reduce), Judged::violated(property), "{reduce:?}, {}", world.assumed());
+    }
+}
+
+/// No search accuses anybody. It need not say that the program holds: there may be too little in it to be judged.
+#[track_caller]
+fn assert_not_accused(world: &World) {
+    for reduce in REDUCTIONS {
+        let judged = world.exhaust(reduce);
+        assert!(!matches!(judged, Judged::Violated(_)), "{reduce:?}, {}: {judged:?}", world.assumed());
+    }
+}
+
+/// Searches with all reductions, with each alone and with none all find an execution that records this mark.
+#[track_caller]
+fn assert_reached(world: &World, label: &'static str) {
+    for reduce in REDUCTIONS {
+        assert!(world.reaches(label, reduce), "{label} is not reached by a search with {reduce:?}");
+    }
+}
+
+// Fingerprints.
+
+/// Sets a key, sleeps, and deletes it: the answer is 0 if the server has forgotten it, a refusal if the server is down.
+/// `timers` tasks sleep for long meanwhile.
+#[derive(Clone)]
+struct DeletesLater {
+    timers: u32,
+}
+
+impl Workload for DeletesLater {
+    async fn run<P: Ports>(&self, ports: P, _client: usize) {
+        for _ in 0..self.timers {
+            let sleeper = ports.clone();
+            ports.spawn(async move { sleeper.sleep(ms(50)).await });
+        }
+        let redis = ports.redis(0);
+        drop(redis.call(set("key", "x")).await);
+        ports.sleep(ms(1)).await;
+        match redis.call(del("key")).await {
+            Outcome::Ok(Value::Int(0)) => ports.record(mark("forgotten")),
+            Outcome::Ok(_) => ports.record(mark("deleted")),
+            Outcome::Fail(_) => match redis.call(Command::new("PING")).await {
+                Outcome::Ok(_) => ports.record(mark("refused, and up again")),
+                _ => ports.record(mark("refused")),
+            },
+            Outcome::Indeterminate(_) => ports.record(mark("unknown")),
+        }
+    }
+}
+
+/// The answer 0 and a refusal, both undelivered, are two states.
+#[test]
+fn an_answer_of_zero_is_not_a_refusal() {
+    for timers in 0..3 {
+        let world = World::forgetful_redis(DeletesLater { timers }, 1).faults(Fault::NodeCrash, 1);
+        assert!(world.reaches_by_chance("forgotten", 1, 20_000));
+        for label in ["forgotten", "deleted", "refused", "refused, and up again", "unknown"] {
+            assert_reached(&world, label);
+        }
+    }
+}
+
+clients! {
+    /// A lock that gives its holder's wall clock as the fencing token.
+    WallClockFence(ports, _client) {
+        let redis = ports.redis(0);
+        let token = ports.unique_id();
+        ports.record(acquiring("lock"));
+        for _ in 0..3 {
+            if is_ok(&redis.call(set_nx("lock", &token, 10_000)).await) {
+                let fence = u64::try_from(ports.wall().0).unwrap_or(0);
+                ports.record(acquired_until("lock", &token, None, Some(fence)));
+                ports.sleep(ms(1)).await;
+                ports.record(releasing("lock"));
+                drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
+                return ports.record(released("lock"));
+            }
+            ports.sleep(ms(2)).await;
+        }
+        ports.record(not_acquired("lock"));
+    }
+}
+
+/// An oracle compares a new fencing token with those of clients that have ended: their holds are part of the state,
+/// and so are the clocks that will have given them.
+#[test]
+fn fencing_tokens_of_ended_clients_count() {
+    let world = World::redis(WallClockFence, 2).offset_ms(500).judged_by(&["fencing-order"]);
+    assert_eq!(world.sample(1, 20_000), Judged::violated("fencing-order"));
+    assert_violated(&world, "fencing-order");
+}
+
+// Symmetry.
+
+clients! {
+    /// Queues in a sorted set, all with one score: whose token sorts first has the lock.
+    FirstInSortedSet(ports, _client) {
+        let redis = ports.redis(0);
+        let token = ports.unique_id();
+        ports.record(acquiring("lock"));
+        drop(redis.call(Command::new("ZADD").arg("queue").arg(0u64).arg(&token)).await);
+        let rank = redis.call(Command::new("ZRANK").arg("queue").arg(&token)).await;
+        if !matches!(rank, Outcome::Ok(Value::Int(0))) {
+            return ports.record(not_acquired("lock"));
+        }
+        ports.record(acquired("lock", &token));
+        ports.sleep(ms(1)).await;
+        ports.record(releasing("lock"));
+        drop(redis.call(Command::new("ZREM").arg("queue").arg(&token)).await);
+        ports.record(released("lock"));
+    }
+}
+
+/// Members of one score are ordered by their texts, in which clients have names: a later client-0 goes before a
+/// client-1 that holds the lock.
+#[test]
+fn symmetry_keeps_the_order_of_a_sorted_set() {
+    let world = World::redis(FirstInSortedSet, 2).symmetric().judged_by(&["belief"]);
+    assert_violated(&world, "belief");
+}
+
+static BULLY: Script = Script {
+    body: "-- take unless a smaller one has it
+local owner = redis.call('GET', KEYS[1])
+if owner and owner <= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1])
+return 1",
+};
+
+clients! {
+    /// Takes a lock from whoever has a larger token.
+    Bully(ports, _client) {
+        let redis = ports.redis(0);
+        let token = ports.unique_id();
+        ports.record(acquiring("lock"));
+        let taken = redis.eval(&BULLY, &["lock".into()], std::slice::from_ref(&token)).await;
+        if !matches!(taken, Outcome::Ok(Value::Int(1))) {
+            return ports.record(not_acquired("lock"));
+        }
+        ports.record(acquired("lock", &token));
+        ports.sleep(ms(1)).await;
+        ports.record(releasing("lock"));
+        drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
+        ports.record(released("lock"));
+    }
+}
+
+/// A script compares two clients' tokens by their order.
+#[test]
+fn symmetry_keeps_what_a_script_compares() {
+    let world = World::redis(Bully, 2).symmetric().judged_by(&["belief"]);
+    assert_violated(&world, "belief");
+}
+
+clients! {
+    /// Goes on only if its own token is the smaller one, as its own code compares them.
+    ComparesTokens(ports, _client) {
+        let redis = ports.redis(0);
+        let token = ports.unique_id();
+        if is_ok(&redis.call(set("owner", &token).arg("NX")).await) {
+            return;
+        }
+        let Outcome::Ok(Value::Bulk(owner)) = redis.call(get("owner")).await else { return };
+        ports.record(mark(if token < owner { "smaller" } else { "larger" }));
+    }
+}
+
+/// A client's own code compares another's token with its own.
+#[test]
+fn symmetry_keeps_what_a_client_compares() {
+    let world = World::redis(ComparesTokens, 2).symmetric();
+    assert_reached(&world, "smaller");
+    assert_reached(&world, "larger");
+}
+
+// Partial order.
+
+clients! {
+    /// Client 0 takes a user lock, hears of it and drops its session; client 1 tries to take it.
+    DropsSession(ports, client) {
+        let mut session = ports.mysql(0).session();
+        let rows = session.query("SELECT GET_LOCK(?, ?)", vec!["lock".into(), SqlValue::Int(0)]).await;
+        let taken = rows.ok().and_then(|rows| rows.first()?.first()?.as_int()) == Some(1);
+        if client == 0 {
+            drop(session);
+            // It does not end yet: that it has ended would be seen.
+            ports.sleep(ms(1)).await;
+        } else if !taken {
+            ports.record(mark("refused"));
+        }
+    }
+}
+
+/// Closing a connection frees what its session held: a delivery whose code does so does not go first alone.
+#[test]
+fn closing_a_session_is_seen_by_others() {
+    assert_reached(&World::mysql(DropsSession, 2), "refused");
+}
+
+clients! {
+    /// Client 0 stops to listen as soon as it listens; client 1 publishes and is told how many listen.
+    DropsSubscription(ports, client) {
+        let redis = ports.redis(0);
+        if client == 0 {
+            let subscription = redis.subscribe("news".into()).await;
+            drop(subscription);
+            ports.sleep(ms(1)).await;
+        } else if matches!(redis.call(Command::new("PUBLISH").arg("news").arg("x")).await, Outcome::Ok(Value::Int(1))) {
+            ports.record(mark("heard"));
+        }
+    }
+}
+
+/// The same of a subscription.
+#[test]
+fn closing_a_subscription_is_seen_by_others() {
+    assert_reached(&World::redis(DropsSubscription, 2), "heard");
+}
+
+// Faults that do not happen.
+
+clients! {
+    /// Sells the only piece under WATCH.
+    SellsUnderWatch(ports, _client) {
+        let redis = ports.redis(0);
+        if !is_ok(&redis.call(Command::new("WATCH").arg("sold")).await) {
+            return;
+        }
+        let Outcome::Ok(Value::Nil) = redis.call(get("sold")).await else { return };
+        // It computes.
+        ports.sleep(ms(1)).await;
+        for command in [Command::new("MULTI"), set("sold", "yes")] {
+            if !matches!(redis.call(command).await, Outcome::Ok(_)) {
+                return;
+            }
+        }
+        if let Outcome::Ok(Value::Array(_)) = redis.call(Command::new("EXEC")).await {
+            ports.record(acquired("the-only-piece", &ports.unique_id()));
+            ports.sleep(ms(1)).await;
+        }
+    }
+}
+
+/// A connection that waits for nothing breaks as well, and what the server watches for it is lost.
+#[test]
+fn an_idle_connection_breaks() {
+    let world = World::redis(SellsUnderWatch, 2).judged_by(&["belief"]);
+    assert_not_accused(&world);
+    assert_violated(&world.faults(Fault::Break, 1), "belief");
+}
+
+clients! {
+    /// Writes to a Redis server under a user lock of a database.
+    WritesUnderUserLock(ports, client) {
+        let mut session = ports.mysql(0).session();
+        ports.record(acquiring("lock"));
+        let rows = session.query("SELECT GET_LOCK(?, ?)", vec!["lock".into(), SqlValue::Int(10)]).await;
+        if rows.ok().and_then(|rows| rows.first()?.first()?.as_int()) != Some(1) {
+            return ports.record(not_acquired("lock"));
+        }
+        ports.record(acquired("lock", &ports.unique_id()));
+        drop(ports.redis(1).call(set("stock", client as u64 + 1)).await);
+        ports.record(releasing("lock"));
+        drop(session.query("SELECT RELEASE_LOCK(?)", vec!["lock".into()]).await);
+        ports.record(released("lock"));
+    }
+}
+
+/// What a client had sent before it crashed may still arrive, after its session has ended and another has the lock.
+#[test]
+fn what_a_crashed_client_had_sent_arrives_late() {
+    let world = World::mysql_and_redis(WritesUnderUserLock, 2).guarded("stock", 1, "lock").judged_by(&["effect"]);
+    let world = world.delay_ms(None);
+    assert_not_accused(&world);
+    assert_violated(&world.faults(Fault::ClientCrash, 1), "effect");
+}
+
+// Time.
+
+/// ShedLock: a row says until when the job is locked. The client computes now and the end before it asks
+/// (lukas-krecan/ShedLock#132).
+#[derive(Clone)]
+struct ShedLock;
+
+impl Workload for ShedLock {
+    async fn run<P: Ports>(&self, ports: P, _client: usize) {
+        const TAKE: &str = "UPDATE shedlock SET lock_until = ? WHERE name = ? AND lock_until <= ?";
+        ports.record(acquiring("job"));
+        let now_us = ports.wall().0;
+        let (now, until) = (SqlValue::DateTime(now_us), SqlValue::DateTime(now_us + 50_000));
+        let mut session = ports.mysql(0).session();
+        match session.run(TAKE, vec![until, "job".into(), now]).await {
+            Outcome::Ok(changed) if changed.affected == 1 => {}
+            _ => return ports.record(not_acquired("job")),
+        }
+        ports.record(acquired("job", &ports.unique_id()));
+        ports.sleep(ms(5)).await;
+        ports.record(releasing("job"));
+    }
+
+    async fn prepare<P: Ports>(&self, ports: P) -> Result<(), Unanswered> {
+        const TABLE: &str =
+            "CREATE TABLE shedlock (name VARCHAR(64) NOT NULL PRIMARY KEY, lock_until DATETIME(6) NOT NULL)";
+        const ROW: &str = "INSERT INTO shedlock (name, lock_until) VALUES (?, ?)";
+        let mut session = ports.mysql(0).session();
+        answered(TABLE, session.run(TABLE, Vec::new()).await)?;
+        answered(ROW, session.run(ROW, vec!["job".into(), SqlValue::DateTime(1_000_000)]).await).map(drop)
+    }
+
+    fn keeps_books(&self) -> bool {
+        true
+    }
+}
+
+/// A pause takes time, whatever else is due: what is broken by a pause of 60 ms is broken by one of any length.
+#[test]
+fn a_pause_without_limit_is_as_long_as_a_lease() {
+    let world = World::mysql(ShedLock, 2).any_time().judged_by(&["belief"]);
+    assert_not_accused(&world);
+    let world = world.faults(Fault::Pause, 1);
+    assert_violated(&world.clone().pause_ms(Some(60)), "belief");
+    assert_violated(&world.pause_ms(None), "belief");
+}
+
+clients! {
+    /// Gives up on a lock after 50 ms, without looking whether it has got it.
+    LeavesLockBehind(ports, _client) {
+        let redis = ports.redis(0);
+        let token = ports.unique_id();
+        if let Some(outcome) = ports.timeout(ms(50), redis.call(set("lock", &token).arg("NX"))).await
+            && is_ok(&outcome)
+        {
+            drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
+        }
+    }
+}
+
+/// The same of a time-out that passes while its client is paused.
+#[test]
+fn a_pause_without_limit_is_as_long_as_a_time_out() {
+    let world = World::redis(LeavesLockBehind, 1).redis_lock("lock").judged_by(&["leak"]);
+    assert_not_accused(&world);
+    let world = world.faults(Fault::Pause, 1);
+    assert_violated(&world.clone().pause_ms(Some(60)), "leak");
+    assert_violated(&world.pause_ms(None), "leak");
+}
+
+clients! {
+    /// A holder that finds little left of its lease gives the lock back, and goes on.
+    GivesBackEarly(ports, _client) {
+        let redis = ports.redis(0);
+        let token = ports.unique_id();
+        let start = ports.monotonic();
+        if !is_ok(&redis.call(set_nx("lock", &token, 100)).await) {
+            return;
+        }
+        ports.record(acquired_until("lock", &token, Some(start + ms(100)), None));
+        drop(redis.call(get("settings")).await);
+        if ports.monotonic().since(start) >= ms(80) {
+            drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
+            drop(redis.call(get("settings")).await);
+        }
+        ports.record(releasing("lock"));
+    }
+}
+
+/// Messages may take less time than they are allowed to: a moment within a lease at which code takes another path is
+/// not jumped over.
+#[test]
+fn a_threshold_within_a_lease_is_met() {
+    let world = World::redis(GivesBackEarly, 2).any_time().judged_by(&["belief"]);
+    for delay in [Some(40), Some(60), Some(100), Some(300), None] {
+        assert_violated(&world.clone().delay_ms(delay), "belief");
+    }
+}
+
+clients! {
+    /// Works for longer than its lease if answers are slow: the remaining time is looked at, and slept over.
+    Elapsed(ports, _client) {
+        let redis = ports.redis(0);
+        let start = ports.monotonic();
+        drop(redis.call(get("key")).await);
+        let elapsed = ports.monotonic().since(start);
+        if elapsed > ms(0) && elapsed < ms(3) {
+            ports.record(mark("quick"));
+        } else if elapsed >= ms(7) && elapsed < ms(9) {
+            ports.record(mark("slow"));
+        }
+    }
+}
+
+/// The same of a clock that is compared with two moments, neither of which is an end of Δ.
+#[test]
+fn every_span_of_elapsed_time_is_met() {
+    let world = World::redis(Elapsed, 1).delay_ms(Some(10));
+    assert_reached(&world, "quick");
+    assert_reached(&world, "slow");
+}
+
+// Runs that say nothing.
+
+clients! {
+    /// The README's own lock, without NX: it tells nobody what it does.
+    TellsNothing(ports, _client) {
+        let redis = ports.redis(0);
+        let taken = redis.call(set("lock", "me").arg("PX").arg(100u64)).await;
+        if is_ok(&taken) {
+            ports.sleep(ms(1)).await;
+        }
+    }
+}
+
+clients! {
+    /// Never gets the lock.
+    NeverAcquires(ports, _client) {
+        let redis = ports.redis(0);
+        let token = ports.unique_id();
+        ports.record(acquiring("lock"));
+        // XX where NX was meant.
+        let taken = redis.call(set("lock", &token).arg("XX")).await;
+        if !is_ok(&taken) {
+            return ports.record(not_acquired("lock"));
+        }
+        ports.record(acquired("lock", &token));
+        ports.record(releasing("lock"));
+    }
+}
+
+clients! {
+    /// Every client takes a lock of its own: nobody is ever in another's way.
+    NeverContends(ports, client) {
+        let lock = if client == 0 { "lock-0" } else { "lock-1" };
+        let token = ports.unique_id();
+        ports.record(acquiring(lock));
+        drop(ports.redis(0).call(set(lock, &token)).await);
+        ports.record(acquired(lock, &token));
+        ports.sleep(ms(1)).await;
+        ports.record(releasing(lock));
+        drop(ports.redis(0).call(del(lock)).await);
+        ports.record(released(lock));
+    }
+}
+
+fn assert_does_not_hold(world: &World) {
+    for reduce in [Reduce::Nothing, Reduce::All] {
+        assert_ne!(world.exhaust(reduce), Judged::Holds, "{reduce:?}: nothing was there to be judged");
+    }
+}
+
+/// Where no client ever says that it holds the lock, nothing was judged.
+#[test]
+fn a_run_without_events_does_not_hold() {
+    assert_does_not_hold(&World::redis(TellsNothing, 2).redis_lock("lock").judged_by(&["belief"]));
+}
+
+#[test]
+fn a_run_in_which_nobody_acquires_does_not_hold() {
+    assert_does_not_hold(&World::redis(NeverAcquires, 2).redis_lock("lock").judged_by(&["belief", "grant"]));
+}
+
+#[test]
+fn a_run_in_which_nobody_contends_does_not_hold() {
+    assert_does_not_hold(&World::redis(NeverContends, 2).judged_by(&["belief"]));
+}
+
+// What the oracles judge.
+
+clients! {
+    /// Extends a lease that has ended, whoever has the lock by then.
+    ExtendsTooLate(ports, client) {
+        let redis = ports.redis(0);
+        let token = ports.unique_id();
+        if client == 1 {
+            ports.sleep(ms(15)).await;
+        }
+        let start = ports.monotonic();
+        ports.record(acquiring("lock"));
+        if !is_ok(&redis.call(set_nx("lock", &token, 10)).await) {
+            return ports.record(not_acquired("lock"));
+        }
+        ports.record(acquired_until("lock", &token, Some(start + ms(10)), None));
+        if client == 0 {
+            ports.sleep(ms(20)).await;
+            let start = ports.monotonic();
+            if is_ok(&redis.call(set("lock", &token).arg("PX").arg(10u64)).await) {
+                ports.record(extended("lock", start + ms(10)));
+            }
+        }
+        ports.sleep(ms(8)).await;
+        ports.record(releasing("lock"));
+    }
+}
+
+#[test]
+fn belief_is_judged_where_a_lease_is_extended() {
+    let world = World::redis(ExtendsTooLate, 2).judged_by(&["belief"]);
+    assert_violated(&world, "belief");
+}
+
+clients! {
+    /// Two tasks of one client, each of which believes that it has the mutex of their process.
+    TwoTasks(ports, _client) {
+        let other = ports.clone();
+        ports.spawn(async move { take_for_a_while(&other).await });
+        take_for_a_while(&ports).await;
+    }
+}
+
+async fn take_for_a_while<P: Ports>(ports: &P) {
+    ports.record(acquiring("mutex"));
+    ports.record(acquired("mutex", &ports.unique_id()));
+    ports.sleep(ms(1)).await;
+    ports.record(releasing("mutex"));
+    ports.record(released("mutex"));
+}
+
+#[test]
+fn two_tasks_of_one_client_do_not_hold_one_mutex() {
+    assert_violated(&World::redis(TwoTasks, 1).judged_by(&["belief"]), "belief");
+}
+
+clients! {
+    /// Client 0 writes long after its lease has ended, and takes an unrelated lock before that.
+    WritesBehindUnrelatedLock(ports, client) {
+        let redis = ports.redis(0);
+        let token = ports.unique_id();
+        if client == 1 {
+            ports.sleep(ms(15)).await;
+        }
+        let start = ports.monotonic();
+        ports.record(acquiring("lock"));
+        if !is_ok(&redis.call(set_nx("lock", &token, 10)).await) {
+            return ports.record(not_acquired("lock"));
+        }
+        ports.record(acquired_until("lock", &token, Some(start + ms(10)), None));
+        if client == 0 {
+            ports.sleep(ms(20)).await;
+            drop(redis.call(set("other", &token).arg("NX")).await);
+            ports.record(acquired("other", &token));
+        }
+        drop(redis.call(set("stock", &token)).await);
+    }
+}
+
+/// A write counts under the hold on the lock that guards the resource, whatever else its client holds.
+#[test]
+fn a_late_write_behind_an_unrelated_lock_is_seen() {
+    let world = World::redis(WritesBehindUnrelatedLock, 2).guarded("stock", 0, "lock").judged_by(&["effect"]);
+    assert_violated(&world, "effect");
+}
+
+clients! {
+    /// Client 0 takes an outer lock with fencing tokens of its own before the one that guards the stock.
+    NestsLocks(ports, client) {
+        let redis = ports.redis(0);
+        let token = ports.unique_id();
+        if client == 0 {
+            ports.record(acquiring("outer"));
+            ports.record(acquired_until("outer", &token, None, Some(100)));
+        }
+        ports.record(acquiring("lock"));
+        for _ in 0..4 {
+            if is_ok(&redis.call(set("lock", &token).arg("NX")).await) {
+                let fence = redis.call(Command::new("INCR").arg("fence")).await;
+                let Outcome::Ok(Value::Int(fence)) = fence else { return };
+                ports.record(acquired_until("lock", &token, None, u64::try_from(fence).ok()));
+                drop(redis.call(set("stock", &token)).await);
+                ports.record(releasing("lock"));
+                drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
+                return ports.record(released("lock"));
+            }
+            ports.sleep(ms(1)).await;
+        }
+        ports.record(not_acquired("lock"));
+    }
+}
+
+/// Fencing tokens of two locks are not compared with each other.
+#[test]
+fn nested_locks_are_not_accused() {
+    let world = World::redis(NestsLocks, 2).guarded("stock", 0, "lock").judged_by(&["effect", "belief"]);
+    assert_not_accused(&world);
+}
+
+clients! {
+    /// A lock with a TTL whose token is a random number.
+    RandomToken(ports, _client) {
+        let redis = ports.redis(0);
+        let token = Blob::from(format!("{:016x}", ports.random()));
+        ports.record(acquiring("lock"));
+        if !is_ok(&redis.call(set_nx("lock", &token, 100)).await) {
+            return ports.record(not_acquired("lock"));
+        }
+        ports.record(acquired("lock", &token));
+        ports.record(releasing("lock"));
+        drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
+        ports.record(released("lock"));
+    }
+}
+
+/// A client that dies between the server's yes and its own knowledge leaves its lock until its TTL, as it may,
+/// whatever its token says.
+#[test]
+fn a_random_token_of_a_crashed_client_is_no_leak() {
+    let world = World::redis(RandomToken, 2).redis_lock("lock").judged_by(&["leak"]).faults(Fault::ClientCrash, 1);
+    assert_not_accused(&world);
+}
+
+static TAKE_OVER: Script = Script {
+    body: "-- take what nobody has, or what has ended
+local ends = redis.call('GET', KEYS[2])
+if ends and tonumber(ends) > tonumber(ARGV[2]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('SET', KEYS[2], ARGV[3])
+return 1",
+};
+
+clients! {
+    /// A lock whose end is a value of its own; whoever finds it ended takes it over. Clocks are exact.
+    TakesOver(ports, _client) {
+        let redis = ports.redis(0);
+        let token = ports.unique_id();
+        ports.record(acquiring("lock"));
+        for _ in 0..2 {
+            let (start, now_us) = (ports.monotonic(), ports.wall().0);
+            let args = [token.clone(), now_us.into(), (now_us + 10_000).into()];
+            let taken = redis.eval(&TAKE_OVER, &["lock".into(), "ends".into()], &args).await;
+            if matches!(taken, Outcome::Ok(Value::Int(1))) {
+                ports.record(acquired_until("lock", &token, Some(start + ms(10)), None));
+                ports.sleep(ms(20)).await;
+                return;
+            }
+            ports.sleep(ms(12)).await;
+        }
+        ports.record(not_acquired("lock"));
+    }
+}
+
+/// Whoever takes a lock over after its holder's time takes nothing away.
+#[test]
+fn a_take_over_after_the_validity_is_no_foreign_release() {
+    let world = World::redis(TakesOver, 2).redis_lock("lock").judged_by(&["belief", "foreign-release"]);
+    assert_not_accused(&world);
+}
+
+clients! {
+    /// Queues with a node that has its client's name before the counter, and gives up at once.
+    DeletesItsOwnNode(ports, client) {
+        if client == 0 {
+            return;
+        }
+        let Outcome::Ok(session) = ports.zookeeper(0..1).connect(ms(4_000)).await else { return };
+        drop(session.create("/lock".into(), Blob::EMPTY, CreateMode::Persistent).await);
+        let path = Blob::from(format!("/lock/client-{client}"));
+        let Outcome::Ok((path, _)) = session.create(path, Blob::EMPTY, CreateMode::EphemeralSequential).await else {
+            return;
+        };
+        drop(session.delete(path).await);
+        session.close().await;
+    }
+}
+
+/// A client that deletes its own node releases nobody else's lock, whatever digits come behind its name.
+#[test]
+fn deleting_ones_own_node_is_no_foreign_release() {
+    let world = World::zookeeper(DeletesItsOwnNode, 2).zookeeper_lock("/lock").judged_by(&["foreign-release"]);
+    assert_not_accused(&world);
+}
+
+// What holds today, and must go on to.
+
+/// Sends a request and gives up on it at once.
+async fn send_only<T>(request: impl Future<Output = T>) {
+    let mut request = pin!(request);
+    std::future::poll_fn(|cx| {
+        let _sent = request.as_mut().poll(cx).is_pending();
+        Poll::Ready(())
+    })
+    .await;
+}
+
+clients! {
+    /// Sends a write that it does not wait for, then asks on another connection.
+    WritesAndAsks(ports, client) {
+        if client == 0 {
+            send_only(ports.redis(0).call(set("key", "late"))).await;
+            return;
+        }
+        let first = ports.redis(0).call(get("key")).await;
+        let second = ports.redis(0).call(get("key")).await;
+        if first != second {
+            ports.record(mark("between"));
+        }
+    }
+}
+
+#[test]
+fn a_write_of_an_ended_client_arrives_between_two_reads() {
+    assert_reached(&World::redis(WritesAndAsks, 2), "between");
+}
