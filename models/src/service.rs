@@ -141,6 +141,9 @@ pub enum Sent {
     Message(Response),
     /// Closes it; what was sent before still arrives.
     Close,
+    /// Nothing: the request, or what it led to, needs something that the model does not have, in one phrase. What a real
+    /// server would do nobody knows, so an execution ends here. The service is not to be asked for anything more.
+    NotModelled(String),
 }
 
 impl Output {
@@ -159,11 +162,16 @@ impl Output {
         Output { conn, sent: Sent::Close }
     }
 
-    /// What it carries, unless it closes the connection.
+    /// The model does not have what was asked for.
+    pub fn not_modelled(conn: ConnId, what: impl Into<String>) -> Self {
+        Output { conn, sent: Sent::NotModelled(what.into()) }
+    }
+
+    /// What it carries, if it carries something.
     pub fn response(&self) -> Option<&Response> {
         match &self.sent {
             Sent::Reply(response) | Sent::Message(response) => Some(response),
-            Sent::Close => None,
+            Sent::Close | Sent::NotModelled(_) => None,
         }
     }
 
@@ -171,7 +179,15 @@ impl Output {
     pub fn as_reply(&self) -> Option<&Response> {
         match &self.sent {
             Sent::Reply(response) => Some(response),
-            Sent::Message(_) | Sent::Close => None,
+            Sent::Message(_) | Sent::Close | Sent::NotModelled(_) => None,
+        }
+    }
+
+    /// What the model does not have, if it says so.
+    pub fn as_not_modelled(&self) -> Option<&str> {
+        match &self.sent {
+            Sent::NotModelled(what) => Some(what),
+            Sent::Reply(_) | Sent::Message(_) | Sent::Close => None,
         }
     }
 }

@@ -15,11 +15,12 @@ use std::task::{Context, Poll, Waker};
 const NOBODY: u16 = u16::MAX;
 
 impl System {
-    /// Runs an errand to its end on this state's services, all of whose nodes answer.
+    /// Runs an errand to its end on this state's services, all of whose nodes answer. Gives nothing if it asks for what a model
+    /// does not have: that is the state's violation then.
     ///
     /// # Panics
     /// If it waits for something that does not come.
-    pub(super) fn run_errand<F: Future>(&mut self, start: impl FnOnce(SeatPorts) -> F) -> F::Output {
+    pub(super) fn run_errand<F: Future>(&mut self, start: impl FnOnce(SeatPorts) -> F) -> Option<F::Output> {
         let seat = Seat::new(NOBODY, [0; 32], false);
         let mut errand = pin!(start(SeatPorts::new(&seat)));
         let mut outbox = Vec::new();
@@ -27,12 +28,15 @@ impl System {
         seat.tell(self.errand_clock(), Told::Start);
         let result = loop {
             if let Poll::Ready(result) = errand.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                break result;
+                break Some(result);
             }
             seat.take_outbox(&mut outbox);
             assert!(!outbox.is_empty(), "an errand waits for something that does not come");
             for outgoing in outbox.drain(..) {
                 self.answer_errand(&seat, outgoing, &mut connections);
+            }
+            if self.violation.is_some() {
+                break None;
             }
         };
         seat.kill();
@@ -57,6 +61,10 @@ impl System {
                 let (service, clocks) = (self.service_of(node), self.clocks_of(node));
                 let mut outputs = Vec::new();
                 Rc::make_mut(&mut self.services[service]).handle(&clocks, conn, &request, &mut outputs);
+                self.refuse_not_modelled(&outputs, |_| format!("before or after the clients, somebody asks {request}"));
+                if self.violation.is_some() {
+                    return;
+                }
                 let reply = outputs.into_iter().find_map(|Output { conn: to, sent }| match sent {
                     Sent::Reply(response) if to == conn => Some(response),
                     _ => None,

@@ -7,7 +7,7 @@ use crate::explore::choice::LinkName;
 use crate::port::{Blob, Outcome, Refusal};
 use crate::property::NOT_MODELLED;
 use crate::trace::Recorder;
-use doublehold_models::{ConnId, Output, Request, Response, Sent, Service, mysql};
+use doublehold_models::{ConnId, Output, Request, Sent, Service};
 use std::rc::Rc;
 
 impl System {
@@ -124,14 +124,14 @@ impl System {
         let mut outputs = Vec::new();
         Rc::make_mut(&mut self.services[service]).handle(&clocks, conn, &flight.request, &mut outputs);
         recorder.served(self, client, node, &flight.request, &outputs);
-        self.refuse_not_modelled(client, &flight.request, &outputs);
+        self.refuse_not_modelled(&outputs, |_| format!("client-{client} asks {}", flight.request));
         let mut answers = Some(flight.id);
         for Output { conn: to, sent } in outputs {
             // Only the first reply ends the request; SUBSCRIBE's further ones are not waited for.
             let id = match sent {
                 Sent::Reply(_) if to == conn => answers.take(),
                 Sent::Reply(_) => self.unanswered(node, to),
-                Sent::Message(_) | Sent::Close => None,
+                Sent::Message(_) | Sent::Close | Sent::NotModelled(_) => None,
             };
             self.send_back(node, to, id, sent);
         }
@@ -179,19 +179,16 @@ impl System {
     }
 
     /// What a model does not have says nothing about the code: the run ends here, and loudly.
-    fn refuse_not_modelled(&mut self, client: usize, request: &Request, outputs: &[Output]) {
-        let not_modelled = |output: &Output| match output.response() {
-            Some(Response::MySql(reply @ mysql::wire::Reply::NotModelled(_))) => Some(reply.to_string()),
-            _ => None,
-        };
-        if let Some(why) = outputs.iter().find_map(not_modelled) {
-            let what = format!("client-{client} asks {request}: {why}");
-            self.violation.get_or_insert(Violation { property: NOT_MODELLED.to_owned(), what });
+    pub(super) fn refuse_not_modelled(&mut self, outputs: &[Output], asked: impl FnOnce(&Self) -> String) {
+        if let Some(what) = outputs.iter().find_map(Output::as_not_modelled) {
+            let what = format!("{}: the model does not have {what}", asked(self));
+            self.violation = Some(Violation { property: NOT_MODELLED.to_owned(), what });
         }
     }
 
     /// Carries what a service does by itself to its clients.
     pub(super) fn send_all(&mut self, node: usize, outputs: Vec<Output>) {
+        self.refuse_not_modelled(&outputs, |system| format!("{} goes on", system.node_name(node)));
         for Output { conn, sent } in outputs {
             let id = if let Sent::Reply(_) = sent { self.unanswered(node, conn) } else { None };
             self.send_back(node, conn, id, sent);
@@ -219,6 +216,8 @@ impl System {
         let link = &mut self.links[at];
         let what = match (answers, sent) {
             (_, Sent::Close) => return self.close_from_server(at),
+            // The execution ends here.
+            (_, Sent::NotModelled(_)) => return,
             // Nothing gets through a silent connection.
             _ if link.stalled => return,
             // The client waits no more: what comes would be thrown away.

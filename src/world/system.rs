@@ -226,8 +226,9 @@ impl System {
         self.services.iter_mut().for_each(|service| Rc::make_mut(service).flush());
     }
 
-    /// What an auditor finds on the servers, all of whose nodes have started again; nothing if there is nothing to audit.
-    fn audit(&self) -> Option<Audit> {
+    /// What an auditor finds on the servers, all of whose nodes have started again; nothing if there is nothing to audit, or if the
+    /// auditor asks for what a model does not have.
+    fn audit(&mut self) -> Option<Audit> {
         let mut after = self.clone();
         (after.agenda, after.links) = (None, SmallVec::new());
         for node in 0..after.nodes.len() {
@@ -236,10 +237,12 @@ impl System {
             }
         }
         let setup = Arc::clone(&self.setup);
-        after.run_errand(|ports| {
+        let audit = after.run_errand(|ports| {
             let errand = setup.program.audit(ports);
             async move { errand?.await }
-        })
+        });
+        self.violation = after.violation;
+        audit.flatten()
     }
 
     /// Keeps an agenda from now on, for [`take_agenda`](System::take_agenda).
@@ -506,6 +509,9 @@ impl System {
 
     /// Judges the end of an execution.
     pub fn judge_end(&mut self) {
+        if self.violation.is_some() {
+            return;
+        }
         // A lease whose end the toy's bound hides would end in truth, and let somebody on.
         let hidden = self.expiries_left == Some(0) && self.next_node_timer().is_some();
         if self.is_quiescent() {

@@ -18,7 +18,7 @@
 use super::Config;
 use super::leases::Leases;
 use super::store::{Store, check_clashes, check_names};
-use super::wire::{Answer, Error, Event, Keys, LeaseId, Op, Reply, Request, Revision, Txn};
+use super::wire::{Answer, Error, Event, Keys, LeaseId, Op, Range, Reply, Request, Revision, Txn};
 use crate::{Blob, ConnId, Digest, Due, NodeClock, Output, Response};
 use std::rc::Rc;
 
@@ -58,6 +58,9 @@ impl Cluster {
 
     /// Serves one request.
     pub fn handle(&mut self, clocks: &[NodeClock], conn: ConnId, request: &Request, out: &mut Vec<Output>) {
+        if let Some(what) = not_modelled(request, self.is_up_to_date(conn.member)) {
+            return out.push(Output::not_modelled(conn, what));
+        }
         let mut messages = Vec::new();
         let reply = match self.serve(clocks, conn, request, &mut messages) {
             Ok(answer) => Reply::Answer { revision: self.revision_of(conn.member), answer },
@@ -219,6 +222,11 @@ impl Cluster {
         self.servers[usize::from(member)].behind.unwrap_or(self.store.revision())
     }
 
+    /// True if what a server has is what the leader has.
+    fn is_up_to_date(&self, member: u8) -> bool {
+        self.leader.is_some() && self.servers[usize::from(member)].behind.is_none()
+    }
+
     /// True if a server can fall behind: it follows.
     pub fn can_lag(&self, member: u8) -> bool {
         self.leader.is_some_and(|leader| leader != member) && self.servers[usize::from(member)].up
@@ -317,6 +325,46 @@ impl Cluster {
                 digest.hashed(keys);
                 digest.int(*from as u64);
             }
+        }
+    }
+}
+
+/// The most steps, and the most conditions, of a transaction (`--max-txn-ops`).
+const TXN_OPS_MAX: usize = 128;
+/// The most bytes of a request (`--max-request-bytes`, a megabyte and a half), with room for what goes with keys and values.
+const REQUEST_BYTES_MAX: usize = 1_000_000;
+/// The longest time of a lease, in seconds.
+const TTL_S_MAX: i64 = 9_000_000_000;
+
+/// What of a request the model does not have.
+fn not_modelled(request: &Request, up_to_date: bool) -> Option<&'static str> {
+    let (ops, is_txn): (Vec<&Op>, bool) = match request {
+        Request::Op(op) => (vec![op], false),
+        Request::Txn(txn) => (txn.then.iter().chain(&txn.otherwise).collect(), true),
+        Request::Grant { ttl_s, .. } if *ttl_s > TTL_S_MAX => {
+            return Some("a lease of more than 9,000,000,000 seconds");
+        }
+        Request::Grant { ttl_s: ..=0, .. } => return Some("a lease of no time"),
+        Request::Grant { id: ..0, .. } => return Some("a negative lease number"),
+        Request::Watch { from: ..0, .. } => return Some("a watch from a negative revision"),
+        _ => (Vec::new(), false),
+    };
+    let negative = |op: &&Op| matches!(op, Op::Range(Range { revision, limit, created_max, .. }) if *revision < 0 || *limit < 0 || *created_max < 0);
+    let bytes: usize =
+        ops.iter().map(|op| if let Op::Put { key, value, .. } = op { key.len() + value.len() } else { 0 }).sum();
+    let is_local = |op: &&Op| matches!(op, Op::Range(range) if range.serializable);
+    if ops.iter().any(negative) {
+        Some("a range with a negative revision or limit")
+    } else if bytes > REQUEST_BYTES_MAX {
+        Some("a request of more than a megabyte")
+    } else if is_txn && !up_to_date && ops.iter().all(is_local) {
+        Some("a transaction that is served without the leader, at a server that is behind or has none")
+    } else {
+        match request {
+            Request::Txn(txn) if txn.when.len().max(txn.then.len()).max(txn.otherwise.len()) > TXN_OPS_MAX => {
+                Some("a transaction with more than 128 conditions or steps")
+            }
+            _ => None,
         }
     }
 }

@@ -192,24 +192,46 @@ pub(super) enum Aggregate {
 
 impl Expr {
     /// Calls `visit` with the expression and all within it.
-    pub(super) fn walk(&self, visit: &mut impl FnMut(&Expr)) {
-        visit(self);
+    pub(super) fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Expr)) {
+        self.walk_while(&mut |expr| {
+            visit(expr);
+            true
+        });
+    }
+
+    /// Calls `visit` with the expression, and with what is within it if that gives true.
+    fn walk_while<'a>(&'a self, visit: &mut impl FnMut(&'a Expr) -> bool) {
+        if !visit(self) {
+            return;
+        }
         match self {
             Expr::Column(..) | Expr::Value(_) | Expr::Param(_) | Expr::Aggregate(_, None, _) => {}
             Expr::Not(inner) | Expr::Negative(inner) | Expr::IsNull(inner) | Expr::Aggregate(_, Some(inner), _) => {
-                inner.walk(visit);
+                inner.walk_while(visit);
             }
             Expr::Binary(_, left, right) | Expr::AddInterval(left, right, _) => {
-                left.walk(visit);
-                right.walk(visit);
+                left.walk_while(visit);
+                right.walk_while(visit);
             }
             Expr::In(inner, list) => {
-                inner.walk(visit);
-                list.iter().for_each(|expr| expr.walk(visit));
+                inner.walk_while(visit);
+                list.iter().for_each(|expr| expr.walk_while(visit));
             }
-            Expr::Between(inner, low, high) => [inner, low, high].into_iter().for_each(|expr| expr.walk(visit)),
-            Expr::Call(_, args) => args.iter().for_each(|expr| expr.walk(visit)),
+            Expr::Between(inner, low, high) => [inner, low, high].into_iter().for_each(|expr| expr.walk_while(visit)),
+            Expr::Call(_, args) => args.iter().for_each(|expr| expr.walk_while(visit)),
         }
+    }
+
+    /// The columns that it names by themselves, outside of aggregates.
+    pub(super) fn columns(&self) -> Vec<(Option<&Blob>, &Blob)> {
+        let mut columns = Vec::new();
+        self.walk_while(&mut |expr| {
+            if let Expr::Column(table, name) = expr {
+                columns.push((table.as_ref(), name));
+            }
+            !matches!(expr, Expr::Aggregate(..))
+        });
+        columns
     }
 
     pub(super) fn has_aggregate(&self) -> bool {

@@ -15,7 +15,8 @@
 //! | `inspect` | what oracles and the explorer ask |
 //! | `failure` | the errors |
 //!
-//! What is not modelled is refused by name ([`wire::Reply::NotModelled`]). Besides:
+//! What is not modelled is said so by name ([`Sent::NotModelled`](crate::Sent::NotModelled)); so is every text that the parser
+//! cannot read, since the real server may read it. Besides:
 //!
 //! - Texts compare byte by byte but for spaces behind them, as under `utf8mb4_bin`.
 //! - A deleted record is dropped as soon as no snapshot needs it; the real server does so in its own time, and until then the record

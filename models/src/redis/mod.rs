@@ -3,7 +3,7 @@
 //! Single node, built so that replication fits in: every write passes one place ([`Node::handle`]),
 //! expiry is the primary's decision, and the data set is one value that a replica can be given.
 //!
-//! Where it differs from the real server, and says so with an error that begins with `NOTMODELLED`: commands and
+//! Where it differs from the real server, and says so ([`Sent::NotModelled`](crate::Sent)): commands and
 //! subcommands outside the table; databases other than 0; SCAN with a cursor other than 0, since one page holds
 //! everything; hexadecimal scores; `ZRANGE … BYLEX`; WAIT for replicas without a timeout; subscribing inside MULTI.
 //! In scripts: `cjson`, `cmsgpack`, `bit`, `struct`, coroutines, `load`, `loadstring`, `collectgarbage`,
@@ -12,7 +12,7 @@
 //! looking behind the protected tables (`pairs(redis)`, `getmetatable('')`); the reply fields `map`, `set` and
 //! `verbatim_string`, and replies nested a hundred deep; an error without a text, of which redis-server 7.0.15 dies;
 //! compile errors that quote what is not UTF-8.
-//! A script cannot catch such an error.
+//! A script cannot catch this: it ends there.
 //!
 //! Where it differs and cannot say so: RESP2 only; `HGETALL` and its kind answer in insertion order, as the real
 //! server does for small hashes, and sets answer in byte order, where the real server promises none; a score of -0 is
@@ -38,7 +38,7 @@ mod zsets;
 
 use crate::resp::{Command, Value};
 use crate::{Blob, ConnId, Digest, NodeClock, Output, Response};
-use call::Call;
+use call::{Call, Failure};
 use keyspace::Keyspace;
 use persistence::Disk;
 pub use persistence::{Fsync, Persistence};
@@ -87,7 +87,11 @@ impl Node {
         }
         self.disk.before_write(&self.db, commands::may_write(command));
         let mut call = Call::new(self, now_ms, clock.wall_us, conn);
-        let reply = commands::dispatch(&mut call, command);
+        let reply = match commands::dispatch(&mut call, command) {
+            Ok(reply) => reply,
+            Err(Failure::Error(text)) => Some(Value::Error(text)),
+            Err(Failure::NotModelled(what)) => return out.push(Output::not_modelled(conn, what)),
+        };
         let Call { touched, collected, published, replies, dirty, save, .. } = call;
         self.transactions.collected(&collected);
         self.transactions.invalidate(&touched);

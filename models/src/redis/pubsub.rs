@@ -171,6 +171,7 @@ pub(super) fn pubsub(call: &mut Call, args: &[Blob]) -> Reply {
             &args[0],
             QUOTED_BYTES_MAX,
             "'. Try PUBSUB HELP.",
-        )),
+        )
+        .into()),
     }
 }

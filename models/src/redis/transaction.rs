@@ -1,6 +1,6 @@
 //! MULTI, EXEC, DISCARD, WATCH: state that belongs to a connection.
 
-use super::call::{Call, Reply, error_quoting, is};
+use super::call::{Call, Failure, Reply, error_quoting, is, not_modelled};
 use super::commands::{self, Spec};
 use crate::resp::{Command, Value};
 use crate::{Blob, ConnId, Digest};
@@ -100,21 +100,22 @@ fn fail(call: &mut Call) {
 }
 
 /// Inside MULTI: puts the command aside and says so.
-pub(super) fn queue(call: &mut Call, spec: &Spec, command: &Command) -> Option<Value> {
-    call.node.transactions.get(call.conn)?.queued.as_ref()?;
-    if matches!(spec.name, "EXEC" | "DISCARD" | "MULTI" | "WATCH") {
-        return None;
+pub(super) fn queue(call: &mut Call, spec: &Spec, command: &Command) -> Result<Option<Value>, Failure> {
+    let is_queueing = call.node.transactions.get(call.conn).is_some_and(|transaction| transaction.queued.is_some());
+    if !is_queueing || matches!(spec.name, "EXEC" | "DISCARD" | "MULTI" | "WATCH") {
+        return Ok(None);
     }
     if spec.name == "SAVE" {
-        call.node.transactions.entry(call.conn).failed = true;
-        return Some(Value::error("ERR Command not allowed inside a transaction"));
+        fail(call);
+        return Ok(Some(Value::error("ERR Command not allowed inside a transaction")));
     }
     if spec.name.ends_with("SUBSCRIBE") {
-        call.node.transactions.entry(call.conn).failed = true;
-        return Some(Value::error("NOTMODELLED subscribing inside MULTI"));
+        return not_modelled(format!("{} inside MULTI", spec.name));
     }
-    call.node.transactions.entry(call.conn).queued.as_mut()?.push(command.clone());
-    Some(Value::Status("QUEUED".into()))
+    if let Some(queued) = &mut call.node.transactions.entry(call.conn).queued {
+        queued.push(command.clone());
+    }
+    Ok(Some(Value::Status("QUEUED".into())))
 }
 
 pub(super) fn multi(call: &mut Call, _args: &[Blob]) -> Reply {
@@ -146,10 +147,10 @@ pub(super) fn exec(call: &mut Call, _args: &[Blob]) -> Reply {
         let words = command.words();
         match commands::resolve(words) {
             Ok(spec) => commands::execute(call, spec, words),
-            Err(refused) => Value::Error(refused.text()),
+            Err(refused) => refused.text().map(Value::Error),
         }
     });
-    let replies = replies.collect();
+    let replies = replies.collect::<Result<_, Failure>>()?;
     call.nested = false;
     Ok(Value::Array(replies))
 }

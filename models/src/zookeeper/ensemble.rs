@@ -19,9 +19,9 @@
 //! Sessions are expired by the leader's monotonic clock in ticks; containers whose last child has gone are deleted at its next
 //! check, once a minute.
 //!
-//! Not modelled: access control lists, quotas, TTL nodes, persistent and recursive watches, observers, local sessions,
-//! reconfiguration, the times (`ctime`, `mtime`) in a [`Stat`], what a server says
-//! to a check outside a multi, which no client sends, and transaction numbers used up by refused requests.
+//! Not modelled, and without words in [`wire`](super::wire): access control lists, quotas, TTL nodes, persistent and recursive
+//! watches, observers, local sessions, reconfiguration, the times (`ctime`, `mtime`) in a [`Stat`], and transaction numbers used up
+//! by refused requests. What can be asked for and is not modelled, [`not_modelled`] names.
 
 use super::Config;
 use super::sessions::Sessions;
@@ -80,6 +80,9 @@ impl Ensemble {
 
     /// Serves one request.
     pub fn handle(&mut self, clocks: &[NodeClock], conn: ConnId, request: &Request, out: &mut Vec<Output>) {
+        if let Some(what) = not_modelled(request, self.sessions.over(conn).is_some()) {
+            return out.push(Output::not_modelled(conn, what));
+        }
         if self.leader.is_none() {
             return out.push(Output::close(conn));
         }
@@ -484,6 +487,45 @@ impl Ensemble {
             digest.int(server.behind.as_ref().map_or(u64::MAX, |(tree, _)| tree.zxid as u64));
         }
     }
+}
+
+/// The most bytes of a request (`jute.maxbuffer`): the server closes the connection. What goes with the data is left room for.
+const DATA_BYTES_MAX: usize = 1_000_000;
+
+/// What of a request the model does not have.
+fn not_modelled(request: &Request, connected: bool) -> Option<String> {
+    match request {
+        Request::Connect { .. } if connected => return Some("a second session over one connection".to_owned()),
+        Request::Write(Op::Check { .. }) => return Some("a check outside a multi".to_owned()),
+        Request::Exists { path, .. } | Request::GetData { path, .. } | Request::GetChildren { path, .. }
+            if path.as_bytes() == b"/" =>
+        {
+            return Some("a look at the root, which has nodes of the server's own".to_owned());
+        }
+        _ => {}
+    }
+    let data = |op: &Op| match op {
+        Op::Create { data, .. } | Op::SetData { data, .. } => data.len(),
+        Op::Delete { .. } | Op::Check { .. } => 0,
+    };
+    let bytes = match request {
+        Request::Write(op) => data(op),
+        Request::Multi(ops) => ops.iter().map(data).sum(),
+        _ => 0,
+    };
+    if bytes > DATA_BYTES_MAX {
+        return Some("a request of more than a megabyte".to_owned());
+    }
+    request.paths().into_iter().find_map(|path| {
+        let own = path.as_bytes() == b"/zookeeper" || path.starts_with(b"/zookeeper/");
+        let odd = std::str::from_utf8(path).map_or(true, |path| path.chars().any(|char| char != '\0' && is_odd(char)));
+        (own || odd).then(|| format!("the path {path:?}"))
+    })
+}
+
+/// Characters that the server refuses in paths, or may.
+fn is_odd(char: char) -> bool {
+    char.is_control() || char >= '\u{E000}'
 }
 
 /// Sends the events of the watches that fire.
