@@ -14,6 +14,8 @@ pub mod resp;
 
 #[cfg(feature = "nodes")]
 mod digest;
+#[cfg(feature = "nodes")]
+mod escape;
 pub mod etcd;
 #[cfg(feature = "nodes")]
 pub mod redis;
@@ -23,6 +25,6 @@ pub mod zookeeper;
 
 pub use blob::Blob;
 #[cfg(feature = "nodes")]
-pub use digest::Digest;
+pub use digest::{ClientId, Digest};
 #[cfg(feature = "nodes")]
 pub use service::{ConnId, Due, NodeClock, Output, Request, Response, Sent, Service, ServiceConfig};

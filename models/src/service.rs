@@ -1,11 +1,12 @@
 //! Service: what every simulated server, or ensemble of servers, can be asked to do, whatever its kind.
 
 use crate::resp::{Command, Value};
-use crate::{Blob, Digest, etcd, mysql, redis, zookeeper};
+use crate::{Blob, ClientId, etcd, mysql, redis, zookeeper};
 use serde::{Deserialize, Serialize};
+use std::hash::{Hash, Hasher};
 
 /// A connection, by its ends. After [`Service::disconnect`] the same name stands for the client's next connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnId {
     /// The client's number.
     pub client: u16,
@@ -13,6 +14,14 @@ pub struct ConnId {
     pub member: u8,
     /// 0 for the connection that carries commands; further ones carry subscriptions.
     pub lane: u8,
+}
+
+impl Hash for ConnId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let ConnId { client, member, lane } = *self;
+        ClientId(client).hash(state);
+        state.write_u16(u16::from(member) << 8 | u16::from(lane));
+    }
 }
 
 /// What a node may know of time: its own clocks, never true time.
@@ -75,28 +84,6 @@ impl Request {
             Request::ZooKeeper(request) => request.paths().contains(&key),
             Request::Etcd(request) => request.mentions(key),
             Request::MySql(request) => request.mentions(key),
-        }
-    }
-
-    /// Adds the request to a fingerprint.
-    pub fn digest(&self, digest: &mut Digest) {
-        match self {
-            Request::Redis(command) => command.words().iter().for_each(|word| digest.text(word)),
-            Request::ZooKeeper(request) => digest.hashed(request),
-            Request::Etcd(request) => digest.hashed(request),
-            Request::MySql(request) => digest.hashed(request),
-        }
-    }
-}
-
-impl Response {
-    /// Adds the response to a fingerprint.
-    pub fn digest(&self, digest: &mut Digest) {
-        match self {
-            Response::Redis(value) => redis::digest_value(value, digest),
-            Response::ZooKeeper(reply) => digest.hashed(reply),
-            Response::Etcd(reply) => digest.hashed(reply),
-            Response::MySql(reply) => digest.hashed(reply),
         }
     }
 }
@@ -226,7 +213,10 @@ pub enum ServiceConfig {
 /// The contract: [`handle`](Service::handle) takes one request and pushes everything that follows from it;
 /// [`next_timer`](Service::next_timer) says when a member next wants to be woken by its own clock;
 /// [`tick`](Service::tick) wakes it. The members' clocks are handed in (`clocks`, by place; `clock`, the one's that is asked).
-#[derive(Clone)]
+///
+/// Its hash is its part of a state's fingerprint: see [`Digest`](crate::Digest). Deadlines count as they are, so the clocks must be in the
+/// fingerprint too.
+#[derive(Clone, Hash)]
 pub enum Service {
     /// A Redis server.
     Redis(redis::Node),
@@ -435,17 +425,6 @@ impl Service {
             Service::Etcd(cluster) => cluster.restart(clocks, member, out),
             Service::MySql(server) => server.restart(),
             Service::Redis(node) => node.restart(clocks[usize::from(member)]),
-        }
-    }
-
-    /// Adds the state to a fingerprint. Deadlines count as what is left of them, so that two
-    /// states that differ only in when they happen are one.
-    pub fn digest(&self, clocks: &[NodeClock], digest: &mut Digest) {
-        match self {
-            Service::Redis(node) => node.digest(clocks[0], digest),
-            Service::ZooKeeper(ensemble) => ensemble.digest(clocks, digest),
-            Service::Etcd(cluster) => cluster.digest(clocks, digest),
-            Service::MySql(server) => server.digest(clocks[0], digest),
         }
     }
 

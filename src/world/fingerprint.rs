@@ -12,9 +12,9 @@ use super::link::{Arrival, Link};
 use super::seat::WaitId;
 use super::system::{Status, System};
 use crate::history::HoldOrder;
-use crate::port::Outcome;
 use doublehold_models::Digest;
 use smallvec::SmallVec;
+use std::hash::{Hash, Hasher};
 
 impl System {
     /// The state's fingerprint; with `symmetry`, identical clients may change places.
@@ -37,7 +37,7 @@ impl System {
             locals.sort_unstable();
         }
         let mut digest = if symmetric { Digest::renaming(&numbers) } else { Digest::new() };
-        locals.iter().for_each(|local| digest.int(*local));
+        locals.iter().for_each(|local| digest.write_u64(*local));
         self.digest_world(&mut digest, &orders);
         digest.finish()
     }
@@ -67,7 +67,7 @@ impl System {
     fn digest_client(&self, client: usize, orders: &Orders) -> (u64, u32) {
         let state = &self.clients[client];
         let mut digest = Digest::naming_self(client);
-        digest.int(match state.status {
+        digest.write_u64(match state.status {
             Status::NotStarted => 0,
             Status::Running => 1,
             Status::Paused(_) => 2,
@@ -75,7 +75,7 @@ impl System {
             Status::Crashed => 4,
         });
         if let Status::Paused(since) = state.status {
-            digest.int(since);
+            digest.write_u64(since);
         }
         if !self.is_live(client) {
             // What it had sent may still arrive.
@@ -84,20 +84,20 @@ impl System {
             }
             return (digest.finish(), digest.mentioned());
         }
-        digest.int(state.clock.drift_ppm as u64);
-        digest.int(state.clock.offset_us as u64);
-        digest.int(state.seen);
-        digest.int(state.timers.len() as u64);
-        state.timers.iter().for_each(|(_, at)| digest.int(*at));
+        digest.write_u64(state.clock.drift_ppm as u64);
+        digest.write_u64(state.clock.offset_us as u64);
+        digest.write_u64(state.seen);
+        digest.write_u64(state.timers.len() as u64);
+        state.timers.iter().for_each(|(_, at)| digest.write_u64(*at));
         if let Some((since, wait)) = self.holds.acquiring(client) {
-            digest.int(since);
-            digest.int(wait);
+            digest.write_u64(since);
+            digest.write_u64(wait);
         }
         for hold in self.holds.iter().filter(|hold| hold.client == client) {
-            digest.text(&hold.lock);
-            digest.int(hold.ended.into());
-            digest.int(hold.valid_until.map_or(0, |until| until.0));
-            digest.int(orders.rank(hold.order));
+            hold.lock.hash(&mut digest);
+            digest.write_u64(hold.ended.into());
+            digest.write_u64(hold.valid_until.map_or(0, |until| until.0));
+            digest.write_u64(orders.rank(hold.order));
         }
         for link in self.links.iter().filter(|link| usize::from(link.client) == client) {
             self.digest_link(link, &mut digest, orders);
@@ -106,21 +106,21 @@ impl System {
     }
 
     fn digest_world(&self, digest: &mut Digest, orders: &Orders) {
-        digest.int(self.now_us);
-        digest.int(u64::from(self.clocks_set));
+        digest.write_u64(self.now_us);
+        digest.write_u64(u64::from(self.clocks_set));
         for (fault, left) in self.budgets.iter() {
-            digest.int((fault as u64) << 8 | u64::from(left));
+            digest.write_u64((fault as u64) << 8 | u64::from(left));
         }
-        digest.int(self.expiries_left.map_or(u64::MAX, u64::from));
-        digest.int(self.holds.sold());
-        self.latest.iter().for_each(|latest| digest.int(orders.rank(*latest)));
+        digest.write_u64(self.expiries_left.map_or(u64::MAX, u64::from));
+        digest.write_u64(self.holds.sold());
+        self.latest.iter().for_each(|latest| digest.write_u64(orders.rank(*latest)));
         for state in &self.nodes {
-            digest.int(state.down_since.map_or(u64::MAX, |since| since));
-            digest.int(state.clock.drift_ppm as u64);
-            digest.int(state.clock.offset_us as u64);
+            digest.write_u64(state.down_since.map_or(u64::MAX, |since| since));
+            digest.write_u64(state.clock.drift_ppm as u64);
+            digest.write_u64(state.clock.offset_us as u64);
         }
-        for (number, service) in self.services.iter().enumerate() {
-            service.digest(&self.clocks_of(self.first_of(number)), digest);
+        for service in &self.services {
+            service.hash(digest);
         }
     }
 
@@ -128,7 +128,7 @@ impl System {
         // When a message was sent matters only where it must arrive in time.
         let timed = self.setup().assumptions.delay_us_max.is_some_and(|delay| delay > 0);
         let sent = |sent_us: u64| if timed { sent_us } else { 0 };
-        digest.int(
+        digest.write_u64(
             u64::from(link.node) << 16
                 | u64::from(link.lane) << 8
                 | u64::from(link.slow) << 1
@@ -136,33 +136,30 @@ impl System {
         );
         // The client's code knows its requests by their order, not by their numbers.
         let place = |id: &WaitId| link.open.iter().position(|open| open == id).map_or(u64::MAX, |place| place as u64);
-        digest.int(link.requests.len() as u64);
+        digest.write_u64(link.requests.len() as u64);
         for flight in &link.requests {
-            digest.int(place(&flight.id));
-            digest.int(sent(flight.sent_us));
-            digest.int(flight.hold.map_or(u64::MAX, |hold| orders.rank(hold)));
-            flight.request.digest(digest);
+            digest.write_u64(place(&flight.id));
+            digest.write_u64(sent(flight.sent_us));
+            digest.write_u64(flight.hold.map_or(u64::MAX, |hold| orders.rank(hold)));
+            flight.request.hash(digest);
         }
         for unanswered in &link.unanswered {
-            digest.int(place(&unanswered.id));
-            digest.int(unanswered.hold.map_or(u64::MAX, |hold| orders.rank(hold)));
+            digest.write_u64(place(&unanswered.id));
+            digest.write_u64(unanswered.hold.map_or(u64::MAX, |hold| orders.rank(hold)));
         }
-        digest.int(link.open.len() as u64);
-        digest.int(link.silence_us_max.unwrap_or(u64::MAX));
-        digest.int(link.given_up_at().unwrap_or(u64::MAX));
+        digest.write_u64(link.open.len() as u64);
+        digest.write_u64(link.silence_us_max.unwrap_or(u64::MAX));
+        digest.write_u64(link.given_up_at().unwrap_or(u64::MAX));
         for arriving in &link.arrivals {
-            digest.int(sent(arriving.sent_us));
+            digest.write_u64(sent(arriving.sent_us));
+            std::mem::discriminant(&arriving.what).hash(digest);
             match &arriving.what {
                 Arrival::Answer(id, outcome) => {
-                    digest.int(place(id));
-                    match outcome {
-                        Outcome::Ok(response) => response.digest(digest),
-                        Outcome::Fail(_) => digest.int(1),
-                        Outcome::Indeterminate(_) => digest.int(2),
-                    }
+                    digest.write_u64(place(id));
+                    outcome.hash(digest);
                 }
-                Arrival::Message(message) => message.digest(digest),
-                Arrival::Broken(ids) => digest.int(3 + ids.len() as u64),
+                Arrival::Message(message) => message.hash(digest),
+                Arrival::Broken(ids) => digest.write_u64(ids.len() as u64),
             }
         }
     }

@@ -19,18 +19,19 @@ use super::Config;
 use super::leases::Leases;
 use super::store::{Store, check_clashes, check_names};
 use super::wire::{Answer, Error, Event, Keys, LeaseId, Op, Range, Reply, Request, Revision, Txn};
-use crate::{Blob, ConnId, Digest, Due, NodeClock, Output, Response};
+use crate::escape::Fixed;
+use crate::{Blob, ConnId, Due, NodeClock, Output, Response};
 use std::rc::Rc;
 
 /// Somebody who is told of changes.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 struct Watcher {
     conn: ConnId,
     keys: Keys,
     from: Revision,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 struct Server {
     up: bool,
     watchers: Vec<Watcher>,
@@ -39,9 +40,9 @@ struct Server {
 }
 
 /// A cluster.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub struct Cluster {
-    config: Config,
+    config: Fixed<Config>,
     store: Rc<Store>,
     leases: Leases,
     leader: Option<u8>,
@@ -53,7 +54,13 @@ impl Cluster {
     pub fn new(config: Config) -> Self {
         let server = Server { up: true, ..Server::default() };
         let servers = vec![server; config.servers.into()];
-        Cluster { config, store: Rc::new(Store::new()), leases: Leases::default(), leader: Some(0), servers }
+        Cluster {
+            config: Fixed(config),
+            store: Rc::new(Store::new()),
+            leases: Leases::default(),
+            leader: Some(0),
+            servers,
+        }
     }
 
     /// Serves one request.
@@ -309,24 +316,6 @@ impl Cluster {
         let kv = self.store.first_created(prefix)?;
         Some((kv.value.clone(), kv.lease != 0))
     }
-
-    /// Adds the state to a fingerprint.
-    pub fn digest(&self, clocks: &[NodeClock], digest: &mut Digest) {
-        self.store.digest(digest);
-        digest.int(self.leader.map_or(u64::MAX, u64::from));
-        self.leases.digest(self.leader_us(clocks).unwrap_or_default(), digest);
-        for server in &self.servers {
-            digest.int(server.up.into());
-            digest.int(server.behind.unwrap_or(Revision::MAX) as u64);
-            digest.int(server.watchers.len() as u64);
-            for Watcher { conn, keys, from } in &server.watchers {
-                digest.client(conn.client.into());
-                digest.int(u64::from(conn.member) << 8 | u64::from(conn.lane));
-                digest.hashed(keys);
-                digest.int(*from as u64);
-            }
-        }
-    }
 }
 
 /// The most steps, and the most conditions, of a transaction (`--max-txn-ops`).
@@ -376,5 +365,50 @@ fn tell(store: &Store, server: &Server, from: Revision, to: Revision, out: &mut 
         if !events.is_empty() {
             out.push(Output::message(watcher.conn, Response::Etcd(Reply::Events(events))));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Mutation, each_shows};
+
+    #[test]
+    fn every_field_is_in_the_digest() {
+        let cluster = Cluster::new(Config::default());
+        fn put(all: &mut Cluster, lease: LeaseId, value: &'static str) {
+            let op = Op::Put { key: "a".into(), value: value.into(), lease, prev: false };
+            Rc::make_mut(&mut all.store).apply(&[op]);
+        }
+        fn watch(all: &mut Cluster, client: u16, from: Revision) {
+            let conn = ConnId { client, member: 1, lane: 1 };
+            all.servers[1].watchers.push(Watcher { conn, keys: Keys::one(&"a".into()), from });
+        }
+        let changes: &[Mutation<Cluster>] = &[
+            ("a key", |all| put(all, 0, "1")),
+            ("its value", |all| put(all, 0, "2")),
+            ("its lease", |all| put(all, 1, "1")),
+            ("its history", |all| {
+                put(all, 0, "2");
+                put(all, 0, "1");
+            }),
+            ("a lease", |all| all.leases.grant(1, 10, 0)),
+            ("its time", |all| all.leases.grant(1, 20, 0)),
+            ("its end", |all| all.leases.grant(1, 10, 1)),
+            ("how many leases were granted", |all| {
+                all.leases.next_id();
+            }),
+            ("a lease without an end", |all| {
+                all.leases.grant(1, 10, 0);
+                all.leases.suspend();
+            }),
+            ("the leader", |all| all.leader = None),
+            ("a server that is down", |all| all.servers[1].up = false),
+            ("one that is behind", |all| all.servers[1].behind = Some(1)),
+            ("a watcher", |all| watch(all, 0, 1)),
+            ("whose it is", |all| watch(all, 1, 1)),
+            ("from when on it watches", |all| watch(all, 0, 2)),
+        ];
+        each_shows(&cluster, changes);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::wire::Value;
 use crate::Blob;
+use std::hash::{Hash, Hasher};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Statement {
@@ -31,7 +32,7 @@ pub(super) enum Isolation {
     Serializable,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub(super) struct TableDef {
     pub name: Blob,
     pub columns: Vec<Column>,
@@ -39,7 +40,7 @@ pub(super) struct TableDef {
     pub indexes: Vec<Index>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub(super) struct Column {
     pub name: Blob,
     pub kind: ColumnType,
@@ -48,7 +49,7 @@ pub(super) struct Column {
     pub auto_increment: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum ColumnType {
     /// With the smallest and the largest number.
     Int {
@@ -74,6 +75,15 @@ pub(super) struct Index {
     /// Places of columns.
     pub columns: Vec<usize>,
     pub unique: bool,
+}
+
+impl Hash for Index {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Index { name, columns, unique } = self;
+        (name, unique, columns.len()).hash(state);
+        // One by one: a list of numbers would go in as this machine has it.
+        columns.iter().for_each(|place| state.write_usize(*place));
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -131,7 +141,7 @@ pub(super) enum Wait {
     Skip,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub(super) enum Expr {
     Column(Option<Blob>, Blob),
     Value(Value),
@@ -148,7 +158,7 @@ pub(super) enum Expr {
     Aggregate(Aggregate, Option<Box<Expr>>, bool),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Operator {
     Add,
     Subtract,
@@ -165,7 +175,7 @@ pub(super) enum Operator {
     Or,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Function {
     /// With the digits after the second.
     Now(u32),
@@ -182,7 +192,7 @@ pub(super) enum Function {
     If,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Aggregate {
     Count,
     Sum,

@@ -12,7 +12,8 @@
 //! | `table` | rows with their versions, indexes |
 //! | `locks` | locks on records and gaps, deadlocks |
 //! | `replica`, `replication` | what of the commits another machine has, which takes over |
-//! | `inspect` | what oracles and the explorer ask |
+//! | `inspect` | what oracles ask |
+//! | `fingerprint` | the server's hash |
 //! | `failure` | the errors |
 //!
 //! What is not modelled is said so by name ([`Sent::NotModelled`](crate::Sent::NotModelled)); so is every text that the parser
@@ -52,6 +53,8 @@ mod eval;
 mod execute;
 #[cfg(feature = "nodes")]
 mod failure;
+#[cfg(feature = "nodes")]
+mod fingerprint;
 #[cfg(feature = "nodes")]
 mod inspect;
 #[cfg(feature = "nodes")]

@@ -1,6 +1,6 @@
 //! Call: what a command's code may see and change while it runs.
 
-use super::keyspace::{Data, Entry, Hash, Keyspace, ZSet};
+use super::keyspace::{Data, Entry, Fields, Keyspace, ZSet};
 use super::{Node, Value};
 use crate::{Blob, ConnId};
 use std::collections::{BTreeSet, VecDeque};
@@ -170,7 +170,7 @@ macro_rules! typed_access {
 }
 
 typed_access!(string, string_mut, Str, Blob);
-typed_access!(hash, hash_mut, Hash, Hash);
+typed_access!(hash, hash_mut, Hash, Fields);
 typed_access!(list, list_mut, List, VecDeque<Blob>);
 typed_access!(set, set_mut, Set, BTreeSet<Blob>);
 typed_access!(zset, zset_mut, ZSet, ZSet);

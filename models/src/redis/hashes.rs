@@ -48,7 +48,7 @@ pub(super) fn hmget(call: &mut Call, args: &[Blob]) -> Reply {
 
 fn list(call: &mut Call, key: &Blob, keys: bool, values: bool) -> Reply {
     let mut items = Vec::new();
-    for (field, value) in call.hash(key)?.into_iter().flatten() {
+    for (field, value) in call.hash(key)?.iter().flat_map(|hash| hash.iter()) {
         items.extend(keys.then(|| Value::Bulk(field.clone())));
         items.extend(values.then(|| Value::Bulk(value.clone())));
     }

@@ -36,8 +36,9 @@ mod strings;
 mod transaction;
 mod zsets;
 
+use crate::escape::Fixed;
 use crate::resp::{Command, Value};
-use crate::{Blob, ConnId, Digest, NodeClock, Output, Response};
+use crate::{Blob, ConnId, NodeClock, Output, Response};
 use call::{Call, Failure};
 use keyspace::Keyspace;
 use persistence::Disk;
@@ -56,9 +57,9 @@ pub struct Config {
 }
 
 /// A simulated Redis server.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub struct Node {
-    config: Rc<Config>,
+    config: Fixed<Rc<Config>>,
     db: Keyspace,
     disk: Disk,
     scripts: ScriptCache,
@@ -71,7 +72,7 @@ impl Node {
     pub fn new(config: Config) -> Self {
         Node {
             disk: Disk::new(&config.persistence),
-            config: Rc::new(config),
+            config: Fixed(Rc::new(config)),
             db: Keyspace::default(),
             scripts: ScriptCache::default(),
             transactions: Transactions::default(),
@@ -150,49 +151,12 @@ impl Node {
         self.disk.sync();
     }
 
-    /// Adds the state to a fingerprint.
-    pub fn digest(&self, clock: NodeClock, digest: &mut Digest) {
-        self.db.digest(clock.wall_ms(), digest);
-        self.disk.digest(clock, digest);
-        self.scripts.digest(digest);
-        self.transactions.digest(digest);
-        self.subscribers.digest(digest);
-    }
-
     /// The value and expiry of a string key that is alive.
     pub fn string(&self, clock: NodeClock, key: &Blob) -> Option<(Blob, Option<i64>)> {
         let entry = self.db.peek(key, clock.wall_ms())?;
         match &entry.data {
             keyspace::Data::Str(value) => Some((value.clone(), entry.expire_at)),
             _ => None,
-        }
-    }
-}
-
-/// Adds a reply to a fingerprint.
-pub(crate) fn digest_value(value: &Value, digest: &mut Digest) {
-    match value {
-        Value::Nil => digest.int(0),
-        Value::Int(number) => {
-            digest.int(1);
-            digest.int(*number as u64);
-        }
-        Value::Bulk(text) => {
-            digest.int(2);
-            digest.text(text);
-        }
-        Value::Status(text) => {
-            digest.int(3);
-            digest.text(text);
-        }
-        Value::Error(text) => {
-            digest.int(4);
-            digest.text(text);
-        }
-        Value::Array(items) => {
-            digest.int(5);
-            digest.int(items.len() as u64);
-            items.iter().for_each(|item| digest_value(item, digest));
         }
     }
 }

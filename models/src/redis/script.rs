@@ -10,8 +10,9 @@ use super::call::{
 };
 use super::commands::{self, Kind, QUOTED_BYTES_MAX, Refused};
 use super::{natives, number};
+use crate::Blob;
+use crate::escape::Derived;
 use crate::resp::{Command, Value};
-use crate::{Blob, Digest};
 use foldhash::fast::FixedState;
 use mlua::{Function, Lua, MultiValue, Table, Value as LuaValue};
 use smallvec::SmallVec;
@@ -27,11 +28,12 @@ pub(super) const SERVER: &str = "server";
 const SHA_HEX_LEN: usize = 40;
 
 /// The scripts that a server has been given, by their number in this thread's engine.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct ScriptCache {
-    scripts: SmallVec<[u32; 6]>,
+    /// This thread's numbers of what the marks tell.
+    scripts: Derived<SmallVec<[u32; 6]>>,
     /// The sum of the scripts' marks: the same on every thread, in whatever order it has numbered them.
-    marks: u64,
+    marks: u128,
 }
 
 impl ScriptCache {
@@ -41,12 +43,6 @@ impl ScriptCache {
             self.marks = self.marks.wrapping_add(script.mark);
         }
     }
-
-    /// Adds the state to a fingerprint.
-    pub(super) fn digest(&self, digest: &mut Digest) {
-        digest.int(self.scripts.len() as u64);
-        digest.int(self.marks);
-    }
 }
 
 /// A compiled script.
@@ -54,13 +50,13 @@ impl ScriptCache {
 struct Script {
     /// Its number in this thread's engine.
     number: u32,
-    /// The first 64 bits of its hash.
-    mark: u64,
+    /// The first 128 bits of its hash.
+    mark: u128,
 }
 
 impl Script {
     fn new(number: usize, sha: &Blob) -> Self {
-        let mark = std::str::from_utf8(&sha[..16]).ok().and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        let mark = std::str::from_utf8(&sha[..32]).ok().and_then(|hex| u128::from_str_radix(hex, 16).ok());
         Script {
             number: u32::try_from(number).expect("fewer scripts than 2^32"),
             mark: mark.expect("a hash is written in hexadecimal"),
@@ -473,6 +469,7 @@ mod tests {
     use super::super::{Config, Node};
     use super::*;
     use crate::{ConnId, Digest, NodeClock, Response};
+    use std::hash::Hash;
 
     const CLOCK: NodeClock = NodeClock { wall_us: 1_000_000_000, mono_us: 0 };
     const SCRIPTS: &[&str] = &[
@@ -510,7 +507,7 @@ mod tests {
     }
 
     /// All replies, and the fingerprint of the state that is left.
-    fn run(commands: &[Command], before_each: fn(&mut Engine)) -> (Vec<Response>, u64) {
+    fn run(commands: &[Command], before_each: fn(&mut Engine)) -> (Vec<Response>, u128) {
         let mut node = Node::new(Config::default());
         let mut out = Vec::new();
         for command in commands {
@@ -518,8 +515,8 @@ mod tests {
             node.handle(CLOCK, ConnId { client: 0, member: 0, lane: 0 }, command, &mut out);
         }
         let mut digest = Digest::default();
-        node.digest(CLOCK, &mut digest);
-        (out.iter().filter_map(crate::Output::response).cloned().collect(), digest.finish())
+        node.hash(&mut digest);
+        (out.iter().filter_map(crate::Output::response).cloned().collect(), digest.finish128())
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use super::call::{Call, Failure, Reply, error_quoting, is, not_modelled};
 use super::commands::{self, Spec};
 use crate::resp::{Command, Value};
-use crate::{Blob, ConnId, Digest};
+use crate::{Blob, ConnId};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 const ABORTED_BECAUSE: &str = "EXECABORT Transaction discarded because of: ";
 
 /// One connection's transaction.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 struct Transaction {
     /// The commands queued since MULTI.
     queued: Option<Vec<Command>>,
@@ -23,7 +23,7 @@ struct Transaction {
 }
 
 /// All connections that have a transaction or a watch; most have neither.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct Transactions(Option<Rc<BTreeMap<ConnId, Transaction>>>);
 
 impl Transactions {
@@ -37,7 +37,9 @@ impl Transactions {
 
     fn take(&mut self, conn: ConnId) -> Option<Transaction> {
         let all = self.0.as_mut()?;
-        all.contains_key(&conn).then(|| Rc::make_mut(all).remove(&conn)).flatten()
+        let taken = all.contains_key(&conn).then(|| Rc::make_mut(all).remove(&conn)).flatten();
+        self.0.take_if(|all| all.is_empty());
+        taken
     }
 
     /// Forgets a connection.
@@ -61,22 +63,6 @@ impl Transactions {
             for (_, was_expired) in transaction.watched.iter_mut().filter(|(key, _)| keys.contains(key)) {
                 transaction.stale |= !*was_expired;
                 *was_expired = false;
-            }
-        }
-    }
-
-    /// Adds the state to a fingerprint.
-    pub(super) fn digest(&self, digest: &mut Digest) {
-        for (conn, transaction) in self.0.iter().flat_map(|all| all.iter()) {
-            digest.client(conn.client.into());
-            digest.int(conn.lane.into());
-            digest.int(u64::from(transaction.failed) * 2 + u64::from(transaction.stale));
-            for (key, was_expired) in &transaction.watched {
-                digest.text(key);
-                digest.int((*was_expired).into());
-            }
-            for command in transaction.queued.iter().flatten() {
-                command.words().iter().for_each(|word| digest.text(word));
             }
         }
     }
@@ -185,4 +171,38 @@ pub(super) fn unwatch(call: &mut Call, _args: &[Blob]) -> Reply {
         transaction.stale = false;
     }
     Ok(Value::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Mutation, each_shows};
+
+    const CONN: ConnId = ConnId { client: 1, member: 0, lane: 0 };
+
+    #[test]
+    fn every_field_is_in_the_digest() {
+        let mut transactions = Transactions::default();
+        transactions.entry(CONN).watched.push(("a".into(), false));
+        let changes: &[Mutation<Transactions>] = &[
+            ("MULTI", |all| all.entry(CONN).queued = Some(Vec::new())),
+            ("a queued command", |all| all.entry(CONN).queued = Some(vec![Command::new("PING")])),
+            ("failed", |all| all.entry(CONN).failed = true),
+            ("stale", |all| all.entry(CONN).stale = true),
+            ("a watch", |all| all.entry(CONN).watched.push(("b".into(), false))),
+            ("a watch of an expired key", |all| all.entry(CONN).watched[0].1 = true),
+            ("another client", |all| all.entry(ConnId { client: 2, ..CONN }).stale = true),
+            ("another connection", |all| all.entry(ConnId { lane: 1, ..CONN }).stale = true),
+            ("nobody", |all| all.forget(CONN)),
+        ];
+        each_shows(&transactions, changes);
+    }
+
+    #[test]
+    fn what_has_ended_leaves_no_trace() {
+        let mut transactions = Transactions::default();
+        transactions.entry(CONN).stale = true;
+        transactions.forget(CONN);
+        assert!(transactions.0.is_none());
+    }
 }

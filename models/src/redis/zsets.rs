@@ -81,7 +81,7 @@ pub(super) fn zadd(call: &mut Call, args: &[Blob]) -> Reply {
     let zset = call.zset_mut(&args[0])?;
     let (mut added, mut changed, mut last) = (0, 0, None);
     for (pair, given) in pairs.chunks_exact(2).zip(scores) {
-        let old = zset.scores.get(&pair[1]).copied();
+        let old = zset.score(&pair[1]);
         last = options.new_score(old, given)?;
         let Some(new) = last else { continue };
         if old != Some(new) {
@@ -104,7 +104,7 @@ pub(super) fn zadd(call: &mut Call, args: &[Blob]) -> Reply {
 pub(super) fn zincrby(call: &mut Call, args: &[Blob]) -> Reply {
     let amount = score(&args[1])?;
     let zset = call.zset_mut(&args[0])?;
-    let sum = zset.scores.get(&args[2]).map_or(amount, |old| old + amount);
+    let sum = zset.score(&args[2]).map_or(amount, |old| old + amount);
     if sum.is_nan() {
         return Err(NAN_SCORE.into());
     }
@@ -114,13 +114,13 @@ pub(super) fn zincrby(call: &mut Call, args: &[Blob]) -> Reply {
 }
 
 pub(super) fn zscore(call: &mut Call, args: &[Blob]) -> Reply {
-    let score = call.zset(&args[0])?.and_then(|zset| zset.scores.get(&args[1]).copied());
+    let score = call.zset(&args[0])?.and_then(|zset| zset.score(&args[1]));
     Ok(bulk_or_nil(score.map(number::format)))
 }
 
 pub(super) fn zmscore(call: &mut Call, args: &[Blob]) -> Reply {
     let zset = call.zset(&args[0])?;
-    let get = |member: &Blob| zset.as_ref().and_then(|zset| zset.scores.get(member).copied());
+    let get = |member: &Blob| zset.as_ref().and_then(|zset| zset.score(member));
     Ok(Value::Array(args[1..].iter().map(|member| bulk_or_nil(get(member).map(number::format))).collect()))
 }
 

@@ -28,7 +28,8 @@ use super::sessions::Sessions;
 use super::tree::{self, Change, Happened, Tree};
 use super::watches::Watches;
 use super::wire::{Answer, Error, EventKind, Op, Reply, Request, SessionId, Stat, Zxid};
-use crate::{Blob, ConnId, Digest, Due, NodeClock, Output, Response};
+use crate::escape::Fixed;
+use crate::{Blob, ConnId, Due, NodeClock, Output, Response};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -37,13 +38,14 @@ use std::rc::Rc;
 const CONTAINER_CHECK_US: u64 = 60_000_000;
 
 /// A transaction: changes that are made together.
+#[derive(Hash)]
 struct Txn {
     zxid: Zxid,
     changes: Vec<Change>,
 }
 
 /// One server.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 struct Server {
     up: bool,
     watches: Watches,
@@ -52,9 +54,9 @@ struct Server {
 }
 
 /// A simulated ensemble.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub struct Ensemble {
-    config: Rc<Config>,
+    config: Fixed<Rc<Config>>,
     /// What is committed, and what every server that is not behind has applied.
     committed: Rc<Tree>,
     servers: SmallVec<[Server; 3]>,
@@ -70,7 +72,7 @@ impl Ensemble {
         let server = Server { up: true, watches: Watches::default(), behind: None };
         Ensemble {
             servers: std::iter::repeat_n(server, config.servers.into()).collect(),
-            config: Rc::new(config),
+            config: Fixed(Rc::new(config)),
             committed: Rc::new(Tree::new(1 << 32)),
             leader: Some(0),
             sessions: Sessions::default(),
@@ -472,21 +474,6 @@ impl Ensemble {
         };
         parent.children().filter_map(child).min().map(|(_, name, ephemeral)| (name, ephemeral))
     }
-
-    /// Adds the state to a fingerprint.
-    pub fn digest(&self, clocks: &[NodeClock], digest: &mut Digest) {
-        self.committed.digest(digest);
-        digest.int(self.leader.map_or(u64::MAX, u64::from));
-        let now_us = self.leader_us(clocks).unwrap_or_default();
-        self.sessions.digest(now_us, digest);
-        digest.int(self.container_check.map_or(u64::MAX, |at| at.saturating_sub(now_us)));
-        for server in &self.servers {
-            digest.int(server.up.into());
-            server.watches.digest(digest);
-            // What is behind is told by how far: the transactions up to there are those of all.
-            digest.int(server.behind.as_ref().map_or(u64::MAX, |(tree, _)| tree.zxid as u64));
-        }
-    }
 }
 
 /// The most bytes of a request (`jute.maxbuffer`): the server closes the connection. What goes with the data is left room for.
@@ -536,5 +523,40 @@ fn fire(watches: &mut Watches, happened: &[Happened], out: &mut Vec<Output>) {
             let event = Reply::Event { kind: *kind, path: path.clone() };
             out.push(Output::message(conn, Response::ZooKeeper(event)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Mutation, each_shows};
+
+    #[test]
+    fn every_field_is_in_the_digest() {
+        let ensemble = Ensemble::new(Config::default());
+        let changes: &[Mutation<Ensemble>] = &[
+            ("what is committed", |all| Rc::make_mut(&mut all.committed).zxid += 1),
+            ("the leader", |all| all.leader = Some(1)),
+            ("no leader", |all| all.leader = None),
+            ("the container check", |all| all.container_check = Some(0)),
+            ("the sessions", |all| {
+                let conn = ConnId { client: 0, member: 0, lane: 1 };
+                all.sessions.open(1, conn);
+            }),
+            ("a server that is down", |all| all.servers[1].up = false),
+            ("another that is", |all| all.servers[2].up = false),
+            ("one that is behind", |all| all.lag(1)),
+            ("what it has yet to apply", |all| {
+                all.lag(1);
+                let txn = Txn { zxid: 1, changes: vec![Change::Delete { path: "/a".into() }] };
+                let queue = &mut all.servers[1].behind.as_mut().expect("it is behind").1;
+                queue.push_back(Rc::new(txn));
+            }),
+            ("a watch", |all| {
+                let conn = ConnId { client: 0, member: 1, lane: 1 };
+                all.servers[1].watches.on_data(&"/a".into(), conn);
+            }),
+        ];
+        each_shows(&ensemble, changes);
     }
 }

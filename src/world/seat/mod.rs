@@ -23,7 +23,7 @@ use redis::SeatRedis;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -233,21 +233,21 @@ impl Seat {
         }
         let mut digest = state.own_digest();
         for (round, input) in &state.seen.inputs {
-            digest.int(u64::from(*round));
-            digest.int(*input);
+            digest.write_u64(u64::from(*round));
+            digest.write_u64(*input);
         }
-        digest.int(u64::from(state.draws));
-        digest.int(u64::from(state.unique_ids));
+        digest.write_u64(u64::from(state.draws));
+        digest.write_u64(u64::from(state.unique_ids));
         // What was told but not yet looked at is on no connection any more.
         for (at, (_, _, slot)) in state.slots.iter().enumerate() {
             if let Slot::Done(outcome) = slot {
-                digest.int(at as u64);
-                digest_outcome(outcome, &mut digest);
+                digest.write_u64(at as u64);
+                outcome.hash(&mut digest);
             }
         }
         state.inboxes.iter().for_each(|inbox| inbox.digest(&mut digest));
-        digest.hashed(&state.sessions);
-        digest.hashed(&state.places);
+        state.sessions.hash(&mut digest);
+        state.places.hash(&mut digest);
         (digest.finish(), state.seen.mentioned | digest.mentioned())
     }
 
@@ -314,7 +314,7 @@ impl State {
             return;
         }
         let mut digest = self.own_digest();
-        digest.int(kind);
+        digest.write_u64(kind);
         with(&mut digest);
         self.seen.mentioned |= digest.mentioned();
         self.seen.inputs.push((round, digest.finish()));
@@ -362,7 +362,7 @@ impl State {
         match self.slots.remove(at) {
             (_, round, Slot::Done(outcome)) => {
                 // Which of the open requests it was is told by its place among them.
-                self.see(round, (at as u64) << 8 | 1, |digest| digest_outcome(&outcome, digest));
+                self.see(round, (at as u64) << 8 | 1, |digest| outcome.hash(digest));
                 Some(outcome)
             }
             _ => unreachable!("checked above"),
@@ -375,25 +375,6 @@ impl State {
             self.sessions.forget(id);
             self.push(Outgoing::Forget(id));
         }
-    }
-}
-
-fn digest_outcome(outcome: &Outcome<Response>, digest: &mut Digest) {
-    match outcome {
-        Outcome::Ok(response) => {
-            digest.int(0);
-            response.digest(digest);
-        }
-        Outcome::Fail(port::Refusal::Refused) => digest.int(1),
-        Outcome::Fail(port::Refusal::Closed) => digest.int(5),
-        Outcome::Fail(port::Refusal::MySql(failure)) => digest.hashed(failure),
-        Outcome::Fail(port::Refusal::Server(text)) => {
-            digest.int(2);
-            digest.text(text);
-        }
-        Outcome::Indeterminate(why) => digest.int(3 + *why as u64),
-        Outcome::Fail(port::Refusal::ZooKeeper(error)) => digest.hashed(error),
-        Outcome::Fail(port::Refusal::Etcd(error)) => digest.hashed(error),
     }
 }
 
@@ -459,7 +440,7 @@ impl<T: Hash, F: Future<Output = T>> Future for Round<'_, F> {
         let Poll::Ready(value) = polled else { return Poll::Pending };
         let result = state.keep_digest.then(|| {
             let mut digest = state.own_digest();
-            digest.hashed(&value);
+            value.hash(&mut digest);
             state.seen.mentioned |= digest.mentioned();
             digest.finish()
         });
@@ -488,7 +469,7 @@ impl Host for SeatPorts {
         let mut state = self.seat.lock();
         state.read_clock = true;
         let (round, now) = (state.round(), state.now.instant());
-        state.see(round, 2, |digest| digest.int(now.0));
+        state.see(round, 2, |digest| digest.write_u64(now.0));
         now
     }
 
@@ -496,7 +477,7 @@ impl Host for SeatPorts {
         let mut state = self.seat.lock();
         state.read_clock = true;
         let (round, now) = (state.round(), state.now.wall());
-        state.see(round, 3, |digest| digest.int(now.0 as u64));
+        state.see(round, 3, |digest| digest.write_u64(now.0 as u64));
         now
     }
 
