@@ -3,6 +3,7 @@
 use super::call::{Call, Reply, error, error_quoting};
 use super::commands::{QUOTED_BYTES_MAX, Spec};
 use super::keys::glob;
+use crate::escape::Unordered;
 use crate::resp::Value;
 use crate::{Blob, ConnId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,7 @@ impl Subscriptions {
 
 /// The connections that listen to something; most listen to nothing.
 #[derive(Clone, Default, Hash)]
-pub(super) struct Subscribers(Option<Rc<BTreeMap<ConnId, Subscriptions>>>);
+pub(super) struct Subscribers(Option<Rc<Unordered<BTreeMap<ConnId, Subscriptions>>>>);
 
 impl Subscribers {
     fn all(&self) -> impl Iterator<Item = (&ConnId, &Subscriptions)> {

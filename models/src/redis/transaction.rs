@@ -2,6 +2,7 @@
 
 use super::call::{Call, Failure, Reply, error_quoting, is, not_modelled};
 use super::commands::{self, Spec};
+use crate::escape::Unordered;
 use crate::resp::{Command, Value};
 use crate::{Blob, ConnId};
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ struct Transaction {
 
 /// All connections that have a transaction or a watch; most have neither.
 #[derive(Clone, Default, Hash)]
-pub(super) struct Transactions(Option<Rc<BTreeMap<ConnId, Transaction>>>);
+pub(super) struct Transactions(Option<Rc<Unordered<BTreeMap<ConnId, Transaction>>>>);
 
 impl Transactions {
     fn get(&self, conn: ConnId) -> Option<&Transaction> {
