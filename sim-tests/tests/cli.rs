@@ -1,7 +1,9 @@
 //! The command line: exit codes, and one clear sentence for each kind of bad input.
 
+use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
@@ -35,11 +37,116 @@ fn bad_input_is_named() {
     check(&["sim", "redlock", "--seeds", "9..3"], 2, "the range of seeds 9..3 is empty");
     check(&["sim", "redlock", "--seeds", "a..b"], 2, "is not a range of seeds");
     check(&["sim", "redlock", "--fault-at", "1s redis-9 node-crash"], 2, "there is no 'redis-9'");
+    check(&["check", "redlock", "--memory", "1GiB", "--strategy", "random"], 2, "--memory goes with");
     check(&["replay", "nowhere.json"], 5, "cannot read the trace nowhere.json");
     check(&["real", "redlock"], 2, "--spawn");
     check(&["real", "redlock", "--redis", "redis://127.0.0.1:1"], 5, "no Redis server answers at redis://127.0.0.1:1");
     check(&["real", "redlock", "--redis", "nonsense"], 2, "is not a Redis URL");
     check(&["real", "zk-sequential", "--redis", "redis://127.0.0.1:1"], 2, "--zookeeper");
+}
+
+#[test]
+fn a_planned_fault_must_be_able_to_hit_its_target() {
+    let refuse = |scenario: &str, fault: &str, says: &str| check(&["sim", scenario, "--fault-at", fault], 2, says);
+    refuse("redis-lock", "2s redis-0 pause", "pause is no fault of redis-0, but of client-0 to client-");
+    refuse("redis-lock", "2s client-0 clock-step", "clock-step is no fault of client-0, but of redis-0");
+    refuse("redis-lock", "2s client-0 session-expiry", "no server of redis-lock can have the fault session-expiry");
+    refuse("zk-sequential", "2s zk-0 session-expiry", "session-expiry is no fault of zk-0, but of client-0 to client-");
+    refuse("zk-sequential", "2s store lag", "lag is no fault of store, but of zk-0, zk-1, zk-2");
+    check(&["sim", "redis-lock", "--seeds", "0..5", "--fault-at", "10ms client-0 pause"], 0, "");
+}
+
+/// A verdict is what the replay has seen, whatever the file claims.
+#[test]
+fn a_forged_claim_is_not_repeated() {
+    let folder = TempDir::new().expect("a temporary folder");
+    assert_eq!(run(folder.path(), &["check", "redlock-clock-step", "--trace", "trace.json"]).status.code(), Some(1));
+    let file = folder.path().join("trace.json");
+    let text = std::fs::read_to_string(&file).expect("it was written");
+    let mut trace: serde_json::Value = serde_json::from_str(&text).expect("a trace is JSON");
+    for list in ["schedule", "events", "history"] {
+        trace[list] = serde_json::json!([]);
+    }
+    for world in ["explored", "simulated"] {
+        trace["world"] = world.into();
+        for property in ["convergence", "grant"] {
+            let what = "client-0 had not ended at 600000 ms";
+            trace["violation"] = serde_json::json!({ "property": property, "what": what });
+            std::fs::write(&file, trace.to_string()).expect("it can be written");
+            let output = run(folder.path(), &["replay", "trace.json"]);
+            assert_eq!(output.status.code(), Some(4), "{world} {property}");
+            assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_endless_trace_is_refused() {
+    check(&["replay", "/dev/zero"], 2, "more than any trace");
+}
+
+#[test]
+fn the_last_seeds_have_an_end() {
+    let last = format!("{}..{}", u64::MAX - 5, u64::MAX);
+    check(&["sim", "redis-lock", "--seeds", &last, "--jobs", "2"], 0, "");
+}
+
+/// Starts the command, and interrupts it as Ctrl-C does.
+fn interrupt(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_own-lock"));
+    command.args(arguments).current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child: Child = command.spawn().expect("the command runs");
+    std::thread::sleep(Duration::from_millis(700));
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    assert!(sent.success(), "{arguments:?} had ended before it was interrupted");
+    child.wait_with_output().expect("the command ends")
+}
+
+#[test]
+fn an_interrupted_run_has_decided_nothing() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let all = format!("0..{}", u64::MAX);
+    for arguments in [
+        &["sim", "redis-lock", "--seeds", &all][..],
+        &["sim", "redis-lock", "--seeds", &all, "--expected"],
+        &["sim", "redis-lock", "redlock", "--seeds", &all],
+        &["check", "redlock", "--strategy", "random", "--executions", "1000000000000"],
+        &["report", "--output", "reports"],
+    ] {
+        let output = interrupt(folder.path(), arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {stderr}");
+    }
+    assert!(!folder.path().join("reports").exists(), "half a report was written");
+}
+
+/// The reader of `check … | head -1` has gone before the verdict is there.
+#[test]
+fn a_closed_pipe_leaves_the_verdict_its_exit_code() {
+    let folder = TempDir::new().expect("a temporary folder");
+    for (scenario, code) in [("redis-lock", 0), ("redlock-clock-step", 1)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_own-lock"));
+        command.args(["check", scenario]).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the command runs");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("the command ends");
+        assert_eq!(output.status.code(), Some(code), "{scenario}");
+        assert!(output.stderr.is_empty(), "{scenario}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn full_outputs_are_no_panic() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let full = || File::options().write(true).open("/dev/full").expect("there is /dev/full");
+    for arguments in [&["list"][..], &["check", "redlock-clock-step"], &["--help"], &["replay", "nowhere.json"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_own-lock"));
+        command.args(arguments).current_dir(folder.path()).stdout(full()).stderr(full());
+        assert_eq!(command.status().expect("the command runs").code(), Some(5), "{arguments:?}");
+    }
+    check(&["check", "ambiguous-set", "--trace", "/dev/full"], 5, "cannot write the trace /dev/full");
 }
 
 #[test]

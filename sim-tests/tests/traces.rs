@@ -1,10 +1,21 @@
 //! Traces: garbage, foreign files and other versions get one clear error, and a trace that does not fit says where.
 
-use doublehold::report::{counterexample_of, replay};
-use doublehold::scenario::Registry;
-use doublehold::trace::{Trace, TraceError};
+use doublehold::port::Ports;
+use doublehold::property::CONVERGENCE;
+use doublehold::report::{counterexample_of, replay, trace_from};
+use doublehold::scenario::{
+    About, Expectation, Parameters, Registry, SIMULATED, Scenario, Workload, program, setup_for,
+};
+use doublehold::trace::{Recorder, Trace, TraceError};
+use doublehold::world::fault::{Assumptions, Budgets};
+use doublehold::world::setup::{ArrivalTime, ServiceSpec, Setup};
+use doublehold::world::simulated::run;
+use doublehold_models::ServiceConfig;
+use doublehold_models::redis::Config;
 use proptest::prelude::*;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 fn committed() -> Trace {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reports/traces/redlock-clock-step.json");
@@ -63,4 +74,78 @@ fn a_trace_that_does_not_fit_says_where() {
     trace.scenario = "nobody-knows".to_owned();
     let problem = replay(&Registry::standard(), &trace).expect_err("there is no such scenario");
     assert!(matches!(problem, TraceError::UnknownScenario(_)), "{problem}");
+}
+
+/// Clients that never come to their end.
+#[derive(Clone)]
+struct Endless;
+
+impl Workload for Endless {
+    async fn run<P: Ports>(&self, ports: P, _client: usize) {
+        loop {
+            ports.sleep(Duration::from_secs(70)).await;
+        }
+    }
+}
+
+impl Scenario for Endless {
+    fn about(&self) -> About {
+        About {
+            name: "endless".into(),
+            row: None,
+            summary: "no client ends",
+            source: "an example",
+            fix: None,
+            expects: Expectation::Violated(CONVERGENCE),
+        }
+    }
+
+    fn defaults(&self) -> Parameters {
+        Parameters {
+            clients: 2,
+            operations: 1,
+            think_us_max: 0,
+            budgets: Budgets::NONE,
+            assumptions: Assumptions::default(),
+        }
+    }
+
+    fn setup(&self, parameters: &Parameters, seed: u64) -> Setup {
+        Setup {
+            services: vec![ServiceSpec { name: "redis-0".into(), config: ServiceConfig::Redis(Config::default()) }],
+            clients: parameters.clients,
+            program: program(Endless),
+            symmetric: true,
+            arrival: ArrivalTime::AtStart,
+            budgets: parameters.budgets,
+            assumptions: parameters.assumptions,
+            locks: Vec::new(),
+            resources: Vec::new(),
+            properties: Vec::new(),
+            seed,
+        }
+    }
+}
+
+/// That a client has not ended at the horizon is seen by a replay that has come to the horizon, and by no other.
+#[test]
+fn convergence_is_established_by_the_replay() {
+    let mut registry = Registry::default();
+    registry.add(Arc::new(Endless));
+    let parameters = Endless.simulation().parameters(&Endless.defaults());
+    let setup = Arc::new(setup_for(&Endless, &parameters, 1, SIMULATED));
+    let run = run(&setup, &Endless.simulation(), &[], Recorder::on()).unwrap_or_else(|problem| panic!("{problem}"));
+    let trace = trace_from("endless", SIMULATED, &parameters, 1, &run.recorder, run.violation);
+    assert!(trace.violation.as_ref().is_some_and(|violation| violation.property == CONVERGENCE));
+    replay(&registry, &trace).expect("it replays");
+
+    let mut early = trace.clone();
+    early.schedule.pop();
+    early.events.pop();
+    let problem = replay(&registry, &early).expect_err("the horizon is not reached");
+    assert!(matches!(problem, TraceError::Different { what: "verdicts", .. }), "{problem}");
+    let mut other = trace;
+    other.violation.as_mut().expect("it has one").what = "client-0 had not ended at 600000 ms".to_owned();
+    let problem = replay(&registry, &other).expect_err("both have not ended");
+    assert!(matches!(problem, TraceError::Different { what: "verdicts", .. }), "{problem}");
 }

@@ -114,9 +114,9 @@ pub(super) struct CheckOptions {
     /// End after this many distinct states. Only for the exhaustive strategy.
     #[arg(long, value_name = "N", value_parser = some_number)]
     pub states: Option<u64>,
-    /// The memory of the search, such as `512MiB`.
-    #[arg(long, value_parser = size, default_value = "4GiB")]
-    pub memory: u64,
+    /// The memory of the search, such as `512MiB`; 4GiB without it. Only for the exhaustive strategy.
+    #[arg(long, value_parser = size, value_name = "SIZE")]
+    pub memory: Option<u64>,
     /// The steps of one execution.
     #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub steps: u32,

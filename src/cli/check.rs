@@ -12,13 +12,15 @@ use crate::report::{collision_odds, coverage, sentence};
 use crate::scenario::{Registry, Scenario};
 use crate::trace::timeline;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Sampling makes this many executions if the user names no limit.
 const SAMPLES_DEFAULT: u64 = 100_000;
 /// The order of bugs that PCT looks for if the user names none.
 const DEPTH_DEFAULT: usize = 3;
+/// The memory of a search if the user names none.
+const MEMORY_DEFAULT: u64 = 4 << 30;
 
 pub(super) fn run(options: &CheckOptions, registry: &Registry, stop: &AtomicBool) -> Result<u8, CliError> {
     if options.states.is_some() && options.strategy != StrategyName::Exhaustive {
@@ -32,9 +34,12 @@ pub(super) fn run(options: &CheckOptions, registry: &Registry, stop: &AtomicBool
     if options.depth.is_some() && options.strategy != StrategyName::Pct {
         return Err(CliError::Usage("--depth goes with --strategy pct".into()));
     }
+    if options.memory.is_some() && options.strategy != StrategyName::Exhaustive {
+        return Err(CliError::Usage("--memory goes with --strategy exhaustive: sampling keeps no states".into()));
+    }
     let scenarios = select(registry, &options.scenarios)?;
     let several = scenarios.len() > 1;
-    let mut worst = 0;
+    let mut verdicts = Vec::new();
     let mut missed = Vec::new();
     for scenario in &scenarios {
         let started = Instant::now();
@@ -47,28 +52,30 @@ pub(super) fn run(options: &CheckOptions, registry: &Registry, stop: &AtomicBool
                 save(trace, &path, options.json)?;
             }
         }
-        worst = worst.max(finding.report.verdict.exit_code());
-        if !finding.as_expected() {
+        let cut = finding.report.verdict == Verdict::Unknown { cause: Cause::Interrupted };
+        if !finding.as_expected() && !cut {
             missed.push(finding.about.name.clone());
         }
-        if matches!(finding.report.verdict, Verdict::Unknown { cause: Cause::Interrupted }) {
-            return Ok(Verdict::Unknown { cause: Cause::Interrupted }.exit_code());
+        verdicts.push(finding.report.verdict);
+        if stop.load(Ordering::Relaxed) {
+            break;
         }
     }
     if options.expected {
+        let cut = verdicts.iter().filter(|verdict| **verdict == Verdict::Unknown { cause: Cause::Interrupted });
+        let as_expected = verdicts.len() - cut.count() - missed.len();
         if !options.json {
-            say!(
-                "{} of {} scenarios show what they are there to show",
-                scenarios.len() - missed.len(),
-                scenarios.len()
-            );
+            say!("{} of {} scenarios show what they are there to show", as_expected, scenarios.len());
         }
         if !missed.is_empty() {
-            eprintln!("doublehold: not as expected: {}", missed.join(", "));
+            complain!("not as expected: {}", missed.join(", "));
         }
         return Ok(u8::from(!missed.is_empty()));
     }
-    Ok(worst)
+    // A violation is one, whatever else is not known.
+    let violated = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Violated(_)));
+    let worst = verdicts.iter().map(Verdict::exit_code).max().unwrap_or_default();
+    Ok(if violated { 1 } else { worst })
 }
 
 fn examine(scenario: &dyn Scenario, options: &CheckOptions, stop: &AtomicBool) -> Result<Finding, CliError> {
@@ -80,7 +87,7 @@ fn examine(scenario: &dyn Scenario, options: &CheckOptions, stop: &AtomicBool) -
         steps_max: options.steps as usize,
         executions_max: options.executions.or((sampled && unlimited).then_some(SAMPLES_DEFAULT)),
         states_max: options.states,
-        memory_bytes_max: Some(options.memory),
+        memory_bytes_max: Some(options.memory.unwrap_or(MEMORY_DEFAULT)),
         time_max: options.time,
     };
     let reduction = if options.no_reduction { Reduction::NONE } else { Reduction::ALL };

@@ -4,6 +4,8 @@ use crate::trace::TraceError;
 
 /// Exit code: the command was called wrongly.
 pub(super) const USAGE: u8 = 2;
+/// Exit code: unknown, as the user ended the work.
+pub(super) const INTERRUPTED: u8 = 3;
 /// Exit code: the same input gave another result.
 pub(super) const NONDETERMINISM: u8 = 4;
 /// Exit code: something that the command needs is missing or does not answer.

@@ -5,6 +5,13 @@ macro_rules! say {
     ($($part:tt)*) => { crate::cli::output::say(format_args!($($part)*)) };
 }
 
+/// Prints a line about the command itself; see [`output::complain`].
+macro_rules! complain {
+    ($($part:tt)*) => {
+        crate::cli::output::complain(format_args!("doublehold: {}", format_args!($($part)*)))
+    };
+}
+
 mod args;
 mod bench;
 mod check;
@@ -23,7 +30,7 @@ mod sim;
 use crate::scenario::Registry;
 use args::{Arguments, Command};
 use clap::Parser;
-use error::CliError;
+use error::{CliError, INTERRUPTED, USAGE};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,35 +45,49 @@ pub fn main_with(registry: Registry) -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(problem) => {
-            let usage = problem.use_stderr();
-            // Nobody is left to tell if even this cannot be printed.
-            let _ = problem.print();
-            return ExitCode::from(if usage { 2 } else { 0 });
+            return ExitCode::from(tell(&problem));
         }
     };
     match run(arguments, &registry) {
         Ok(code) => ExitCode::from(code),
         Err(problem) => {
-            eprintln!("doublehold: {problem}");
+            complain!("{problem}");
             ExitCode::from(problem.exit_code())
         }
     }
 }
 
+/// Prints the help, or what is wrong with the arguments: the exit code.
+fn tell(problem: &clap::Error) -> u8 {
+    if problem.use_stderr() {
+        // Where this cannot be printed there is no place left to say so.
+        let _ = problem.print();
+        return USAGE;
+    }
+    output::say(format_args!("{}", problem.render().to_string().trim_end()));
+    0
+}
+
 fn run(arguments: Arguments, registry: &Registry) -> Result<u8, CliError> {
     let stop = watch_for_interrupts();
+    let code = run_until(arguments, registry, &stop)?;
+    // Whatever was left out has decided nothing.
+    Ok(if code == 0 && stop.load(Ordering::SeqCst) { INTERRUPTED } else { code })
+}
+
+fn run_until(arguments: Arguments, registry: &Registry, stop: &Arc<AtomicBool>) -> Result<u8, CliError> {
     match arguments.command {
         Command::List(options) => list::run(&options, registry),
-        Command::Check(options) => check::run(&options, registry, &stop),
-        Command::Sim(options) => sim::run(&options, registry, &stop),
+        Command::Check(options) => check::run(&options, registry, stop),
+        Command::Sim(options) => sim::run(&options, registry, stop),
         Command::Replay(options) => replay::run(&options, registry),
-        Command::Shrink(options) => shrink::run(&options, registry, &stop),
-        Command::Report(options) => report::run(&options, registry, &stop),
-        Command::Matrix(options) => matrix::run(&options, &stop),
+        Command::Shrink(options) => shrink::run(&options, registry, stop),
+        Command::Report(options) => report::run(&options, registry, stop),
+        Command::Matrix(options) => matrix::run(&options, stop),
         Command::Numbers(options) => numbers::run(&options, registry),
-        Command::Bench(options) => bench::run(&options, registry, &stop),
+        Command::Bench(options) => bench::run(&options, registry, stop),
         #[cfg(feature = "real-redis")]
-        Command::Real(options) => real::run(&options, &stop),
+        Command::Real(options) => real::run(&options, stop),
         #[cfg(feature = "real-redis")]
         Command::RealWorker(options) => real::job::work(&options),
         #[cfg(not(feature = "real-redis"))]
@@ -80,12 +101,12 @@ fn watch_for_interrupts() -> Arc<AtomicBool> {
     let flag = Arc::clone(&stop);
     let handler = move || {
         if flag.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
+            std::process::exit(INTERRUPTED.into());
         }
-        eprintln!("doublehold: ending and writing what was found; once more to end at once");
+        complain!("ending and writing what was found; once more to end at once");
     };
     if let Err(problem) = ctrlc::set_handler(handler) {
-        eprintln!("doublehold: interrupts will end the work at once: {problem}");
+        complain!("interrupts will end the work at once: {problem}");
     }
     stop
 }

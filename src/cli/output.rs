@@ -3,25 +3,41 @@
 use super::args::ScenarioOptions;
 use super::error::CliError;
 use crate::scenario::{Parameters, Registry, Scenario};
-use crate::trace::Trace;
+use crate::trace::{Trace, write_whole};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Plain progress lines come at most this often where there is no terminal.
 const PLAIN_LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Prints a line on standard output. Where nobody reads any more the command ends quietly; where it cannot be
-/// written for another reason it ends as any output that cannot be written.
+/// The reader of standard output has gone: nothing more is printed.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Prints a line on standard output. Where its reader has gone the work goes on in silence, so that the exit code is the
+/// verdict's; where it cannot be written for another reason the command ends as with any output that cannot be written.
 pub(super) fn say(line: std::fmt::Arguments) {
-    let mut stdout = std::io::stdout().lock();
-    let Err(problem) = stdout.write_fmt(line).and_then(|()| stdout.write_all(b"\n")) else { return };
-    if problem.kind() != std::io::ErrorKind::BrokenPipe {
-        eprintln!("doublehold: cannot write to standard output: {problem}");
+    if CLOSED.load(Ordering::Relaxed) {
+        return;
     }
-    std::process::exit(super::error::ENVIRONMENT.into());
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_fmt(line).and_then(|()| stdout.write_all(b"\n"));
+    match written.and_then(|()| stdout.flush()) {
+        Ok(()) => {}
+        Err(problem) if problem.kind() == std::io::ErrorKind::BrokenPipe => CLOSED.store(true, Ordering::Relaxed),
+        Err(problem) => {
+            complain!("cannot write to standard output: {problem}");
+            std::process::exit(super::error::ENVIRONMENT.into());
+        }
+    }
+}
+
+/// Prints a line on standard error. Where that cannot be written there is no place left to say so.
+pub(super) fn complain(line: std::fmt::Arguments) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The scenarios that the patterns name.
@@ -113,7 +129,7 @@ impl Meter {
         self.bar.set_position(position);
         if self.plain && self.last.elapsed() >= PLAIN_LINE_EVERY {
             self.last = Instant::now();
-            eprintln!("… {}", message());
+            complain(format_args!("… {}", message()));
         } else if !self.plain && !self.bar.is_hidden() {
             self.bar.set_message(message());
         }
@@ -143,11 +159,7 @@ pub(super) fn save(trace: &Trace, path: &Path, quiet: bool) -> Result<(), CliErr
     Ok(())
 }
 
-/// Writes a file, making its folder.
+/// Writes a file, whole or not at all, making its folder.
 pub(super) fn write_file(path: &Path, text: &str) -> Result<(), CliError> {
-    let failed = |source| CliError::Write { path: path.display().to_string(), source };
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    std::fs::write(path, text).map_err(failed)
+    write_whole(path, text.as_bytes()).map_err(|source| CliError::Write { path: path.display().to_string(), source })
 }

@@ -1,12 +1,12 @@
 //! `doublehold report`.
 
 use super::args::ReportOptions;
-use super::error::CliError;
-use super::output::write_file;
+use super::error::{CliError, INTERRUPTED};
+use super::output::{complain, write_file};
 use crate::explore::Limits;
 use crate::report::catalogue::{examine, index, scenarios, trace_file};
 use crate::scenario::Registry;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) fn run(options: &ReportOptions, registry: &Registry, stop: &AtomicBool) -> Result<u8, CliError> {
     let mut files = Vec::new();
@@ -14,8 +14,11 @@ pub(super) fn run(options: &ReportOptions, registry: &Registry, stop: &AtomicBoo
     let mut missed = 0;
     for scenario in scenarios(registry) {
         let finding = examine(scenario.as_ref(), &Limits::default(), stop);
+        if stop.load(Ordering::Relaxed) {
+            return interrupted();
+        }
         let mark = if finding.as_expected() { "as expected" } else { "NOT AS EXPECTED" };
-        eprintln!("{}: {} ({mark})", finding.about.name, finding.report.verdict.name());
+        complain(format_args!("{}: {} ({mark})", finding.about.name, finding.report.verdict.name()));
         missed += usize::from(!finding.as_expected());
         if let Some(trace) = &finding.trace {
             let bytes = String::from_utf8(trace.to_bytes()).expect("JSON is text");
@@ -25,6 +28,9 @@ pub(super) fn run(options: &ReportOptions, registry: &Registry, stop: &AtomicBoo
     }
     files.push((options.output.join("README.md"), index(&findings)));
     files.push((options.output.join("numbers.md"), super::numbers::tables(registry)?));
+    if stop.load(Ordering::Relaxed) {
+        return interrupted();
+    }
     for (path, text) in &files {
         if !options.check {
             write_file(path, text)?;
@@ -33,4 +39,10 @@ pub(super) fn run(options: &ReportOptions, registry: &Registry, stop: &AtomicBoo
         }
     }
     Ok(u8::from(missed > 0))
+}
+
+/// Half a report would be taken for one.
+fn interrupted() -> Result<u8, CliError> {
+    complain!("interrupted: nothing is written");
+    Ok(INTERRUPTED)
 }

@@ -215,13 +215,11 @@ impl<L: Lock> Guard<L> {
     }
 
     /// Releases and tells how it went: `false` if the lease was not ours any more.
+    /// Dropping the future releases in the background.
     pub async fn release(mut self) -> Outcome<bool> {
         let lease = self.lease.take().expect("a guard is released once");
         self.hold.release();
-        let mut undo = Undo::new(&self.lock, lease.clone());
-        let outcome = self.lock.host().round(self.lock.unlock(lease)).await;
-        undo.disarm();
-        outcome
+        self.lock.host().round(Undo::new(&self.lock, lease).give_back()).await
     }
 }
 

@@ -245,21 +245,22 @@ impl<P: Ports> Lock for RedisLock<P> {
         let start = self.host.monotonic();
         let lease = Lease { token: token.clone(), fence: None, valid_until: self.valid_until(start), session: None };
         let mut undo = Undo::new(self, lease.clone());
-        let answer = self.take(&token).await;
-        undo.disarm();
-        match answer {
+        match self.take(&token).await {
             Ok(Answer::Granted { fence }) => {
-                let lease = Lease { fence, ..lease };
                 if lease.valid_until.is_some_and(|until| self.host.monotonic() >= until) {
-                    drop(self.unlock(lease).await);
+                    drop(undo.give_back().await);
                     return Err(NotAcquired::Expired);
                 }
-                Ok(lease)
+                undo.disarm();
+                Ok(Lease { fence, ..lease })
             }
-            Ok(Answer::Held) => Err(NotAcquired::Held),
+            Ok(Answer::Held) => {
+                undo.disarm();
+                Err(NotAcquired::Held)
+            }
             Err(why) => {
                 // The key may be ours all the same: what is not known must not be left behind.
-                drop(self.unlock(lease).await);
+                drop(undo.give_back().await);
                 Err(why)
             }
         }

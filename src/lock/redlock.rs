@@ -202,20 +202,24 @@ impl<P: Ports> Lock for RedLock<P> {
         let set = Command::new("SET").arg(&self.key).arg(&token).arg("NX").arg("PX").arg(self.ttl_ms());
         let replies = self.ask_all(|server| server.call(set.clone())).await;
         let granted = replies.iter().filter(|reply| is_yes(reply)).count();
-        undo.disarm();
 
         // 3. The lock is acquired if a majority said yes and the time that it took is less than its validity.
         // 4. The validity is the TTL, less the time elapsed, less the drift.
         let in_time = self.host.monotonic() < self.valid_until(start);
-        match (granted >= self.quorum(), in_time, self.config.late_quorum) {
-            (true, true, _) => return Ok(lease),
-            (true, false, LateQuorum::Accept) => return Ok(Lease { valid_until: None, ..lease }),
-            (true, false, LateQuorum::Leave) => return Err(NotAcquired::Expired),
-            _ => {}
+        let kept = match (granted >= self.quorum(), in_time, self.config.late_quorum) {
+            (true, true, _) => Some(Ok(lease)),
+            (true, false, LateQuorum::Accept) => Some(Ok(Lease { valid_until: None, ..lease })),
+            (true, false, LateQuorum::Leave) => Some(Err(NotAcquired::Expired)),
+            _ => None,
+        };
+        if let Some(kept) = kept {
+            undo.disarm();
+            return kept;
         }
 
         // 5. Otherwise unlock all servers, those too that seemed to say no.
         self.give_back(&token, &replies).await;
+        undo.disarm();
         if granted >= self.quorum() {
             return Err(NotAcquired::Expired);
         }

@@ -7,7 +7,7 @@
 //! `zk-reenter-after-expiry`): re-entry must look first.
 
 use super::sync::{Mutex, MutexGuard, lock};
-use super::{Guard, Lease, Lock, NotAcquired};
+use super::{Guard, Lease, Lock, NotAcquired, Undo};
 use crate::history::Mode;
 use crate::port::{Blob, Outcome};
 use std::collections::BTreeMap;
@@ -106,7 +106,7 @@ impl<L: Lock> Reentrant<L> {
         match self.record.enter(self.owner, good) {
             Entry::Again(lease) => Some(lease),
             Entry::Stale(lease) => {
-                drop(self.lock.unlock(lease).await);
+                drop(Undo::new(&self.lock, lease).give_back().await);
                 None
             }
             Entry::New => None,

@@ -1,11 +1,11 @@
 //! Report: from a search to a trace, a verdict's text, and the committed results in `reports/`.
 
 pub mod catalogue;
+#[cfg(feature = "sim")]
 pub mod matrix;
 
 use crate::explore::follow::{follow, follow_names};
 use crate::explore::{Progress, Verdict};
-use crate::property::CONVERGENCE;
 use crate::scenario::{EXPLORED, Parameters, Registry, SIMULATED, Scenario, setup_for};
 use crate::shrink::Counterexample;
 use crate::trace::{Recorder, SCHEMA, Trace, TraceError, VERSION};
@@ -43,14 +43,14 @@ pub fn trace_from(
     }
 }
 
-/// Runs the schedule of a trace again and compares every line with what the trace says.
+/// Runs the schedule of a trace again and compares every line with what the trace says, its verdict too.
 pub fn replay(registry: &Registry, trace: &Trace) -> Result<(), TraceError> {
     let scenario = registry.find(&trace.scenario).ok_or_else(|| TraceError::UnknownScenario(trace.scenario.clone()))?;
     let setup = Arc::new(setup_for(scenario.as_ref(), &trace.parameters, trace.seed, &trace.world));
     let mut world = follow_names(&setup, &trace.schedule, Recorder::on())?;
-    if trace.violation.as_ref().is_some_and(|violation| violation.property == CONVERGENCE) {
+    if trace.world == SIMULATED {
         // Only the simulated world says when it has waited long enough.
-        world.give_up(trace.violation.clone());
+        world.give_up(scenario.simulation().not_converged(world.system()));
     }
     let violation = world.system().violation.clone();
     let again = trace_from(&trace.scenario, &trace.world, &trace.parameters, trace.seed, world.recorder(), violation);

@@ -14,9 +14,11 @@ pub mod registry;
 use crate::flow::reconcile::Unanswered;
 use crate::history::Audit;
 use crate::port::Ports;
-use crate::world::fault::{Assumptions, Budgets};
+use crate::property::CONVERGENCE;
+use crate::world::fault::{Assumptions, Budgets, millis};
 use crate::world::seat::{SeatPorts, Task};
 use crate::world::setup::{ArrivalTime, Errand, Program, Setup};
+use crate::world::system::{System, Violation};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::sync::Arc;
@@ -178,6 +180,16 @@ pub trait Scenario: Send + Sync {
 }
 
 impl Simulation {
+    /// What is broken if some client has not ended by the horizon.
+    pub fn not_converged(&self, system: &System) -> Option<Violation> {
+        let waiting: Vec<String> = system.waiting_clients().map(|client| format!("client-{client}")).collect();
+        if waiting.is_empty() || system.now_us < self.horizon_us {
+            return None;
+        }
+        let what = format!("{} had not ended at {}", waiting.join(", "), millis(system.now_us));
+        Some(Violation { property: CONVERGENCE.to_owned(), what })
+    }
+
     /// The scenario's parameters for a simulated run: the fault kinds are the scenario's, their number is not limited.
     pub fn parameters(&self, defaults: &Parameters) -> Parameters {
         let unlimited = defaults.budgets.iter().fold(Budgets::NONE, |budgets, (fault, _)| budgets.with(fault, u8::MAX));

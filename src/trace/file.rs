@@ -1,18 +1,19 @@
 //! The trace file: JSON with a versioned schema.
 
-use super::TraceEvent;
+use super::{TraceEvent, write_whole};
 use crate::history::Entry;
 use crate::scenario::{EXPLORED, Parameters, SIMULATED};
 use crate::world::system::Violation;
 use serde::{Deserialize, Serialize};
+use std::io::Read;
 use std::path::Path;
 
 /// What every trace file begins with.
 pub const SCHEMA: &str = "doublehold-trace";
 /// The version that this build writes and reads.
 pub const VERSION: u32 = 1;
-/// A larger file is not read: no trace is that long.
-const FILE_BYTES_MAX: u64 = 1 << 30;
+/// A larger file is not read: no trace is that long. Its length is not asked for, as an endless file has none.
+const FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// One execution, as it is kept on disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,12 +104,13 @@ impl Trace {
     pub fn read(path: &Path) -> Result<Trace, TraceError> {
         let shown = path.display().to_string();
         let io = |source| TraceError::Io { verb: "read", path: shown.clone(), source };
-        let length = std::fs::metadata(path).map_err(io)?.len();
-        if length > FILE_BYTES_MAX {
-            let why = format!("it has {length} bytes, more than any trace");
+        let mut bytes = Vec::new();
+        let mut file = std::fs::File::open(path).map_err(io)?.take(FILE_BYTES_MAX + 1);
+        file.read_to_end(&mut bytes).map_err(io)?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            let why = format!("it has more than {FILE_BYTES_MAX} bytes, more than any trace");
             return Err(TraceError::Foreign { path: shown, why });
         }
-        let bytes = std::fs::read(path).map_err(io)?;
         Trace::parse(&bytes, &shown)
     }
 
@@ -141,12 +143,9 @@ impl Trace {
         bytes
     }
 
-    /// Writes the trace file.
+    /// Writes the trace file, whole or not at all.
     pub fn write(&self, path: &Path) -> Result<(), TraceError> {
         let io = |source| TraceError::Io { verb: "write", path: path.display().to_string(), source };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(io)?;
-        }
-        std::fs::write(path, self.to_bytes()).map_err(io)
+        write_whole(path, &self.to_bytes()).map_err(io)
     }
 }

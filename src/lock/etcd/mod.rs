@@ -127,12 +127,16 @@ impl<P: Ports> EtcdLock<P> {
         let own = self.enroll(&session).await?;
         let lease = self.lease(&own);
         let mut undo = Undo::new(self, lease.clone());
-        let waited = self.wait_for_turn(&own, deadline).await;
-        undo.disarm();
-        if waited.is_err() {
-            drop(self.unlock(lease.clone()).await);
+        match self.wait_for_turn(&own, deadline).await {
+            Ok(()) => {
+                undo.disarm();
+                Ok(lease)
+            }
+            Err(why) => {
+                drop(undo.give_back().await);
+                Err(why)
+            }
         }
-        waited.map(|()| lease)
     }
 
     /// Creates our key. An attempt that is dropped half-way, or gets no answer, costs the session: nobody knows what

@@ -176,18 +176,22 @@ impl<H: Host, M: MySql> Lock for LockTable<H, M> {
         let valid_until = self.config.ttl.map(|ttl| start + ttl);
         let lease = Lease { token: token.clone(), fence: None, valid_until, session: None };
         let mut undo = Undo::new(self, lease.clone());
-        let entered = self.enter(&token).await;
-        undo.disarm();
-        match entered {
+        match self.enter(&token).await {
             Ok(_) if valid_until.is_some_and(|until| self.host.monotonic() >= until) => {
-                drop(self.unlock(lease).await);
+                drop(undo.give_back().await);
                 Err(NotAcquired::Expired)
             }
-            Ok(fence) => Ok(Lease { fence: Some(fence), ..lease }),
-            Err(NotAcquired::Held) => Err(NotAcquired::Held),
+            Ok(fence) => {
+                undo.disarm();
+                Ok(Lease { fence: Some(fence), ..lease })
+            }
+            Err(NotAcquired::Held) => {
+                undo.disarm();
+                Err(NotAcquired::Held)
+            }
             Err(why) => {
                 // The row may be ours all the same: what is not known must not be left behind.
-                drop(self.unlock(lease).await);
+                drop(undo.give_back().await);
                 Err(why)
             }
         }

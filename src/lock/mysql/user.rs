@@ -95,6 +95,7 @@ impl<H: Host, M: MySql> Lock for UserLock<H, M> {
     }
 
     /// Makes sure that the session, and with it the lock, is still there.
+    /// Dropping the future ends the session: the hold is lost, and [`Lock::holds`] says so.
     async fn prolong(&self, lease: &Lease) -> Result<Lease, NotAcquired> {
         let mut session = self.sessions.take_kept(&lease.token).ok_or(NotAcquired::Lost)?;
         match number(session.query(IS_FREE, vec![(&self.name).into()]).await) {

@@ -172,14 +172,16 @@ impl<P: Ports> ZkLock<P> {
             if self.config.on_cancel == OnCancel::Leave {
                 undo.disarm();
             }
-            let waited = self.wait_for_turn(&node, deadline).await;
-            undo.disarm();
-            match waited {
-                Ok(true) => return Ok(lease),
-                // Its own node is gone, with its session or by somebody's hand: it begins anew.
-                Ok(false) => {}
+            match self.wait_for_turn(&node, deadline).await {
+                Ok(true) => {
+                    undo.disarm();
+                    return Ok(lease);
+                }
+                // Its own node is gone, with its session or by another client's hand: it begins anew.
+                Ok(false) => undo.disarm(),
                 Err(why) => {
                     drop(self.unlock(lease).await);
+                    undo.disarm();
                     return Err(why);
                 }
             }

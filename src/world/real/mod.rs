@@ -1,6 +1,13 @@
 //! The real world: the same code on tokio, against real servers.
 //!
 //! [`RealPorts`] is what a production service uses: give it the servers' URLs and hand it to a lock.
+//!
+//! **Time.** A lease runs on while its holder's machine is suspended. So on Linux and Android leases are timed by
+//! `CLOCK_BOOTTIME`, which counts suspension, and a sleep whose end came meanwhile ends at most 50 ms after the machine has
+//! woken. Elsewhere they are timed by `CLOCK_MONOTONIC`: macOS counts suspension in it; where a system does not, a holder that
+//! was suspended believes in its lease for too long by that time, and only fencing tokens guard what it writes. The time-outs of requests
+//! and the sessions of the ZooKeeper client are timed by the client crates, which do not count suspension: after it a
+//! session counts as connected until its client has heard from a server.
 
 #[cfg(feature = "real-etcd")]
 mod etcd;
@@ -18,6 +25,7 @@ pub use etcd::{BadAddress, EtcdOptions, RealEtcd};
 #[cfg(feature = "real-mysql")]
 pub use mysql::{BadMySqlUrl, MySqlOptions, RealMySql, RealSession};
 pub use redis::{RealRedis, RedisOptions};
+use rustix::time::ClockId;
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
@@ -91,9 +99,19 @@ impl RealPorts {
     }
 }
 
+/// The clock of leases: it counts the time that the machine is suspended.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const CLOCK: ClockId = ClockId::Boottime;
+/// The clock of leases, where no clock is known to count the time that the machine is suspended.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const CLOCK: ClockId = ClockId::Monotonic;
+
+/// Timers stand still while the machine is suspended: a sleeper looks at the clock at least this often.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// The machine's monotonic clock, microseconds. The same in all processes of one machine.
 pub fn monotonic_us() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let now = rustix::time::clock_gettime(CLOCK);
     now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1000
 }
 
@@ -102,6 +120,17 @@ fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     bytes
+}
+
+/// Sleeps until this clock has moved so far.
+async fn sleep_by(clock: impl Fn() -> u64 + Send, duration: Duration) {
+    let until = Instant(clock()) + duration;
+    loop {
+        tokio::time::sleep(until.since(Instant(clock())).min(LOOK_EVERY)).await;
+        if Instant(clock()) >= until {
+            return;
+        }
+    }
 }
 
 impl Host for RealPorts {
@@ -115,7 +144,7 @@ impl Host for RealPorts {
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
-        tokio::time::sleep(duration)
+        sleep_by(monotonic_us, duration)
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -194,6 +223,41 @@ impl Ports for RealPorts {
     fn record(&self, event: Event) {
         if let Some(journal) = &self.journal {
             journal(Entry { at_us: monotonic_us(), client: self.client, event });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// How long a sleep takes of an hour by a clock that jumps ahead by `jump` after its first reading.
+    fn sleep_an_hour(jump: Duration) -> Option<Duration> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("tokio starts");
+        let (started, readings) = (std::time::Instant::now(), AtomicU64::new(0));
+        let clock = || {
+            let ahead = if readings.fetch_add(1, Ordering::Relaxed) > 0 { jump } else { Duration::ZERO };
+            u64::try_from((started.elapsed() + ahead).as_micros()).expect("it is not that late")
+        };
+        let slept = sleep_by(clock, Duration::from_secs(3600));
+        let slept = runtime.block_on(async { tokio::time::timeout(Duration::from_millis(500), slept).await });
+        slept.ok().map(|()| started.elapsed())
+    }
+
+    #[test]
+    fn a_sleep_ends_with_its_clock_and_not_with_the_timer() {
+        assert!(sleep_an_hour(Duration::from_secs(3600)).is_some(), "the machine was suspended for an hour");
+        assert!(sleep_an_hour(Duration::from_secs(1800)).is_none(), "the machine was suspended for half an hour");
+    }
+
+    #[test]
+    fn a_sleep_is_not_shorter_than_asked_for() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("tokio starts");
+        for ms in [0, 1, 49, 51, 120] {
+            let started = monotonic_us();
+            runtime.block_on(sleep_by(monotonic_us, Duration::from_millis(ms)));
+            assert!(monotonic_us() - started >= ms * 1000, "{ms} ms");
         }
     }
 }

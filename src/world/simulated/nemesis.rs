@@ -34,6 +34,7 @@ fn hits(choice: &Choice, target: Target) -> bool {
             Choice::CrashNode { node: hit } | Choice::StepNode { node: hit, .. } | Choice::Lag { node: hit },
         ) => node == usize::from(*hit),
         (Target::Node(node), Choice::Break(at) | Choice::Stall(at) | Choice::Delay(at)) => node == usize::from(at.node),
+        (Target::Client(client), Choice::Expire { client: hit, .. }) => client == usize::from(*hit),
         (Target::Client(client), choice) => choice.client().map(usize::from) == Some(client),
         _ => false,
     }

@@ -1,10 +1,12 @@
-//! Servers: real server processes on loopback, each in a directory of its own, ended by their process ids.
+//! Servers: real server processes on loopback, each in a directory of its own, ended by their process ids. They do not outlive
+//! the process that started them, even if that is killed.
 
 #[cfg(feature = "real-etcd")]
 mod etcd;
 #[cfg(feature = "real-mysql")]
 mod mariadb;
 mod redis;
+mod watchdog;
 #[cfg(feature = "real-zookeeper")]
 mod zookeeper;
 
@@ -18,6 +20,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use watchdog::Watchdog;
 #[cfg(feature = "real-zookeeper")]
 pub use zookeeper::ZooKeeperServer;
 
@@ -71,18 +74,24 @@ pub trait Server: Send {
 
 /// A server's process, while it runs.
 #[derive(Default)]
-struct Process(Option<Child>);
+struct Process(Option<(Child, Watchdog)>);
 
 impl Process {
     /// Starts it. An interrupt at the terminal is for us: the servers are ended after we have judged.
     fn launch(&mut self, mut command: Command, missing: SpawnError) -> Result<(), SpawnError> {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut watchdog = Watchdog::start()?;
         let child = command.spawn().map_err(|problem| match problem.kind() {
             io::ErrorKind::NotFound => missing,
             _ => SpawnError::Io(problem),
         })?;
-        self.0 = Some(child);
+        let watched = watchdog.watch(child.id());
+        self.0 = Some((child, watchdog));
+        if let Err(problem) = watched {
+            self.kill()?;
+            return Err(problem.into());
+        }
         Ok(())
     }
 
@@ -111,19 +120,21 @@ impl Process {
     }
 
     fn id(&self) -> Option<u32> {
-        self.0.as_ref().map(Child::id)
+        self.0.as_ref().map(|(child, _)| child.id())
     }
 
     fn kill(&mut self) -> io::Result<()> {
-        if let Some(mut child) = self.0.take() {
+        if let Some((mut child, watchdog)) = self.0.take() {
             child.kill()?;
+            // Once the server has been waited for, its number may be another process's.
+            drop(watchdog);
             child.wait()?;
         }
         Ok(())
     }
 
     fn ended(&mut self) -> Option<String> {
-        let status = self.0.as_mut()?.try_wait().ok()??;
+        let status = self.0.as_mut()?.0.try_wait().ok()??;
         self.0 = None;
         Some(status.to_string())
     }
