@@ -266,7 +266,7 @@ impl Hasher for Digest {
         self.lanes.mix(number);
     }
 
-    /// Adds a number, or tells the digest something: see [`RESERVED`].
+    /// Adds a number, or tells the digest something: see `RESERVED`.
     fn write_u128(&mut self, number: u128) {
         let (high, low) = ((number >> 64) as u64, number as u64);
         if high == RESERVED {
