@@ -10,10 +10,13 @@
 
 mod blob;
 pub mod mysql;
+mod rank;
 pub mod resp;
 
 #[cfg(feature = "nodes")]
 mod digest;
+#[cfg(feature = "nodes")]
+mod escape;
 pub mod etcd;
 #[cfg(feature = "nodes")]
 mod names;
@@ -25,8 +28,9 @@ pub mod zookeeper;
 
 pub use blob::Blob;
 #[cfg(feature = "nodes")]
-pub use digest::Digest;
+pub use digest::{ClientId, Digest};
 #[cfg(feature = "nodes")]
 pub use names::take_names_compared;
+pub use rank::ranked;
 #[cfg(feature = "nodes")]
-pub use service::{ClientId, ConnId, Due, NodeClock, Output, Request, Response, Sent, Service, ServiceConfig};
+pub use service::{ConnId, Due, NodeClock, Output, Request, Response, Sent, Service, ServiceConfig};

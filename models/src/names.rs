@@ -36,17 +36,40 @@ pub(crate) fn note_comparison(left: &[u8], right: &[u8]) {
     }
 }
 
+/// How far the next client mark is at least where this byte stands at the place of a mark's last: its bytes are all different.
+const SKIP: [u8; 256] = {
+    let mut skip = [CLIENT_MARK.len() as u8; 256];
+    let mut at = 0;
+    while at < CLIENT_MARK.len() - 1 {
+        skip[CLIENT_MARK[at] as usize] = (CLIENT_MARK.len() - 1 - at) as u8;
+        at += 1;
+    }
+    skip
+};
+
+/// The place of the first client mark.
+fn find_mark(bytes: &[u8]) -> Option<usize> {
+    const LAST: usize = CLIENT_MARK.len() - 1;
+    let mut at = LAST;
+    while let Some(byte) = bytes.get(at) {
+        if *byte == CLIENT_MARK[LAST] && bytes[at - LAST..at] == CLIENT_MARK[..LAST] {
+            return Some(at - LAST);
+        }
+        at += usize::from(SKIP[usize::from(*byte)]);
+    }
+    None
+}
+
 /// Splits at the first client name: the text before it, the client's number, the text after it. A mark without a
 /// number is text like any other.
 pub(crate) fn split_at_client(bytes: &[u8]) -> Option<(&[u8], usize, &[u8])> {
     let mut from = 0;
-    while bytes.len() > from + CLIENT_MARK.len() {
-        let at = from + bytes[from..].windows(CLIENT_MARK.len()).position(|window| window == CLIENT_MARK)?;
-        let after = &bytes[at + CLIENT_MARK.len()..];
-        let digits = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let number = std::str::from_utf8(&after[..digits]).ok().and_then(|digits| digits.parse().ok());
+    while let Some(found) = find_mark(&bytes[from..]) {
+        let (at, name) = (from + found, &bytes[from + found + CLIENT_MARK.len()..]);
+        let digits = name.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let number = std::str::from_utf8(&name[..digits]).ok().and_then(|digits| digits.parse::<u32>().ok());
         match number {
-            Some(number) => return Some((&bytes[..at], number, &after[digits..])),
+            Some(number) => return Some((&bytes[..at], number as usize, &name[digits..])),
             None => from = at + CLIENT_MARK.len(),
         }
     }
@@ -69,5 +92,23 @@ mod tests {
         check("a:client-0/1", "b:client-1/1", false);
         check("client-0/1", "client-0/2", false);
         check("client-0/1", "stock", false);
+    }
+
+    #[test]
+    fn marks_are_found_where_a_plain_search_finds_them() {
+        let letters = b"clientn-x";
+        let mut state = 1u64;
+        for _ in 0..20_000 {
+            let mut text = Vec::new();
+            for _ in 0..24 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                match state >> 60 {
+                    0 => text.extend_from_slice(CLIENT_MARK),
+                    _ => text.push(letters[(state >> 33) as usize % letters.len()]),
+                }
+            }
+            let plain = text.windows(CLIENT_MARK.len()).position(|window| window == CLIENT_MARK);
+            assert_eq!(find_mark(&text), plain, "{}", text.escape_ascii());
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! Service: what every simulated server, or ensemble of servers, can be asked to do, whatever its kind.
 
 use crate::resp::{Command, Value};
-use crate::{Blob, Digest, etcd, mysql, redis, zookeeper};
+use crate::{Blob, ClientId, etcd, mysql, redis, zookeeper};
 use serde::{Deserialize, Serialize};
+use std::hash::{Hash, Hasher};
 
 /// A connection, by its ends. After [`Service::disconnect`] the same name stands for the client's next connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnId {
     /// The client's number.
     pub client: u16,
@@ -15,24 +16,11 @@ pub struct ConnId {
     pub lane: u8,
 }
 
-/// A client's number. A fingerprint writes it under the number that the client has been given there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ClientId(pub u16);
-
-impl ClientId {
-    /// Marks a client's number for hashers that rename clients.
-    pub const ROUTE: u64 = 0xC11E;
-}
-
-impl From<ClientId> for usize {
-    fn from(client: ClientId) -> usize {
-        client.0.into()
-    }
-}
-
-impl std::hash::Hash for ClientId {
-    fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
-        hasher.write_u128(u128::from(Self::ROUTE) << 64 | u128::from(self.0));
+impl Hash for ConnId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let ConnId { client, member, lane } = *self;
+        ClientId(client).hash(state);
+        state.write_u16(u16::from(member) << 8 | u16::from(lane));
     }
 }
 
@@ -98,28 +86,6 @@ impl Request {
             Request::MySql(request) => request.mentions(key),
         }
     }
-
-    /// Adds the request to a fingerprint.
-    pub fn digest(&self, digest: &mut Digest) {
-        match self {
-            Request::Redis(command) => command.words().iter().for_each(|word| digest.text(word)),
-            Request::ZooKeeper(request) => digest.hashed(request),
-            Request::Etcd(request) => digest.hashed(request),
-            Request::MySql(request) => digest.hashed(request),
-        }
-    }
-}
-
-impl Response {
-    /// Adds the response to a fingerprint.
-    pub fn digest(&self, digest: &mut Digest) {
-        match self {
-            Response::Redis(value) => redis::digest_value(value, digest),
-            Response::ZooKeeper(reply) => digest.hashed(reply),
-            Response::Etcd(reply) => digest.hashed(reply),
-            Response::MySql(reply) => digest.hashed(reply),
-        }
-    }
 }
 
 impl std::fmt::Display for Request {
@@ -162,6 +128,9 @@ pub enum Sent {
     Message(Response),
     /// Closes it; what was sent before still arrives.
     Close,
+    /// Nothing: the request, or what it led to, needs something that the model does not have, in one phrase. What a real
+    /// server would do nobody knows, so an execution ends here. The service is not to be asked for anything more.
+    NotModelled(String),
 }
 
 impl Output {
@@ -180,19 +149,16 @@ impl Output {
         Output { conn, sent: Sent::Close }
     }
 
-    /// What it carries, unless it closes the connection.
+    /// The model does not have what was asked for.
+    pub fn not_modelled(conn: ConnId, what: impl Into<String>) -> Self {
+        Output { conn, sent: Sent::NotModelled(what.into()) }
+    }
+
+    /// What it carries, if it carries something.
     pub fn response(&self) -> Option<&Response> {
         match &self.sent {
             Sent::Reply(response) | Sent::Message(response) => Some(response),
-            Sent::Close => None,
-        }
-    }
-
-    /// What was asked for that the model does not have, if it was that.
-    pub fn not_modelled(&self) -> Option<String> {
-        match self.response() {
-            Some(Response::MySql(mysql::wire::Reply::NotModelled(what))) => Some(what.to_string()),
-            _ => None,
+            Sent::Close | Sent::NotModelled(_) => None,
         }
     }
 
@@ -200,7 +166,15 @@ impl Output {
     pub fn as_reply(&self) -> Option<&Response> {
         match &self.sent {
             Sent::Reply(response) => Some(response),
-            Sent::Message(_) | Sent::Close => None,
+            Sent::Message(_) | Sent::Close | Sent::NotModelled(_) => None,
+        }
+    }
+
+    /// What the model does not have, if it says so.
+    pub fn as_not_modelled(&self) -> Option<&str> {
+        match &self.sent {
+            Sent::NotModelled(what) => Some(what),
+            Sent::Reply(_) | Sent::Message(_) | Sent::Close => None,
         }
     }
 }
@@ -239,7 +213,10 @@ pub enum ServiceConfig {
 /// The contract: [`handle`](Service::handle) takes one request and pushes everything that follows from it;
 /// [`next_timer`](Service::next_timer) says when a member next wants to be woken by its own clock;
 /// [`tick`](Service::tick) wakes it. The members' clocks are handed in (`clocks`, by place; `clock`, the one's that is asked).
-#[derive(Clone)]
+///
+/// Its hash is its part of a state's fingerprint: see [`Digest`](crate::Digest). Deadlines count as they are, so the clocks must be in the
+/// fingerprint too.
+#[derive(Clone, Hash)]
 pub enum Service {
     /// A Redis server.
     Redis(redis::Node),
@@ -458,17 +435,6 @@ impl Service {
             Service::Etcd(cluster) => cluster.restart(clocks, member, out),
             Service::MySql(server) => server.restart(),
             Service::Redis(node) => node.restart(clocks[usize::from(member)]),
-        }
-    }
-
-    /// Adds the state to a fingerprint. Deadlines count as what is left of them, so that two
-    /// states that differ only in when they happen are one.
-    pub fn digest(&self, clocks: &[NodeClock], digest: &mut Digest) {
-        match self {
-            Service::Redis(node) => node.digest(clocks[0], digest),
-            Service::ZooKeeper(ensemble) => ensemble.digest(clocks, digest),
-            Service::Etcd(cluster) => cluster.digest(clocks, digest),
-            Service::MySql(server) => server.digest(clocks[0], digest),
         }
     }
 

@@ -36,8 +36,6 @@ pub trait Dialect {
     fn receive(&mut self, conn: ConnId) -> Option<Response>;
     /// Ends a connection to the real server, which has noticed on return.
     fn close(&mut self, conn: ConnId);
-    /// Why the model refuses to answer, if this says so.
-    fn not_modelled(&self, response: &Response) -> Option<String>;
     /// What a real server says that should wait.
     fn unexpected(&mut self, _conn: ConnId) -> Option<Response> {
         None
@@ -227,6 +225,7 @@ impl<D: Dialect> Pair<'_, D> {
                     let mut out = Vec::new();
                     self.model.disconnect(&[now()], *conn);
                     let raced = self.go_on(&mut out);
+                    is_modelled(&out)?;
                     self.dialect.close(*conn);
                     self.follow(at, *conn, None, &out, raced)?;
                 }
@@ -249,9 +248,7 @@ impl<D: Dialect> Pair<'_, D> {
             self.model.handle(&[clock], conn, request, &mut out);
             self.go_on(&mut out)
         }));
-        if let Some(what) = out.iter().filter_map(Output::response).find_map(|one| self.dialect.not_modelled(one)) {
-            return Err(End::NotModelled(what));
-        }
+        is_modelled(&out)?;
         self.dialect.send(conn, request);
         let Ok(raced) = handled else {
             let real = self.dialect.receive(conn);
@@ -271,6 +268,7 @@ impl<D: Dialect> Pair<'_, D> {
         let mut out = Vec::new();
         self.model.tick(&[clock], 0, &mut out);
         let raced = self.go_on(&mut out);
+        is_modelled(&out)?;
         out.first().map(|first| first.conn).map_or(Ok(()), |conn| self.follow(at, conn, None, &out, raced))
     }
 
@@ -321,6 +319,11 @@ impl<D: Dialect> Pair<'_, D> {
     fn show(&self, response: Option<&Response>) -> String {
         response.map_or("(nothing came in time)".to_owned(), |response| self.dialect.show_response(response))
     }
+}
+
+/// Fails where the model says that it does not have something.
+fn is_modelled(out: &[Output]) -> Result<(), End> {
+    out.iter().find_map(Output::as_not_modelled).map_or(Ok(()), |what| Err(End::NotModelled(what.to_owned())))
 }
 
 fn now() -> NodeClock {

@@ -13,14 +13,14 @@ use std::hash::{Hash, Hasher};
 pub struct HoldOrder(pub u64);
 
 impl HoldOrder {
-    /// Marks an order for hashers that rank orders.
-    pub const ROUTE: u64 = 0x401D;
+    /// The series of orders for hashers that rank them.
+    pub const SERIES: u16 = 0;
 }
 
 impl Hash for HoldOrder {
     /// Only the order among those that are alive matters, so a fingerprint's hasher takes the rank.
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        hasher.write_u128(u128::from(Self::ROUTE) << 64 | u128::from(self.0));
+        doublehold_models::ranked(Self::SERIES, self.0, hasher);
     }
 }
 

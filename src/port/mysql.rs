@@ -68,9 +68,6 @@ pub trait Session: Send {
 fn failed<T>(sql: &str, outcome: Outcome<Reply>) -> Outcome<T> {
     match outcome {
         Outcome::Ok(Reply::Failed(failure)) => Outcome::Fail(Refusal::MySql(failure)),
-        Outcome::Ok(reply @ Reply::NotModelled(_)) => {
-            Outcome::Fail(Refusal::Server(doublehold_models::Blob::from(reply.to_string())))
-        }
         Outcome::Ok(reply) => panic!("{sql} was answered with {reply}"),
         Outcome::Fail(why) => Outcome::Fail(why),
         Outcome::Indeterminate(why) => Outcome::Indeterminate(why),

@@ -84,7 +84,7 @@ impl Recorder {
             return;
         }
         let own_us = system.node_clock(node).wall_us;
-        let replies: Vec<String> = outputs.iter().filter_map(Output::as_reply).map(Response::to_string).collect();
+        let replies = replies(outputs);
         let name = system.node_name(node);
         let replies = if replies.is_empty() { "(waits)".to_owned() } else { replies.join(", ") };
         let what = format!("client-{client}: {request} → {replies}");
@@ -97,7 +97,7 @@ impl Recorder {
             return;
         }
         let own_us = system.node_clock(node).wall_us;
-        let replies: Vec<String> = outputs.iter().filter_map(Output::as_reply).map(Response::to_string).collect();
+        let replies = replies(outputs);
         let replies = if replies.is_empty() { "(waits again)".to_owned() } else { replies.join(", ") };
         self.push(system, &system.node_name(node), Some(own_us), &format!("client-{client}: goes on → {replies}"));
     }
@@ -133,6 +133,15 @@ impl Recorder {
         let (who, what) = (who.to_owned(), what.to_owned());
         self.events.push(TraceEvent { at_us: system.now_us, who, own_us, what, holders });
     }
+}
+
+/// The replies among what a node does, and what it has none for.
+fn replies(outputs: &[Output]) -> Vec<String> {
+    let text = |output: &Output| match output.as_not_modelled() {
+        Some(what) => Some(format!("not modelled: {what}")),
+        None => output.as_reply().map(Response::to_string),
+    };
+    outputs.iter().filter_map(text).collect()
 }
 
 fn lock_believers(system: &System) -> Vec<usize> {

@@ -16,6 +16,7 @@ use super::system::System;
 use crate::history::HoldOrder;
 use doublehold_models::Digest;
 use smallvec::SmallVec;
+use std::hash::{Hash, Hasher};
 
 impl System {
     /// The state's fingerprint; with `symmetry`, identical clients may change places.
@@ -34,9 +35,9 @@ impl System {
             Digest::new()
         };
         if let Some(orders) = orders {
-            digest.rank(HoldOrder::ROUTE, orders);
+            digest.rank(HoldOrder::SERIES, orders);
         }
-        digest.hashed(&locals.as_slice());
+        locals.iter().for_each(|local| digest.write_u128(*local));
         self.digest_world(&mut digest);
         digest.finish128()
     }
@@ -76,21 +77,19 @@ impl System {
             .collect();
         waits.sort_unstable();
         waits.dedup();
-        digest.rank(WaitId::ROUTE, waits);
+        digest.rank(WaitId::SERIES, waits);
         if let Some(orders) = orders {
-            digest.rank(HoldOrder::ROUTE, orders.clone());
+            digest.rank(HoldOrder::SERIES, orders.clone());
         }
-        digest.hashed(&self.clients[client]);
-        digest.hashed(&self.holds.told(client));
-        links().for_each(|link| digest.hashed(link));
+        self.clients[client].hash(&mut digest);
+        self.holds.told(client).hash(&mut digest);
+        links().for_each(|link| link.hash(&mut digest));
         digest.finish128()
     }
 
     fn digest_world(&self, digest: &mut Digest) {
-        digest.hashed(&(self.now_us, self.clocks_set, self.budgets, self.expiries_left, self.holds.sold()));
-        digest.hashed(&(&self.latest, &self.nodes, &self.placed, &self.memories));
-        for (number, service) in self.services.iter().enumerate() {
-            service.digest(&self.clocks_of(self.first_of(number)), digest);
-        }
+        (self.now_us, self.clocks_set, self.budgets, self.expiries_left, self.holds.sold()).hash(digest);
+        (&self.latest, &self.nodes, &self.placed, &self.memories).hash(digest);
+        self.services.iter().for_each(|service| service.hash(digest));
     }
 }

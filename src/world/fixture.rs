@@ -129,8 +129,8 @@ impl System {
         let (service, clocks) = (self.service_of(node), self.clocks_of(node));
         let mut outputs = Vec::new();
         Rc::make_mut(&mut self.services[service]).handle(&clocks, conn, request, &mut outputs);
-        if let Some(why) = outputs.iter().find_map(Output::not_modelled) {
-            let what = format!("a fixture asks {request}: not modelled: {why}");
+        if let Some(why) = outputs.iter().find_map(Output::as_not_modelled) {
+            let what = format!("before or after the clients, somebody asks {request}: the model does not have {why}");
             self.violation.get_or_insert(Violation { property: NOT_MODELLED.to_owned(), what });
             return Outcome::Indeterminate(Unknown::ConnectionLost);
         }

@@ -262,7 +262,6 @@ impl System {
             service.handle(clocks, conn, &flight.request, out);
         });
         recorder.served(self, client, node, &flight.request, &outputs);
-        self.refuse_not_modelled(client, &flight.request, &outputs);
         let mut answers = Some(flight.id);
         for Output { conn: to, sent } in outputs {
             // Only the first reply ends the request; SUBSCRIBE's further ones are not waited for.
@@ -344,6 +343,8 @@ impl System {
         let link = &mut self.links[at];
         let what = match (answers, sent) {
             (_, Sent::Close) => return self.close_from_server(at),
+            // The execution ends here.
+            (_, Sent::NotModelled(_)) => return,
             // Nothing gets through a silent connection, or to a client that has gone.
             _ if link.stalled || link.gone.is_some() => return,
             // The client waits no more: what comes would be thrown away.

@@ -181,8 +181,20 @@ impl System {
         let mut outputs = Vec::new();
         act(Rc::make_mut(&mut self.services[service]), &clocks, &mut outputs);
         self.footprint.service = true;
+        self.refuse_not_modelled(node, &by, &outputs);
         self.judge_service(node, by, before);
         outputs
+    }
+
+    /// What a model does not have says nothing about the code: the run ends here, and loudly.
+    fn refuse_not_modelled(&mut self, node: usize, by: &Option<By<'_>>, outputs: &[Output]) {
+        let Some(what) = outputs.iter().find_map(Output::as_not_modelled) else { return };
+        let asked = match by {
+            Some(By { client, request: Some(request), .. }) => format!("client-{client} asks {request}"),
+            _ => format!("{} goes on", self.node_name(node)),
+        };
+        let what = format!("{asked}: the model does not have {what}");
+        self.violation.get_or_insert(Violation { property: NOT_MODELLED.to_owned(), what });
     }
 
     /// The holders and resource values of a node's service.
@@ -310,14 +322,6 @@ impl System {
         }
         self.footprint.seen.looked |= looked;
         self.memories = memories;
-    }
-
-    /// What a model does not have says nothing about the code: the run ends here, and loudly.
-    pub(super) fn refuse_not_modelled(&mut self, client: usize, request: &Request, outputs: &[Output]) {
-        if let Some(why) = outputs.iter().find_map(Output::not_modelled) {
-            let what = format!("client-{client} asks {request}: not modelled: {why}");
-            self.violation.get_or_insert(Violation { property: NOT_MODELLED.to_owned(), what });
-        }
     }
 }
 

@@ -18,19 +18,20 @@
 use super::Config;
 use super::leases::Leases;
 use super::store::{Store, check_clashes, check_names};
-use super::wire::{Answer, Error, Event, Keys, LeaseId, Op, Reply, Request, Revision, Txn};
-use crate::{Blob, ConnId, Digest, Due, NodeClock, Output, Response};
+use super::wire::{Answer, Error, Event, Keys, LeaseId, Op, Range, Reply, Request, Revision, Txn};
+use crate::escape::Fixed;
+use crate::{Blob, ConnId, Due, NodeClock, Output, Response};
 use std::rc::Rc;
 
 /// Somebody who is told of changes.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 struct Watcher {
     conn: ConnId,
     keys: Keys,
     from: Revision,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 struct Server {
     up: bool,
     watchers: Vec<Watcher>,
@@ -39,9 +40,9 @@ struct Server {
 }
 
 /// A cluster.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub struct Cluster {
-    config: Config,
+    config: Fixed<Config>,
     store: Rc<Store>,
     leases: Leases,
     leader: Option<u8>,
@@ -53,11 +54,20 @@ impl Cluster {
     pub fn new(config: Config) -> Self {
         let server = Server { up: true, ..Server::default() };
         let servers = vec![server; config.servers.into()];
-        Cluster { config, store: Rc::new(Store::new()), leases: Leases::default(), leader: Some(0), servers }
+        Cluster {
+            config: Fixed(config),
+            store: Rc::new(Store::new()),
+            leases: Leases::default(),
+            leader: Some(0),
+            servers,
+        }
     }
 
     /// Serves one request.
     pub fn handle(&mut self, clocks: &[NodeClock], conn: ConnId, request: &Request, out: &mut Vec<Output>) {
+        if let Some(what) = not_modelled(request, self.is_up_to_date(conn.member)) {
+            return out.push(Output::not_modelled(conn, what));
+        }
         let mut messages = Vec::new();
         let reply = match self.serve(clocks, conn, request, &mut messages) {
             Ok(answer) => Reply::Answer { revision: self.revision_of(conn.member), answer },
@@ -224,6 +234,11 @@ impl Cluster {
         self.servers[usize::from(member)].behind.unwrap_or(self.store.revision())
     }
 
+    /// True if what a server has is what the leader has.
+    fn is_up_to_date(&self, member: u8) -> bool {
+        self.leader.is_some() && self.servers[usize::from(member)].behind.is_none()
+    }
+
     /// True if a server can fall behind: it follows.
     pub fn can_lag(&self, member: u8) -> bool {
         self.leader.is_some_and(|leader| leader != member) && self.servers[usize::from(member)].up
@@ -306,22 +321,44 @@ impl Cluster {
         let kv = self.store.first_created(prefix)?;
         Some((kv.value.clone(), kv.lease != 0))
     }
+}
 
-    /// Adds the state to a fingerprint.
-    pub fn digest(&self, clocks: &[NodeClock], digest: &mut Digest) {
-        self.store.digest(digest);
-        digest.int(self.leader.map_or(u64::MAX, u64::from));
-        self.leases.digest(self.leader_us(clocks).unwrap_or_default(), digest);
-        for server in &self.servers {
-            digest.int(server.up.into());
-            digest.int(server.behind.unwrap_or(Revision::MAX) as u64);
-            digest.int(server.watchers.len() as u64);
-            for Watcher { conn, keys, from } in &server.watchers {
-                digest.client(conn.client.into());
-                digest.int(u64::from(conn.member) << 8 | u64::from(conn.lane));
-                digest.hashed(keys);
-                digest.int(*from as u64);
+/// The most steps, and the most conditions, of a transaction (`--max-txn-ops`).
+const TXN_OPS_MAX: usize = 128;
+/// The most bytes of a request (`--max-request-bytes`, a megabyte and a half), with room for what goes with keys and values.
+const REQUEST_BYTES_MAX: usize = 1_000_000;
+/// The longest time of a lease, in seconds.
+const TTL_S_MAX: i64 = 9_000_000_000;
+
+/// What of a request the model does not have.
+fn not_modelled(request: &Request, up_to_date: bool) -> Option<&'static str> {
+    let (ops, is_txn): (Vec<&Op>, bool) = match request {
+        Request::Op(op) => (vec![op], false),
+        Request::Txn(txn) => (txn.then.iter().chain(&txn.otherwise).collect(), true),
+        Request::Grant { ttl_s, .. } if *ttl_s > TTL_S_MAX => {
+            return Some("a lease of more than 9,000,000,000 seconds");
+        }
+        Request::Grant { ttl_s: ..=0, .. } => return Some("a lease of no time"),
+        Request::Grant { id: ..0, .. } => return Some("a negative lease number"),
+        Request::Watch { from: ..0, .. } => return Some("a watch from a negative revision"),
+        _ => (Vec::new(), false),
+    };
+    let negative = |op: &&Op| matches!(op, Op::Range(Range { revision, limit, created_max, .. }) if *revision < 0 || *limit < 0 || *created_max < 0);
+    let bytes: usize =
+        ops.iter().map(|op| if let Op::Put { key, value, .. } = op { key.len() + value.len() } else { 0 }).sum();
+    let is_local = |op: &&Op| matches!(op, Op::Range(range) if range.serializable);
+    if ops.iter().any(negative) {
+        Some("a range with a negative revision or limit")
+    } else if bytes > REQUEST_BYTES_MAX {
+        Some("a request of more than a megabyte")
+    } else if is_txn && !up_to_date && ops.iter().all(is_local) {
+        Some("a transaction that is served without the leader, at a server that is behind or has none")
+    } else {
+        match request {
+            Request::Txn(txn) if txn.when.len().max(txn.then.len()).max(txn.otherwise.len()) > TXN_OPS_MAX => {
+                Some("a transaction with more than 128 conditions or steps")
             }
+            _ => None,
         }
     }
 }
@@ -333,5 +370,50 @@ fn tell(store: &Store, server: &Server, from: Revision, to: Revision, out: &mut 
         if !events.is_empty() {
             out.push(Output::message(watcher.conn, Response::Etcd(Reply::Events(events))));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Mutation, each_shows};
+
+    #[test]
+    fn every_field_is_in_the_digest() {
+        let cluster = Cluster::new(Config::default());
+        fn put(all: &mut Cluster, lease: LeaseId, value: &'static str) {
+            let op = Op::Put { key: "a".into(), value: value.into(), lease, prev: false };
+            Rc::make_mut(&mut all.store).apply(&[op]);
+        }
+        fn watch(all: &mut Cluster, client: u16, from: Revision) {
+            let conn = ConnId { client, member: 1, lane: 1 };
+            all.servers[1].watchers.push(Watcher { conn, keys: Keys::one(&"a".into()), from });
+        }
+        let changes: &[Mutation<Cluster>] = &[
+            ("a key", |all| put(all, 0, "1")),
+            ("its value", |all| put(all, 0, "2")),
+            ("its lease", |all| put(all, 1, "1")),
+            ("its history", |all| {
+                put(all, 0, "2");
+                put(all, 0, "1");
+            }),
+            ("a lease", |all| all.leases.grant(1, 10, 0)),
+            ("its time", |all| all.leases.grant(1, 20, 0)),
+            ("its end", |all| all.leases.grant(1, 10, 1)),
+            ("how many leases were granted", |all| {
+                all.leases.next_id();
+            }),
+            ("a lease without an end", |all| {
+                all.leases.grant(1, 10, 0);
+                all.leases.suspend();
+            }),
+            ("the leader", |all| all.leader = None),
+            ("a server that is down", |all| all.servers[1].up = false),
+            ("one that is behind", |all| all.servers[1].behind = Some(1)),
+            ("a watcher", |all| watch(all, 0, 1)),
+            ("whose it is", |all| watch(all, 1, 1)),
+            ("from when on it watches", |all| watch(all, 0, 2)),
+        ];
+        each_shows(&cluster, changes);
     }
 }

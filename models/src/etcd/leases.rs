@@ -1,10 +1,9 @@
 //! The leader's book of leases. Which keys a lease has, the store knows.
 
 use super::wire::LeaseId;
-use crate::Digest;
 use std::collections::BTreeMap;
 
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 struct Lease {
     ttl_s: i64,
     /// By the leader's monotonic clock, microseconds; nothing while nobody leads.
@@ -12,7 +11,7 @@ struct Lease {
 }
 
 /// All leases.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct Leases {
     leases: BTreeMap<LeaseId, Lease>,
     granted: LeaseId,
@@ -80,15 +79,5 @@ impl Leases {
     pub(super) fn begin_again(&mut self, now_us: u64, extra_us: u64) {
         let end = |lease: &Lease| now_us.saturating_add(micros(lease.ttl_s)).saturating_add(extra_us);
         self.leases.values_mut().for_each(|lease| lease.ends_us = Some(end(lease)));
-    }
-
-    pub(super) fn digest(&self, now_us: u64, digest: &mut Digest) {
-        digest.int(self.granted as u64);
-        digest.int(self.leases.len() as u64);
-        for (id, lease) in &self.leases {
-            digest.int(*id as u64);
-            digest.int(lease.ttl_s as u64);
-            digest.int(lease.ends_us.map_or(u64::MAX, |at| at.saturating_sub(now_us)));
-        }
     }
 }

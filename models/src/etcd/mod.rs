@@ -7,8 +7,8 @@
 //! | `store` | the keys, their revisions, and how requests read and change them |
 //! | `leases` | the leader's book of leases |
 //!
-//! Not modelled, and not to be asked for: compaction, authentication, transactions within transactions, comparisons of whole
-//! ranges, watches for progress.
+//! Not modelled, and without words in [`wire`]: compaction, authentication, transactions within transactions, comparisons of whole
+//! ranges, watches for progress. What can be asked for and is not modelled, `cluster::not_modelled` names.
 
 #[cfg(feature = "nodes")]
 mod cluster;

@@ -4,7 +4,8 @@
 //! earlier revision.
 
 use super::wire::{Answer, Compare, Error, Event, Keys, Kv, LeaseId, Op, Range, Relation, Revision, SortBy, Target};
-use crate::{Blob, Digest};
+use crate::Blob;
+use crate::escape::Derived;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -13,24 +14,27 @@ use std::rc::Rc;
 type Map = BTreeMap<Blob, Kv>;
 
 /// One change.
+#[derive(Hash)]
 struct Change {
     event: Event,
-    /// What was there before.
-    before: Option<Kv>,
+    /// What was there before: the last change to the key tells.
+    before: Derived<Option<Kv>>,
 }
 
 /// The keys and their history.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(super) struct Store {
     revision: Revision,
-    keys: Map,
+    /// What all changes together give.
+    keys: Derived<Map>,
+    /// Everything that has happened since the store was empty.
     changes: Vec<Rc<Change>>,
 }
 
 impl Store {
     /// An empty store, which is at revision 1.
     pub(super) fn new() -> Self {
-        Store { revision: 1, keys: Map::new(), changes: Vec::new() }
+        Store { revision: 1, keys: Derived(Map::new()), changes: Vec::new() }
     }
 
     pub(super) fn revision(&self) -> Revision {
@@ -58,9 +62,9 @@ impl Store {
         if revision >= self.revision {
             return Cow::Borrowed(&self.keys);
         }
-        let mut keys = self.keys.clone();
+        let mut keys = Map::clone(&self.keys);
         for change in self.changes.iter().rev().take_while(|change| change.event.revision() > revision) {
-            match &change.before {
+            match &*change.before {
                 Some(kv) => keys.insert(kv.key.clone(), kv.clone()),
                 None => keys.remove(change.event.key()),
             };
@@ -145,27 +149,15 @@ impl Store {
             lease,
         };
         self.keys.insert(key.clone(), kv.clone());
-        self.changes.push(Rc::new(Change { event: Event::Put(kv), before: before.clone() }));
+        self.changes.push(Rc::new(Change { event: Event::Put(kv), before: Derived(before.clone()) }));
         before
     }
 
     fn delete(&mut self, key: &Blob, revision: Revision) -> Option<Kv> {
         let before = self.keys.remove(key)?;
         let event = Event::Deleted { key: key.clone(), revision };
-        self.changes.push(Rc::new(Change { event, before: Some(before.clone()) }));
+        self.changes.push(Rc::new(Change { event, before: Derived(Some(before.clone())) }));
         Some(before)
-    }
-
-    pub(super) fn digest(&self, digest: &mut Digest) {
-        digest.int(self.revision as u64);
-        digest.hashed(&self.keys);
-        digest.int(self.changes.len() as u64);
-        // With the present keys, what was before each change tells the rest.
-        self.changes.iter().for_each(|change| {
-            digest.int(change.event.revision() as u64);
-            digest.text(change.event.key());
-            digest.hashed(&change.before);
-        });
     }
 }
 

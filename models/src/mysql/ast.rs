@@ -2,6 +2,7 @@
 
 use super::wire::Value;
 use crate::Blob;
+use std::hash::{Hash, Hasher};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Statement {
@@ -31,7 +32,7 @@ pub(super) enum Isolation {
     Serializable,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub(super) struct TableDef {
     pub name: Blob,
     pub columns: Vec<Column>,
@@ -39,7 +40,7 @@ pub(super) struct TableDef {
     pub indexes: Vec<Index>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub(super) struct Column {
     pub name: Blob,
     pub kind: ColumnType,
@@ -48,7 +49,7 @@ pub(super) struct Column {
     pub auto_increment: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum ColumnType {
     /// With the smallest and the largest number.
     Int {
@@ -74,6 +75,15 @@ pub(super) struct Index {
     /// Places of columns.
     pub columns: Vec<usize>,
     pub unique: bool,
+}
+
+impl Hash for Index {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Index { name, columns, unique } = self;
+        (name, unique, columns.len()).hash(state);
+        // One by one: a list of numbers would go in as this machine has it.
+        columns.iter().for_each(|place| state.write_usize(*place));
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -131,7 +141,7 @@ pub(super) enum Wait {
     Skip,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub(super) enum Expr {
     Column(Option<Blob>, Blob),
     Value(Value),
@@ -148,7 +158,7 @@ pub(super) enum Expr {
     Aggregate(Aggregate, Option<Box<Expr>>, bool),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Operator {
     Add,
     Subtract,
@@ -165,7 +175,7 @@ pub(super) enum Operator {
     Or,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Function {
     /// With the digits after the second.
     Now(u32),
@@ -182,7 +192,7 @@ pub(super) enum Function {
     If,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Aggregate {
     Count,
     Sum,
@@ -192,24 +202,46 @@ pub(super) enum Aggregate {
 
 impl Expr {
     /// Calls `visit` with the expression and all within it.
-    pub(super) fn walk(&self, visit: &mut impl FnMut(&Expr)) {
-        visit(self);
+    pub(super) fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Expr)) {
+        self.walk_while(&mut |expr| {
+            visit(expr);
+            true
+        });
+    }
+
+    /// Calls `visit` with the expression, and with what is within it if that gives true.
+    fn walk_while<'a>(&'a self, visit: &mut impl FnMut(&'a Expr) -> bool) {
+        if !visit(self) {
+            return;
+        }
         match self {
             Expr::Column(..) | Expr::Value(_) | Expr::Param(_) | Expr::Aggregate(_, None, _) => {}
             Expr::Not(inner) | Expr::Negative(inner) | Expr::IsNull(inner) | Expr::Aggregate(_, Some(inner), _) => {
-                inner.walk(visit);
+                inner.walk_while(visit);
             }
             Expr::Binary(_, left, right) | Expr::AddInterval(left, right, _) => {
-                left.walk(visit);
-                right.walk(visit);
+                left.walk_while(visit);
+                right.walk_while(visit);
             }
             Expr::In(inner, list) => {
-                inner.walk(visit);
-                list.iter().for_each(|expr| expr.walk(visit));
+                inner.walk_while(visit);
+                list.iter().for_each(|expr| expr.walk_while(visit));
             }
-            Expr::Between(inner, low, high) => [inner, low, high].into_iter().for_each(|expr| expr.walk(visit)),
-            Expr::Call(_, args) => args.iter().for_each(|expr| expr.walk(visit)),
+            Expr::Between(inner, low, high) => [inner, low, high].into_iter().for_each(|expr| expr.walk_while(visit)),
+            Expr::Call(_, args) => args.iter().for_each(|expr| expr.walk_while(visit)),
         }
+    }
+
+    /// The columns that it names by themselves, outside of aggregates.
+    pub(super) fn columns(&self) -> Vec<(Option<&Blob>, &Blob)> {
+        let mut columns = Vec::new();
+        self.walk_while(&mut |expr| {
+            if let Expr::Column(table, name) = expr {
+                columns.push((table.as_ref(), name));
+            }
+            !matches!(expr, Expr::Aggregate(..))
+        });
+        columns
     }
 
     pub(super) fn has_aggregate(&self) -> bool {

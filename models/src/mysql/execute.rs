@@ -369,6 +369,7 @@ impl Server {
         for source in &select.from {
             self.table(&source.table)?;
         }
+        check_names(select)?;
         let rows = self.joined(conn, select, given)?;
         let tables: Vec<&Table> = select.from.iter().map(|source| &*self.tables[&source.table]).collect();
         project(select, &tables, &rows, given)
@@ -497,6 +498,26 @@ impl Server {
         }
         Ok(joined)
     }
+}
+
+/// `GROUP BY` and `HAVING` may name what the query names, and `HAVING` may name little else: only what means the same
+/// either way is modelled.
+fn check_names(select: &Select) -> Done<()> {
+    let is_plain = |expr: &Expr, name: &Blob| matches!(expr, Expr::Column(_, column) if column == name);
+    let is_renamed =
+        |name: &Blob| select.items.iter().flatten().any(|(expr, other)| other == name && !is_plain(expr, name));
+    let is_listed = |name: &Blob| {
+        select.items.iter().any(|item| item.as_ref().is_none_or(|(expr, _)| is_plain(expr, name)))
+            || select.group_by.iter().any(|expr| is_plain(expr, name))
+    };
+    let grouped = select.group_by.iter().flat_map(Expr::columns).find(|(_, name)| is_renamed(name));
+    if let Some((_, name)) = grouped {
+        return not_modelled(format!("GROUP BY by the name {name} of what the query gives"));
+    }
+    let having = select.having.iter().flat_map(Expr::columns).find(|(_, name)| is_renamed(name) || !is_listed(name));
+    having.map_or(Ok(()), |(_, name)| {
+        not_modelled(format!("HAVING by the name {name}, which is no column that is asked for"))
+    })
 }
 
 fn is_grouped(select: &Select) -> bool {

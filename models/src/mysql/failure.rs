@@ -1,7 +1,7 @@
 //! The errors that the server knows, with their codes and states.
 
 use super::Dialect;
-use super::parse::Problem;
+use super::parse::NotModelled;
 use super::wire::{Failure, Reply};
 use crate::Blob;
 use std::fmt::Display;
@@ -114,14 +114,9 @@ fn deadlock() -> Failure {
     Failure { code: 1213, state: "40001", message: message.into() }
 }
 
-impl From<&Problem> for Stop {
-    fn from(problem: &Problem) -> Self {
-        match problem {
-            Problem::NotModelled(what) => Stop::NotModelled(what.clone()),
-            Problem::Syntax(what) => {
-                Stop::Failed(Failure { code: 1064, state: "42000", message: Blob::from(what.clone()) })
-            }
-        }
+impl From<&NotModelled> for Stop {
+    fn from(NotModelled(what): &NotModelled) -> Self {
+        Stop::NotModelled(what.clone())
     }
 }
 
@@ -129,12 +124,12 @@ impl Stop {
     /// What the client is told.
     ///
     /// # Panics
-    /// If the statement waits: there is nothing to tell yet.
+    /// If there is nothing to tell: the statement waits, or the model does not have it.
     pub(super) fn reply(&self) -> Reply {
         match self {
             Stop::Failed(failure) => Reply::Failed(failure.clone()),
             Stop::Deadlock => Reply::Failed(deadlock()),
-            Stop::NotModelled(what) => Reply::NotModelled(Blob::from(what.clone())),
+            Stop::NotModelled(what) => panic!("no client is told that {what} is not modelled"),
             Stop::Blocked => panic!("a statement that waits has no reply"),
         }
     }

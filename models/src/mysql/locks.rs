@@ -1,9 +1,12 @@
 //! Row locks: on records of an index, on the gaps before them, and who waits for whom.
 
 use super::ast::LockMode;
+use super::fingerprint::Standing;
 use super::table::{Key, TrxId};
-use crate::{Blob, Digest};
+use crate::Blob;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 /// A place in an index: a record, and the gap before it; without a key the gap behind the last record.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,7 +69,7 @@ pub(super) struct Locks {
 }
 
 /// What a transaction was going to do with the records of a table.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 struct Intent {
     share: bool,
     change: bool,
@@ -315,25 +318,28 @@ impl Locks {
         }
     }
 
-    /// Adds what there is to a fingerprint; `rank` tells transactions apart.
-    pub(super) fn digest(&self, digest: &mut Digest, rank: impl Fn(TrxId) -> u64) {
-        digest.int(self.queues.len() as u64);
-        for (place, queue) in &self.queues {
-            digest.hashed(place);
-            digest.int(queue.len() as u64);
-            for lock in queue {
-                digest.int(rank(lock.trx));
-                digest.hashed(&(lock.mode, lock.part, lock.waiting));
+    /// Hashes what there is, with transactions as they stand.
+    pub(super) fn hash_at<H: Hasher>(&self, standing: &Standing, state: &mut H) {
+        // The queues tell where a transaction has locks and where it waits; new requests are numbered in their order.
+        let Locks { queues, places: _, waits_at: _, intents, freed, go_on, requests: _ } = self;
+        state.write_usize(queues.len());
+        for (place, queue) in queues {
+            (place, queue.len()).hash(state);
+            // Of numbers only the order of those who wait matters.
+            for Lock { trx, mode, part, waiting, number: _ } in queue {
+                (standing.of(*trx), mode, part, waiting).hash(state);
             }
         }
-        for (trx, tables) in &self.intents {
-            digest.int(rank(*trx));
-            tables.values().for_each(|intent| digest.hashed(&(intent.share, intent.change)));
+        state.write_usize(intents.len());
+        for (trx, tables) in intents {
+            (standing.of(*trx), tables).hash(state);
         }
+        (freed, go_on.len()).hash(state);
+        go_on.iter().for_each(|trx| state.write_u64(standing.of(*trx)));
         // Where several go on at once, they do so in the order in which they came.
-        let waiting = self.queues.values().flatten().filter(|lock| lock.waiting);
-        let mut order: Vec<(u64, TrxId)> = waiting.map(|lock| (lock.number, lock.trx)).collect();
+        let waiting = queues.values().flatten().filter(|lock| lock.waiting);
+        let mut order: SmallVec<[(u64, TrxId); 4]> = waiting.map(|lock| (lock.number, lock.trx)).collect();
         order.sort_unstable();
-        order.iter().for_each(|(_, trx)| digest.int(rank(*trx)));
+        order.iter().for_each(|(_, trx)| state.write_u64(standing.of(*trx)));
     }
 }

@@ -12,10 +12,12 @@
 //! | `table` | rows with their versions, indexes |
 //! | `locks` | locks on records and gaps, deadlocks |
 //! | `replica`, `replication` | what of the commits another machine has, which takes over |
-//! | `inspect` | what oracles and the explorer ask |
+//! | `inspect` | what oracles ask |
+//! | `fingerprint` | the server's hash |
 //! | `failure` | the errors |
 //!
-//! What is not modelled is refused by name ([`wire::Reply::NotModelled`]). Besides:
+//! What is not modelled is said so by name ([`Sent::NotModelled`](crate::Sent::NotModelled)); so is every text that the parser
+//! cannot read, since the real server may read it. Besides:
 //!
 //! - Texts compare byte by byte but for spaces behind them, as under `utf8mb4_bin`.
 //! - A deleted record is dropped as soon as no snapshot needs it; the real server does so in its own time, and until then the record
@@ -51,6 +53,8 @@ mod eval;
 mod execute;
 #[cfg(feature = "nodes")]
 mod failure;
+#[cfg(feature = "nodes")]
+mod fingerprint;
 #[cfg(feature = "nodes")]
 mod inspect;
 #[cfg(feature = "nodes")]

@@ -5,9 +5,11 @@
 //! (AFTER_SYNC) it is neither visible nor answered until then, or until the primary has waited for too long and goes on as if
 //! replication were asynchronous.
 
+use super::fingerprint::Standing;
 use super::table::{Key, Table, Values};
-use crate::{Blob, Digest};
+use crate::Blob;
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 /// What a commit changes.
@@ -103,19 +105,37 @@ impl Replica {
         }
     }
 
-    /// Adds the state to a fingerprint. What is on its way is what the primary has and the replica has not.
-    pub(super) fn digest(&self, digest: &mut Digest) {
-        digest.int(u64::from(self.behind) << 32 | self.on_its_way.len() as u64);
-        if self.behind {
-            self.tables.values().for_each(|table| table.digest(digest, |_| 0));
-            for change in self.on_its_way.iter().flatten() {
-                match change {
-                    Change::Row { table, primary, values } => digest.hashed(&(0, table, primary, values)),
-                    Change::NextAuto { table, next } => digest.hashed(&(1, table, next)),
-                    Change::Create { table } => digest.hashed(&(2, &table.def.name)),
-                    Change::Drop { table } => digest.hashed(&(3, table)),
-                }
+    /// How many commits it has received.
+    pub(super) fn received(&self) -> u64 {
+        self.received
+    }
+}
+
+impl Hash for Replica {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Commits are numbered in their order; those on their way tell how many of those sent are missing.
+        let Replica { tables, on_its_way, behind, sent: _, received: _ } = self;
+        (behind, on_its_way, tables.len()).hash(state);
+        for (name, table) in tables {
+            name.hash(state);
+            if *behind {
+                table.hash_at(&Standing::default(), state);
+            } else {
+                // It has the rows that are committed on the primary, but its own next number.
+                state.write_u64(table.next_auto);
             }
+        }
+    }
+}
+
+impl Hash for Change {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        match self {
+            Change::Row { table, primary, values } => (table, primary, values).hash(state),
+            Change::NextAuto { table, next } => (table, next).hash(state),
+            Change::Create { table } => table.hash_at(&Standing::default(), state),
+            Change::Drop { table } => table.hash(state),
         }
     }
 }

@@ -180,6 +180,7 @@ impl Server {
                 self.wait(clock, conn, request, began_us);
                 return self.break_circles(conn, out);
             }
+            Err(Stop::NotModelled(what)) => return out.push(Output::not_modelled(conn, what)),
             Err(stop) => {
                 self.stop(conn, mark, &stop);
                 stop.reply()
@@ -226,7 +227,7 @@ impl Server {
                 trx.view = None;
             }
             if !trx.explicit {
-                if matches!(reply, Reply::Failed(_) | Reply::NotModelled(_)) {
+                if matches!(reply, Reply::Failed(_)) {
                     self.rollback(conn);
                 } else if let Some(number) = self.unreceived(conn) {
                     return self.wait_for_replica(conn, reply, number);

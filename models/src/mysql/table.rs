@@ -5,9 +5,12 @@
 
 use super::ast::TableDef;
 use super::eval::trimmed;
+use super::fingerprint::Standing;
 use super::wire::Value;
-use crate::{Blob, Digest};
+use crate::Blob;
+use crate::escape::Hashed;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 use std::ops::Bound;
 use std::rc::Rc;
 
@@ -43,7 +46,7 @@ impl View {
 
 #[derive(Clone)]
 pub(super) struct Table {
-    pub def: Rc<TableDef>,
+    pub def: Rc<Hashed<TableDef>>,
     /// By primary key; the newest version last.
     rows: BTreeMap<Key, Rc<Vec<Version>>>,
     /// The entries of the indexes behind the primary one.
@@ -61,8 +64,12 @@ pub(super) fn key_value(value: &Value) -> Value {
 
 impl Table {
     pub(super) fn new(def: TableDef) -> Self {
+        Table::empty(Rc::new(Hashed::new(def)))
+    }
+
+    fn empty(def: Rc<Hashed<TableDef>>) -> Self {
         let entries = vec![BTreeSet::new(); def.indexes.len() - 1];
-        Table { def: Rc::new(def), rows: BTreeMap::new(), entries, next_auto: 1 }
+        Table { def, rows: BTreeMap::new(), entries, next_auto: 1 }
     }
 
     /// A row's key in an index.
@@ -197,7 +204,7 @@ impl Table {
 
     /// Only what was committed, as it is after a crash.
     pub(super) fn committed(&self, is_active: impl Fn(TrxId) -> bool) -> Table {
-        let mut table = Table::new(TableDef::clone(&self.def));
+        let mut table = Table::empty(Rc::clone(&self.def));
         table.next_auto = self.next_auto;
         for (primary, versions) in &self.rows {
             let newest = versions.iter().rev().find(|version| !is_active(version.trx));
@@ -208,16 +215,15 @@ impl Table {
         table
     }
 
-    /// Adds the rows to a fingerprint; `standing` tells the transactions apart that made their versions.
-    pub(super) fn digest(&self, digest: &mut Digest, standing: impl Fn(TrxId) -> u64) {
-        digest.int(self.next_auto);
-        digest.int(self.rows.len() as u64);
-        for (primary, versions) in &self.rows {
-            digest.hashed(primary);
-            digest.int(versions.len() as u64);
-            for version in versions.iter() {
-                digest.int(standing(version.trx));
-                digest.hashed(&version.values);
+    /// Hashes the rows, with their versions' transactions as they stand.
+    pub(super) fn hash_at<H: Hasher>(&self, standing: &Standing, state: &mut H) {
+        // The rows determine the entries of the indexes.
+        let Table { def, rows, entries: _, next_auto } = self;
+        (def, next_auto, rows.len()).hash(state);
+        for (primary, versions) in rows {
+            (primary, versions.len()).hash(state);
+            for Version { trx, values } in versions.iter() {
+                (standing.of(*trx), values).hash(state);
             }
         }
     }

@@ -79,8 +79,6 @@ pub enum Reply {
     },
     /// It failed.
     Failed(Failure),
-    /// The model does not have this construct. It says so rather than something wrong.
-    NotModelled(Blob),
 }
 
 impl From<i64> for Value {
@@ -154,7 +152,6 @@ impl fmt::Display for Reply {
             }
             Reply::Done { affected, .. } => write!(f, "{affected} changed"),
             Reply::Failed(Failure { code, state, message }) => write!(f, "error {code} ({state}): {message}"),
-            Reply::NotModelled(what) => write!(f, "not modelled: {what}"),
         }
     }
 }

@@ -1,12 +1,38 @@
 //! Call: what a command's code may see and change while it runs.
 
-use super::keyspace::{Data, Entry, Hash, Keyspace, ZSet};
+use super::keyspace::{Data, Entry, Fields, Keyspace, ZSet};
 use super::{Node, Value};
 use crate::{Blob, ConnId};
 use std::collections::{BTreeSet, VecDeque};
 
-/// The reply, or the error that the command answers.
-pub(super) type Reply = Result<Value, Blob>;
+/// Why a command has no ordinary reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The command answers with this error.
+    Error(Blob),
+    /// The model does not have this. No client gets to see it, and no script catches it.
+    NotModelled(String),
+}
+
+/// The reply, or why there is none.
+pub(super) type Reply = Result<Value, Failure>;
+
+impl From<Blob> for Failure {
+    fn from(text: Blob) -> Self {
+        Failure::Error(text)
+    }
+}
+
+impl From<&'static str> for Failure {
+    fn from(text: &'static str) -> Self {
+        Failure::Error(text.into())
+    }
+}
+
+/// The model does not have this.
+pub(super) fn not_modelled<T>(what: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure::NotModelled(what.into()))
+}
 
 pub(super) const WRONG_TYPE: Blob =
     Blob::from_static(b"WRONGTYPE Operation against a key holding the wrong kind of value");
@@ -120,23 +146,23 @@ impl<'a> Call<'a> {
 macro_rules! typed_access {
     ($read:ident, $write:ident, $variant:ident, $type:ty) => {
         impl Call<'_> {
-            pub(super) fn $read(&mut self, key: &Blob) -> Result<Option<&mut $type>, Blob> {
+            pub(super) fn $read(&mut self, key: &Blob) -> Result<Option<&mut $type>, Failure> {
                 match self.entry(key).map(|entry| &mut entry.data) {
                     None => Ok(None),
                     Some(Data::$variant(value)) => Ok(Some(value)),
-                    Some(_) => Err(WRONG_TYPE),
+                    Some(_) => Err(WRONG_TYPE.into()),
                 }
             }
 
             #[allow(dead_code, reason = "strings are stored whole")]
-            pub(super) fn $write(&mut self, key: &Blob) -> Result<&mut $type, Blob> {
+            pub(super) fn $write(&mut self, key: &Blob) -> Result<&mut $type, Failure> {
                 if self.entry(key).is_none() {
                     let data = Data::$variant(<$type>::default());
                     self.node.db.insert(key.clone(), Entry { data, expire_at: None });
                 }
                 match self.node.db.raw_mut(key).map(|entry| &mut entry.data) {
                     Some(Data::$variant(value)) => Ok(value),
-                    _ => Err(WRONG_TYPE),
+                    _ => Err(WRONG_TYPE.into()),
                 }
             }
         }
@@ -144,14 +170,14 @@ macro_rules! typed_access {
 }
 
 typed_access!(string, string_mut, Str, Blob);
-typed_access!(hash, hash_mut, Hash, Hash);
+typed_access!(hash, hash_mut, Hash, Fields);
 typed_access!(list, list_mut, List, VecDeque<Blob>);
 typed_access!(set, set_mut, Set, BTreeSet<Blob>);
 typed_access!(zset, zset_mut, ZSet, ZSet);
 
 /// Reads an integer argument as the server does.
-pub(super) fn int(word: &Blob) -> Result<i64, Blob> {
-    word.to_int().ok_or(NOT_INTEGER)
+pub(super) fn int(word: &Blob) -> Result<i64, Failure> {
+    word.to_int().ok_or(Failure::Error(NOT_INTEGER))
 }
 
 /// An error reply with the text made up at run time.
@@ -210,7 +236,7 @@ pub(super) fn byte_range(start: i64, stop: i64, len: usize) -> Option<(usize, us
 }
 
 /// Reads a count that may not be negative.
-pub(super) fn count(word: &Blob) -> Result<i64, Blob> {
+pub(super) fn count(word: &Blob) -> Result<i64, Failure> {
     let count = word.to_int().filter(|count| *count >= 0);
-    count.ok_or_else(|| error("ERR value is out of range, must be positive"))
+    count.ok_or_else(|| "ERR value is out of range, must be positive".into())
 }

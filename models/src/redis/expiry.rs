@@ -1,16 +1,16 @@
 //! Deadlines: the EXPIRE family. A deadline is absolute, in milliseconds of the node's wall clock.
 
-use super::call::{Call, Reply, error, error_quoting, int, is};
+use super::call::{Call, Failure, Reply, error, error_quoting, int, is};
 use crate::Blob;
 use crate::resp::Value;
 
 /// The error of a deadline that is not positive or does not fit.
-pub(super) fn invalid_expire(command: &str) -> Blob {
-    error(format!("ERR invalid expire time in '{command}' command"))
+pub(super) fn invalid_expire(command: &str) -> Failure {
+    error(format!("ERR invalid expire time in '{command}' command")).into()
 }
 
 /// The deadline that an EX, PX, EXAT or PXAT option names.
-pub(super) fn deadline_from(option: &Blob, amount: &Blob, now_ms: i64, command: &str) -> Result<i64, Blob> {
+pub(super) fn deadline_from(option: &Blob, amount: &Blob, now_ms: i64, command: &str) -> Result<i64, Failure> {
     let amount = int(amount)?;
     let in_seconds = is(option, "EX") || is(option, "EXAT");
     let relative = is(option, "EX") || is(option, "PX");
@@ -34,7 +34,7 @@ struct Conditions {
 }
 
 impl Conditions {
-    fn parse(options: &[Blob]) -> Result<Self, Blob> {
+    fn parse(options: &[Blob]) -> Result<Self, Failure> {
         let mut conditions = Conditions::default();
         for option in options {
             match option {
@@ -42,7 +42,7 @@ impl Conditions {
                 option if is(option, "XX") => conditions.present = true,
                 option if is(option, "GT") => conditions.later = true,
                 option if is(option, "LT") => conditions.earlier = true,
-                other => return Err(error_quoting("ERR Unsupported option ", other, usize::MAX, "")),
+                other => return Err(error_quoting("ERR Unsupported option ", other, usize::MAX, "").into()),
             }
         }
         if conditions.absent && (conditions.present || conditions.later || conditions.earlier) {

@@ -1,13 +1,13 @@
 //! Hashes.
 
-use super::call::{Call, Reply, bulk_or_nil, error, int};
+use super::call::{Call, Failure, Reply, bulk_or_nil, error, int};
 use super::commands::wrong_arity;
 use crate::Blob;
 use crate::resp::Value;
 
-fn set_fields(call: &mut Call, args: &[Blob], command: &str) -> Result<usize, Blob> {
+fn set_fields(call: &mut Call, args: &[Blob], command: &str) -> Result<usize, Failure> {
     if args.len() % 2 != 1 {
-        return Err(wrong_arity(command));
+        return Err(wrong_arity(command).into());
     }
     let hash = call.hash_mut(&args[0])?;
     let mut created = 0;
@@ -48,7 +48,7 @@ pub(super) fn hmget(call: &mut Call, args: &[Blob]) -> Reply {
 
 fn list(call: &mut Call, key: &Blob, keys: bool, values: bool) -> Reply {
     let mut items = Vec::new();
-    for (field, value) in call.hash(key)?.into_iter().flatten() {
+    for (field, value) in call.hash(key)?.iter().flat_map(|hash| hash.iter()) {
         items.extend(keys.then(|| Value::Bulk(field.clone())));
         items.extend(values.then(|| Value::Bulk(value.clone())));
     }

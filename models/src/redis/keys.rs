@@ -1,6 +1,6 @@
 //! Commands on keys of any type.
 
-use super::call::{Call, Reply, SYNTAX, c_string, int, is};
+use super::call::{Call, Failure, Reply, SYNTAX, c_string, int, is, not_modelled};
 use crate::Blob;
 use crate::resp::Value;
 
@@ -29,7 +29,7 @@ pub(super) fn keys(call: &mut Call, args: &[Blob]) -> Reply {
 }
 
 /// Reads a cursor as C's `strtoul` does. None but 0 is ever given out here.
-fn check_cursor(cursor: &Blob) -> Result<(), Blob> {
+fn check_cursor(cursor: &Blob) -> Result<(), Failure> {
     let text = c_string(cursor, usize::MAX);
     let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
     let only_digits = digits.iter().all(u8::is_ascii_digit) && (!digits.is_empty() || text.is_empty());
@@ -39,7 +39,7 @@ fn check_cursor(cursor: &Blob) -> Result<(), Blob> {
         return Err("ERR invalid cursor".into());
     }
     if digits.iter().any(|digit| *digit != b'0') {
-        return Err("NOTMODELLED SCAN with a cursor other than 0".into());
+        return not_modelled("SCAN with a cursor other than 0");
     }
     Ok(())
 }
@@ -49,16 +49,16 @@ pub(super) fn scan(call: &mut Call, args: &[Blob]) -> Reply {
     check_cursor(&args[0])?;
     let (mut pattern, mut kind) = (None, None);
     for pair in args[1..].chunks(2) {
-        let [option, value] = pair else { return Err(SYNTAX) };
+        let [option, value] = pair else { return Err(SYNTAX.into()) };
         match option {
             option if is(option, "MATCH") => pattern = Some(value),
             option if is(option, "TYPE") => kind = Some(value),
             option if is(option, "COUNT") => {
                 if int(value)? < 1 {
-                    return Err(SYNTAX);
+                    return Err(SYNTAX.into());
                 }
             }
-            _ => return Err(SYNTAX),
+            _ => return Err(SYNTAX.into()),
         }
     }
     let named = |key: &Blob| pattern.is_none_or(|pattern| pattern.as_bytes() == b"*" || glob(pattern, key));
@@ -70,7 +70,7 @@ pub(super) fn scan(call: &mut Call, args: &[Blob]) -> Reply {
     Ok(Value::Array(vec![Value::Bulk("0".into()), Value::Array(found)]))
 }
 
-fn move_key(call: &mut Call, from: &Blob, to: &Blob) -> Result<(), Blob> {
+fn move_key(call: &mut Call, from: &Blob, to: &Blob) -> Result<(), Failure> {
     let entry = call.entry(from).cloned().ok_or(NO_SUCH_KEY)?;
     if from != to {
         call.delete(from);
@@ -86,7 +86,7 @@ pub(super) fn rename(call: &mut Call, args: &[Blob]) -> Reply {
 
 pub(super) fn renamenx(call: &mut Call, args: &[Blob]) -> Reply {
     if !call.exists(&args[0]) {
-        return Err(NO_SUCH_KEY);
+        return Err(NO_SUCH_KEY.into());
     }
     if call.exists(&args[1]) {
         return Ok(Value::Int(0));
@@ -104,7 +104,7 @@ pub(super) fn copy(call: &mut Call, args: &[Blob]) -> Reply {
         } else if is(option, "DB") {
             super::server::check_database(int(options.next().ok_or(SYNTAX)?)?)?;
         } else {
-            return Err(SYNTAX);
+            return Err(SYNTAX.into());
         }
     }
     if args[0] == args[1] {
@@ -133,7 +133,7 @@ pub(super) fn randomkey(call: &mut Call, _args: &[Blob]) -> Reply {
 
 pub(super) fn flush(call: &mut Call, args: &[Blob]) -> Reply {
     if !matches!(args, [] | [_]) || args.iter().any(|option| !is(option, "SYNC") && !is(option, "ASYNC")) {
-        return Err(SYNTAX);
+        return Err(SYNTAX.into());
     }
     call.collect(|_| true);
     let now_ms = call.now_ms;

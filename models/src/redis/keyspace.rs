@@ -1,17 +1,43 @@
 //! The data set: keys, their values and their deadlines.
 
-use crate::{Blob, Digest};
+use crate::Blob;
+use crate::escape::{Derived, Unordered};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{Hash, Hasher};
+use std::ops::{Deref, DerefMut};
 
 /// A hash in insertion order, as the real server answers small hashes.
-pub(super) type Hash = IndexMap<Blob, Blob, foldhash::quality::FixedState>;
+#[derive(Clone, Default)]
+pub(super) struct Fields(IndexMap<Blob, Blob, foldhash::quality::FixedState>);
+
+impl Deref for Fields {
+    type Target = IndexMap<Blob, Blob, foldhash::quality::FixedState>;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Fields {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+/// In their order, which a client sees.
+impl Hash for Fields {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_usize(self.0.len());
+        self.0.iter().for_each(|field| field.hash(state));
+    }
+}
 
 /// A sorted set: members with their scores, and the same ordered by score.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct ZSet {
-    pub scores: BTreeMap<Blob, f64>,
-    pub order: BTreeSet<(Score, Blob)>,
+    pub scores: BTreeMap<Blob, Score>,
+    /// The same by score.
+    pub order: Derived<BTreeSet<(Score, Blob)>>,
 }
 
 /// A score ordered as the server orders it; never NaN.
@@ -19,6 +45,12 @@ pub(super) struct ZSet {
 pub(super) struct Score(pub f64);
 
 impl Eq for Score {}
+
+impl Hash for Score {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.0 + 0.0).to_bits().hash(state);
+    }
+}
 
 impl PartialOrd for Score {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
@@ -34,31 +66,36 @@ impl Ord for Score {
 }
 
 impl ZSet {
+    /// A member's score.
+    pub(super) fn score(&self, member: &Blob) -> Option<f64> {
+        self.scores.get(member).map(|score| score.0)
+    }
+
     /// Sets a member's score and returns the one it had.
     pub(super) fn insert(&mut self, member: &Blob, score: f64) -> Option<f64> {
         // The real server keeps whole numbers as integers in small sets, which have no -0.
         let score = score + 0.0;
-        let old = self.scores.insert(member.clone(), score);
+        let old = self.scores.insert(member.clone(), Score(score));
         if let Some(old) = old {
-            self.order.remove(&(Score(old), member.clone()));
+            self.order.remove(&(old, member.clone()));
         }
         self.order.insert((Score(score), member.clone()));
-        old
+        old.map(|old| old.0)
     }
 
     /// Removes a member and returns its score.
     pub(super) fn remove(&mut self, member: &Blob) -> Option<f64> {
         let old = self.scores.remove(member)?;
-        self.order.remove(&(Score(old), member.clone()));
-        Some(old)
+        self.order.remove(&(old, member.clone()));
+        Some(old.0)
     }
 }
 
 /// What a key holds.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(super) enum Data {
     Str(Blob),
-    Hash(Hash),
+    Hash(Fields),
     List(VecDeque<Blob>),
     Set(BTreeSet<Blob>),
     ZSet(ZSet),
@@ -84,41 +121,10 @@ impl Data {
             Data::ZSet(zset) => zset.scores.is_empty(),
         }
     }
-
-    fn digest(&self, digest: &mut Digest) {
-        match self {
-            Data::Str(text) => {
-                digest.int(1);
-                digest.text(text);
-            }
-            Data::Hash(hash) => {
-                digest.int(2);
-                for (field, value) in hash {
-                    digest.text(field);
-                    digest.text(value);
-                }
-            }
-            Data::List(list) => {
-                digest.int(3);
-                list.iter().for_each(|item| digest.text(item));
-            }
-            Data::Set(set) => {
-                digest.int(4);
-                set.iter().for_each(|item| digest.text(item));
-            }
-            Data::ZSet(zset) => {
-                digest.int(5);
-                for (score, member) in &zset.order {
-                    digest.int(score.0.to_bits());
-                    digest.text(member);
-                }
-            }
-        }
-    }
 }
 
 /// A key's value and the moment past which it is expired, in milliseconds of the node's wall clock.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(super) struct Entry {
     pub data: Data,
     pub expire_at: Option<i64>,
@@ -131,9 +137,9 @@ impl Entry {
 }
 
 /// All keys of a server.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct Keyspace {
-    entries: BTreeMap<Blob, Entry>,
+    entries: Unordered<BTreeMap<Blob, Entry>>,
 }
 
 impl Keyspace {
@@ -196,30 +202,58 @@ impl Keyspace {
         });
         expired
     }
+}
 
-    /// Adds the keys that are alive, with the time they have left.
-    pub(super) fn digest(&self, now_ms: i64, digest: &mut Digest) {
-        Keyspace::digest_keys(self.live_keys(now_ms), now_ms, digest);
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Mutation, each_shows};
 
-    /// Adds all keys: on disk one that has expired lives again if the clock steps back before it is loaded.
-    pub(super) fn digest_stored(&self, now_ms: i64, digest: &mut Digest) {
-        Keyspace::digest_keys(self.entries.iter(), now_ms, digest);
-    }
-
-    fn digest_keys<'a>(keys: impl Iterator<Item = (&'a Blob, &'a Entry)>, now_ms: i64, digest: &mut Digest) {
-        let mut alive = 0;
-        // The sum does not depend on the order, which renaming clients may change.
-        let mut sum = 0u64;
-        for (key, entry) in keys {
-            let mut one = digest.fork();
-            one.text(key);
-            one.int(entry.expire_at.map_or(u64::MAX, |deadline| (deadline - now_ms) as u64));
-            entry.data.digest(&mut one);
-            sum = sum.wrapping_add(one.finish());
-            alive += 1;
+    #[test]
+    fn every_field_is_in_the_digest() {
+        let mut db = Keyspace::default();
+        let mut zset = ZSet::default();
+        zset.insert(&"a".into(), 1.0);
+        let fields =
+            Fields([("a", "b"), ("c", "d")].map(|(field, value)| (field.into(), value.into())).into_iter().collect());
+        for (key, data) in [
+            ("str", Data::Str("a".into())),
+            ("hash", Data::Hash(fields)),
+            ("list", Data::List(["a".into(), "b".into()].into())),
+            ("set", Data::Set(["a".into()].into())),
+            ("zset", Data::ZSet(zset)),
+        ] {
+            db.insert(key.into(), Entry { data, expire_at: None });
         }
-        digest.int(alive);
-        digest.int(sum);
+        fn put(db: &mut Keyspace, key: &'static str, data: Data) {
+            db.insert(key.into(), Entry { data, expire_at: None });
+        }
+        let changes: &[Mutation<Keyspace>] = &[
+            ("a key", |db| put(db, "new", Data::Str("a".into()))),
+            ("no key", |db| drop(db.remove(b"str"))),
+            ("a value", |db| put(db, "str", Data::Str("b".into()))),
+            ("a deadline", |db| db.raw_mut(b"str").expect("it is there").expire_at = Some(0)),
+            ("another deadline", |db| db.raw_mut(b"str").expect("it is there").expire_at = Some(-1)),
+            ("the type", |db| put(db, "str", Data::List(["a".into()].into()))),
+            ("another type", |db| put(db, "str", Data::Set(["a".into()].into()))),
+            ("an item", |db| put(db, "list", Data::List(["ab".into()].into()))),
+            ("the order of items", |db| put(db, "list", Data::List(["b".into(), "a".into()].into()))),
+            ("a field", |db| {
+                if let Data::Hash(hash) = &mut db.raw_mut(b"hash").expect("it is there").data {
+                    hash.insert("a".into(), "d".into());
+                }
+            }),
+            ("the order of fields", |db| {
+                if let Data::Hash(hash) = &mut db.raw_mut(b"hash").expect("it is there").data {
+                    hash.swap_indices(0, 1);
+                }
+            }),
+            ("a score", |db| {
+                if let Data::ZSet(zset) = &mut db.raw_mut(b"zset").expect("it is there").data {
+                    zset.insert(&"a".into(), 2.0);
+                }
+            }),
+        ];
+        each_shows(&db, changes);
     }
 }

@@ -1,6 +1,6 @@
 //! Lists.
 
-use super::call::{Call, Reply, SYNTAX, error, int, is, range};
+use super::call::{Call, Failure, Reply, SYNTAX, error, int, is, range};
 use super::commands::wrong_arity;
 use crate::Blob;
 use crate::resp::Value;
@@ -13,11 +13,11 @@ enum End {
 }
 
 impl End {
-    fn parse(word: &Blob) -> Result<Self, Blob> {
+    fn parse(word: &Blob) -> Result<Self, Failure> {
         match word {
             word if is(word, "LEFT") => Ok(End::Left),
             word if is(word, "RIGHT") => Ok(End::Right),
-            _ => Err(SYNTAX),
+            _ => Err(SYNTAX.into()),
         }
     }
 }
@@ -54,7 +54,7 @@ pub(super) fn rpushx(call: &mut Call, args: &[Blob]) -> Reply {
     push(call, args, End::Right, true)
 }
 
-fn pop_one(call: &mut Call, key: &Blob, end: End) -> Result<Option<Blob>, Blob> {
+fn pop_one(call: &mut Call, key: &Blob, end: End) -> Result<Option<Blob>, Failure> {
     let Some(list) = call.list(key)? else { return Ok(None) };
     let item = match end {
         End::Left => list.pop_front(),
@@ -82,7 +82,7 @@ fn pop(call: &mut Call, args: &[Blob], end: End, name: &str) -> Reply {
             }
             Ok(Value::Array(items))
         }
-        _ => Err(wrong_arity(name)),
+        _ => Err(wrong_arity(name).into()),
     }
 }
 
@@ -167,7 +167,7 @@ pub(super) fn linsert(call: &mut Call, args: &[Blob]) -> Reply {
     let behind = match &args[1] {
         word if is(word, "BEFORE") => 0,
         word if is(word, "AFTER") => 1,
-        _ => return Err(SYNTAX),
+        _ => return Err(SYNTAX.into()),
     };
     let Some(list) = call.list(&args[0])? else { return Ok(Value::Int(0)) };
     let Some(at) = list.iter().position(|item| *item == args[2]) else { return Ok(Value::Int(-1)) };

@@ -3,7 +3,7 @@
 //! Single node, built so that replication fits in: every write passes one place ([`Node::handle`]),
 //! expiry is the primary's decision, and the data set is one value that a replica can be given.
 //!
-//! Where it differs from the real server, and says so with an error that begins with `NOTMODELLED`: commands and
+//! Where it differs from the real server, and says so ([`Sent::NotModelled`](crate::Sent)): commands and
 //! subcommands outside the table; databases other than 0; SCAN with a cursor other than 0, since one page holds
 //! everything; hexadecimal scores; `ZRANGE … BYLEX`; WAIT for replicas without a timeout; subscribing inside MULTI.
 //! In scripts: `cjson`, `cmsgpack`, `bit`, `struct`, coroutines, `load`, `loadstring`, `collectgarbage`,
@@ -12,7 +12,7 @@
 //! looking behind the protected tables (`pairs(redis)`, `getmetatable('')`); the reply fields `map`, `set` and
 //! `verbatim_string`, and replies nested a hundred deep; an error without a text, of which redis-server 7.0.15 dies;
 //! compile errors that quote what is not UTF-8.
-//! A script cannot catch such an error.
+//! A script cannot catch this: it ends there.
 //!
 //! Where it differs and cannot say so: RESP2 only; `HGETALL` and its kind answer in insertion order, as the real
 //! server does for small hashes, and sets answer in byte order, where the real server promises none; a score of -0 is
@@ -36,9 +36,10 @@ mod strings;
 mod transaction;
 mod zsets;
 
+use crate::escape::Fixed;
 use crate::resp::{Command, Value};
-use crate::{Blob, ConnId, Digest, NodeClock, Output, Response};
-use call::Call;
+use crate::{Blob, ConnId, NodeClock, Output, Response};
+use call::{Call, Failure};
 use keyspace::Keyspace;
 use persistence::Disk;
 pub use persistence::{Fsync, Persistence};
@@ -56,9 +57,9 @@ pub struct Config {
 }
 
 /// A simulated Redis server.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub struct Node {
-    config: Rc<Config>,
+    config: Fixed<Rc<Config>>,
     db: Keyspace,
     disk: Disk,
     scripts: ScriptCache,
@@ -71,7 +72,7 @@ impl Node {
     pub fn new(config: Config) -> Self {
         Node {
             disk: Disk::new(&config.persistence),
-            config: Rc::new(config),
+            config: Fixed(Rc::new(config)),
             db: Keyspace::default(),
             scripts: ScriptCache::default(),
             transactions: Transactions::default(),
@@ -87,7 +88,11 @@ impl Node {
         }
         self.disk.before_write(&self.db, commands::may_write(command));
         let mut call = Call::new(self, now_ms, clock.wall_us, conn);
-        let reply = commands::dispatch(&mut call, command);
+        let reply = match commands::dispatch(&mut call, command) {
+            Ok(reply) => reply,
+            Err(Failure::Error(text)) => Some(Value::Error(text)),
+            Err(Failure::NotModelled(what)) => return out.push(Output::not_modelled(conn, what)),
+        };
         let Call { touched, collected, published, replies, dirty, save, .. } = call;
         self.transactions.collected(&collected);
         self.transactions.invalidate(&touched);
@@ -151,49 +156,12 @@ impl Node {
         self.disk.sync();
     }
 
-    /// Adds the state to a fingerprint.
-    pub fn digest(&self, clock: NodeClock, digest: &mut Digest) {
-        self.db.digest(clock.wall_ms(), digest);
-        self.disk.digest(clock, digest);
-        self.scripts.digest(digest);
-        self.transactions.digest(digest);
-        self.subscribers.digest(digest);
-    }
-
     /// The value and expiry of a string key that is alive.
     pub fn string(&self, clock: NodeClock, key: &Blob) -> Option<(Blob, Option<i64>)> {
         let entry = self.db.peek(key, clock.wall_ms())?;
         match &entry.data {
             keyspace::Data::Str(value) => Some((value.clone(), entry.expire_at)),
             _ => None,
-        }
-    }
-}
-
-/// Adds a reply to a fingerprint.
-pub(crate) fn digest_value(value: &Value, digest: &mut Digest) {
-    match value {
-        Value::Nil => digest.int(0),
-        Value::Int(number) => {
-            digest.int(1);
-            digest.int(*number as u64);
-        }
-        Value::Bulk(text) => {
-            digest.int(2);
-            digest.text(text);
-        }
-        Value::Status(text) => {
-            digest.int(3);
-            digest.text(text);
-        }
-        Value::Error(text) => {
-            digest.int(4);
-            digest.text(text);
-        }
-        Value::Array(items) => {
-            digest.int(5);
-            digest.int(items.len() as u64);
-            items.iter().for_each(|item| digest_value(item, digest));
         }
     }
 }

@@ -1,17 +1,15 @@
 //! The functions of a script's surroundings that can fail. They are native as in the real server, so that
 //! an error is blamed on the line of the script that called them.
 
-use super::call::{c_string, error};
+use super::call::c_string;
 use super::script::{SERVER, command_of, sha1_hex, to_integer};
 use crate::Blob;
-use crate::resp::Value;
-use mlua::{Error, Function, Lua, LuaString, MultiValue, Result, Table, Value as LuaValue};
+use mlua::{Error, Function, HookTriggers, Lua, LuaString, MultiValue, Result, Table, Value as LuaValue};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// The low bits of the state that `srand48` leaves.
 const RANDOM_LOW: u64 = 0x330E;
-const NOT_MODELLED: &str = "NOTMODELLED";
 const READ_ONLY: &str = "Attempt to modify a readonly table";
 const MISSING_GLOBAL: &[u8] = b"Script attempted to access nonexistent global variable";
 const WRONG_ARGUMENTS: &str = "ERR wrong number or type of arguments";
@@ -57,6 +55,11 @@ fn fail(lua: &Lua, text: impl AsRef<[u8]>) -> Error {
 /// An error that Redis raises.
 fn fail_with(text: impl Into<Blob>, from_command: bool) -> Error {
     Error::external(Raised::Table { text: text.into(), from_command })
+}
+
+/// Ends a script that has asked for something that is not modelled; what that is the [`State`] knows.
+fn not_modelled() -> Error {
+    fail_with("not modelled", false)
 }
 
 /// Where the running native function was called, as it stands before an error's text.
@@ -123,7 +126,7 @@ pub(super) struct State {
     /// the script before has stopped.
     random: Rc<Cell<Option<u64>>>,
     /// The first thing that the script asked for and that is not modelled.
-    refused: Rc<RefCell<Option<Blob>>>,
+    refused: Rc<RefCell<Option<String>>>,
     /// The originals of the tables that scripts may not change, by their stand-ins.
     protected: Rc<RefCell<Option<Table>>>,
 }
@@ -135,31 +138,26 @@ impl State {
         *self.refused.borrow_mut() = None;
     }
 
-    /// Takes note of a reply that says that something is not modelled.
-    pub(super) fn note_refusal(&self, reply: &Value) {
-        if let Value::Error(text) = reply
-            && text.starts_with(NOT_MODELLED.as_bytes())
-        {
-            self.refused.borrow_mut().get_or_insert(text.clone());
-        }
-    }
-
-    fn refuse(&self, what: &str) -> Error {
-        let text = error(format!("{NOT_MODELLED} the simulated Redis does not model {what}"));
-        self.refused.borrow_mut().get_or_insert(text.clone());
-        fail_with(text, false)
+    /// Takes note of something that is not modelled. The script ends here: a caught error is raised again at the next
+    /// instruction.
+    pub(super) fn refuse(&self, lua: &Lua, what: &str) -> Error {
+        self.refused.borrow_mut().get_or_insert_with(|| what.to_owned());
+        let raise = |_: &Lua, _: &mlua::debug::Debug| -> Result<mlua::VmState> { Err(not_modelled()) };
+        lua.set_hook(HookTriggers::new().every_nth_instruction(1), raise)
+            .map_or_else(|problem| problem, |()| not_modelled())
     }
 
     /// What the script that has ended asked for and is not modelled.
-    pub(super) fn refusal(&self, lua: &Lua) -> Option<Blob> {
-        if self.clean_stand_ins(lua).unwrap_or(true) {
-            self.refuse("functions that change a protected table in passing");
+    pub(super) fn refusal(&self) -> Option<String> {
+        if self.clean_stand_ins().unwrap_or(true) {
+            let what = "a function that changes a protected table in passing";
+            self.refused.borrow_mut().get_or_insert_with(|| what.to_owned());
         }
         self.refused.take()
     }
 
     /// Empties the stand-ins, which functions such as table.insert change although they must not.
-    fn clean_stand_ins(&self, _lua: &Lua) -> Result<bool> {
+    fn clean_stand_ins(&self) -> Result<bool> {
         let mut dirty = false;
         for pair in self.protected.borrow().iter().flat_map(|all| all.pairs::<Table, Table>()) {
             let (stand_in, _) = pair?;
@@ -179,10 +177,10 @@ impl State {
     }
 
     /// One draw of `lrand48`, as a fraction.
-    fn next_random(&self) -> Result<f64> {
+    fn next_random(&self, lua: &Lua) -> Result<f64> {
         const MASK: u64 = (1 << 48) - 1;
         let Some(state) = self.random.get() else {
-            return Err(self.refuse("math.random() in scripts that have not called math.randomseed()"));
+            return Err(self.refuse(lua, "math.random() in scripts that have not called math.randomseed()"));
         };
         let state = state.wrapping_mul(0x5_DEEC_E66D).wrapping_add(0xB) & MASK;
         self.random.set(Some(state));
@@ -200,7 +198,7 @@ impl State {
         let plain = move |lua: &Lua, problem: LuaValue| plain(&state, lua, problem);
         table.raw_set("plain", lua.create_function(plain)?)?;
         let state = self.clone();
-        let refuse = move |_: &Lua, what: String| -> Result<()> { Err(state.refuse(&what)) };
+        let refuse = move |lua: &Lua, what: String| -> Result<()> { Err(state.refuse(lua, &what)) };
         table.raw_set("refuse", lua.create_function(refuse)?)?;
         add_redis(lua, &table)?;
         self.add_random(lua, &table)?;
@@ -212,7 +210,7 @@ impl State {
     fn add_random(&self, lua: &Lua, table: &Table) -> Result<()> {
         let state = self.clone();
         let random = move |lua: &Lua, args: MultiValue| {
-            let fraction = state.next_random()?;
+            let fraction = state.next_random(lua)?;
             let (low, high) = match args.len() {
                 0 => return Ok(fraction),
                 1 => (1, int_argument(lua, &args, 1)?),
@@ -244,7 +242,7 @@ impl State {
             };
             let name = name.as_bytes();
             if let Some(known) = GLOBALS_NOT_MODELLED.iter().find(|known| known.as_bytes() == &*name) {
-                return Err(state.refuse(&format!("'{known}' in scripts")));
+                return Err(state.refuse(lua, &format!("'{known}' in scripts")));
             }
             let text = [MISSING_GLOBAL, b" '", c_string(&name, usize::MAX), b"'"].concat();
             Err(fail(lua, text))
@@ -259,9 +257,9 @@ impl State {
         let guarded_next = move |lua: &Lua, args: MultiValue| {
             let table = table_argument(lua, &args, 1)?;
             if state.is_protected(table)? {
-                return Err(state.refuse("next() of a protected table"));
+                return Err(state.refuse(lua, "next() of a protected table"));
             }
-            native_next.call::<MultiValue>(args).map_err(|_| state.refuse("next() of a key that is not there"))
+            native_next.call::<MultiValue>(args).map_err(|_| state.refuse(lua, "next() of a key that is not there"))
         };
         table.raw_set("next", lua.create_function(guarded_next)?)?;
 
@@ -269,7 +267,7 @@ impl State {
         let pairs = move |lua: &Lua, args: MultiValue| {
             let table = table_argument(lua, &args, 1)?;
             match state.is_protected(table)? {
-                true => Err(state.refuse("pairs() of a protected table")),
+                true => Err(state.refuse(lua, "pairs() of a protected table")),
                 false => Ok((next.clone(), table.clone(), LuaValue::Nil)),
             }
         };
@@ -280,7 +278,7 @@ impl State {
             let table = table_argument(lua, &args, 1)?;
             let Some(key) = args.get(1) else { return Err(bad_argument(lua, 2, "value expected")) };
             match state.is_protected(table)? {
-                true => Err(state.refuse("rawget() of a protected table")),
+                true => Err(state.refuse(lua, "rawget() of a protected table")),
                 false => table.raw_get::<LuaValue>(key),
             }
         };
@@ -296,7 +294,7 @@ impl State {
                 return Err(Error::external(Raised::Text(READ_ONLY.into())));
             }
             if key.is_nil() || matches!(key, LuaValue::Number(number) if number.is_nan()) {
-                return Err(state.refuse("rawset() of an impossible key"));
+                return Err(state.refuse(lua, "rawset() of an impossible key"));
             }
             table.raw_set(key, value)?;
             Ok(table)
@@ -309,9 +307,9 @@ impl State {
         let state = self.clone();
         let get = move |lua: &Lua, args: MultiValue| match args.front() {
             None => Err(bad_argument(lua, 1, "value expected")),
-            Some(LuaValue::String(_)) => Err(state.refuse("getmetatable() of a string")),
+            Some(LuaValue::String(_)) => Err(state.refuse(lua, "getmetatable() of a string")),
             Some(LuaValue::Table(table)) if state.is_protected(table)? => {
-                Err(state.refuse("getmetatable() of a protected table"))
+                Err(state.refuse(lua, "getmetatable() of a protected table"))
             }
             Some(LuaValue::Table(table)) => metatable(table),
             Some(_) => Ok(LuaValue::Nil),
@@ -432,6 +430,6 @@ fn plain(state: &State, lua: &Lua, problem: LuaValue) -> Result<LuaValue> {
     match problem.chain().find_map(|problem| problem.downcast_ref::<Raised>()) {
         Some(Raised::Table { text, from_command }) => Ok(LuaValue::Table(error_table(lua, text, *from_command)?)),
         Some(Raised::Text(text)) => Ok(LuaValue::String(lua.create_string(text)?)),
-        None => Err(state.refuse(&format!("a failure of the interpreter: {problem}"))),
+        None => Err(state.refuse(lua, &format!("a failure of the interpreter: {problem}"))),
     }
 }

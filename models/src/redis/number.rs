@@ -1,20 +1,20 @@
 //! Floating-point numbers as the server reads and writes them.
 
-use super::call::c_string;
+use super::call::{Failure, c_string, not_modelled};
 use crate::Blob;
 
 /// Reads a score: decimal, `inf`, `+inf`, `-inf`, `infinity`; not NaN, and not a number too large or too small.
-pub(super) fn parse(bytes: &[u8], otherwise: Blob) -> Result<f64, Blob> {
+pub(super) fn parse(bytes: &[u8], otherwise: Blob) -> Result<f64, Failure> {
     let number = strtod(bytes, &otherwise)?;
     let named = bytes.last().is_some_and(|byte| byte.is_ascii_alphabetic());
     let overflow = number.is_infinite() && !named;
     let mantissa = bytes.split(|byte| matches!(byte, b'e' | b'E')).next().unwrap_or_default();
     let underflow = number == 0.0 && mantissa.iter().any(|byte| matches!(byte, b'1'..=b'9'));
-    if overflow || underflow { Err(otherwise) } else { Ok(number) }
+    if overflow || underflow { Err(otherwise.into()) } else { Ok(number) }
 }
 
 /// Reads the bound of a range, which is less strict: nothing is 0, space may come first, a zero byte ends it.
-pub(super) fn parse_bound(bytes: &[u8], otherwise: Blob) -> Result<f64, Blob> {
+pub(super) fn parse_bound(bytes: &[u8], otherwise: Blob) -> Result<f64, Failure> {
     let text = c_string(bytes, usize::MAX);
     if text.is_empty() {
         return Ok(0.0);
@@ -24,13 +24,13 @@ pub(super) fn parse_bound(bytes: &[u8], otherwise: Blob) -> Result<f64, Blob> {
 }
 
 /// What C's `strtod` makes of the whole text, unless it is NaN.
-fn strtod(bytes: &[u8], otherwise: &Blob) -> Result<f64, Blob> {
+fn strtod(bytes: &[u8], otherwise: &Blob) -> Result<f64, Failure> {
     let digits = bytes.strip_prefix(b"-").or_else(|| bytes.strip_prefix(b"+")).unwrap_or(bytes);
     if digits.len() > 2 && digits[..2].eq_ignore_ascii_case(b"0x") {
-        return Err("NOTMODELLED hexadecimal scores".into());
+        return not_modelled("a hexadecimal score");
     }
     let number = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<f64>().ok());
-    number.filter(|number| !number.is_nan()).ok_or_else(|| otherwise.clone())
+    number.filter(|number| !number.is_nan()).ok_or_else(|| otherwise.clone().into())
 }
 
 /// Writes a number as C's `%.17g` does, which is what redis-server 7.0 answers.

@@ -2,7 +2,7 @@
 
 use super::call::Save;
 use super::keyspace::Keyspace;
-use crate::{Digest, NodeClock};
+use crate::escape::Fixed;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
@@ -45,18 +45,18 @@ pub enum Fsync {
 }
 
 /// What the disk would give back after a crash.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(super) struct Disk {
-    policy: Policy,
+    policy: Fixed<Policy>,
     /// The data set as of the last sync; `None` while it equals the one in memory.
     synced: Option<Rc<Keyspace>>,
     /// When the next periodic sync falls due, by the wall clock in microseconds.
     next_sync: Option<i64>,
-    /// Changes since the last sync.
+    /// Changes since the last sync, where they are at risk.
     dirty: u64,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Policy {
     Nothing,
     Everything,
@@ -73,23 +73,26 @@ impl Disk {
             Persistence::Aof { fsync: Fsync::Everysec } => Policy::Periodic { seconds: 1, changes: 1 },
             Persistence::Aof { fsync: Fsync::No } => Policy::OnDemand,
         };
-        Disk { policy, synced: None, next_sync: None, dirty: 0 }
+        Disk { policy: Fixed(policy), synced: None, next_sync: None, dirty: 0 }
     }
 
     /// Keeps what is on disk apart before the first command that may change the data set.
     pub(super) fn before_write(&mut self, db: &Keyspace, may_write: bool) {
-        if may_write && self.synced.is_none() && matches!(self.policy, Policy::Periodic { .. } | Policy::OnDemand) {
+        if may_write && self.synced.is_none() && matches!(*self.policy, Policy::Periodic { .. } | Policy::OnDemand) {
             self.synced = Some(Rc::new(db.clone()));
         }
     }
 
     /// Takes note of the changes that a command made.
     pub(super) fn after_command(&mut self, now_us: i64, dirty: u64, save: Save) {
+        if let Policy::Nothing | Policy::Everything = *self.policy {
+            return;
+        }
         self.dirty += dirty;
-        if save == Save::Snapshot && self.policy != Policy::Nothing {
+        if save == Save::Snapshot {
             return self.sync();
         }
-        match self.policy {
+        match *self.policy {
             Policy::Periodic { .. } | Policy::OnDemand if self.dirty == 0 => self.synced = None,
             Policy::Periodic { seconds, changes } if self.next_sync.is_none() && self.dirty >= changes => {
                 self.next_sync = Some(now_us + i64::from(seconds) * SECOND_US);
@@ -115,19 +118,36 @@ impl Disk {
 
     /// The data set that a crash leaves.
     pub(super) fn surviving(&self, db: Keyspace) -> Keyspace {
-        match (self.policy, &self.synced) {
+        match (*self.policy, &self.synced) {
             (Policy::Nothing, _) => Keyspace::default(),
             (Policy::Everything, _) | (_, None) => db,
             (_, Some(synced)) => (**synced).clone(),
         }
     }
+}
 
-    /// Adds what is at risk to a fingerprint.
-    pub(super) fn digest(&self, clock: NodeClock, digest: &mut Digest) {
-        if let Some(synced) = &self.synced {
-            synced.digest_stored(clock.wall_ms(), digest);
-            digest.int(self.dirty);
-            digest.int(self.next_sync.map_or(u64::MAX, |at| (at - clock.wall_us) as u64));
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Mutation, each_shows};
+
+    #[test]
+    fn every_field_is_in_the_digest() {
+        let disk = Disk::new(&Persistence::Aof { fsync: Fsync::Everysec });
+        let changes: &[Mutation<Disk>] = &[
+            ("what is synced", |disk| disk.synced = Some(Rc::default())),
+            ("the next sync", |disk| disk.next_sync = Some(0)),
+            ("another next sync", |disk| disk.next_sync = Some(1)),
+            ("changes", |disk| disk.dirty = 1),
+        ];
+        each_shows(&disk, changes);
+    }
+
+    /// Where every change survives, or none does, nobody counts them.
+    #[test]
+    fn changes_count_only_where_they_are_at_risk() {
+        let mut disk = Disk::new(&Persistence::Durable);
+        disk.after_command(0, 1, Save::No);
+        assert_eq!(disk.dirty, 0);
     }
 }

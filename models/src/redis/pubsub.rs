@@ -3,13 +3,14 @@
 use super::call::{Call, Reply, error, error_quoting};
 use super::commands::{QUOTED_BYTES_MAX, Spec};
 use super::keys::glob;
+use crate::escape::Unordered;
 use crate::resp::Value;
-use crate::{Blob, ConnId, Digest};
+use crate::{Blob, ConnId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// What one connection listens to.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 struct Subscriptions {
     channels: BTreeSet<Blob>,
     patterns: BTreeSet<Blob>,
@@ -22,8 +23,8 @@ impl Subscriptions {
 }
 
 /// The connections that listen to something; most listen to nothing.
-#[derive(Clone, Default)]
-pub(super) struct Subscribers(Option<Rc<BTreeMap<ConnId, Subscriptions>>>);
+#[derive(Clone, Default, Hash)]
+pub(super) struct Subscribers(Option<Rc<Unordered<BTreeMap<ConnId, Subscriptions>>>>);
 
 impl Subscribers {
     fn all(&self) -> impl Iterator<Item = (&ConnId, &Subscriptions)> {
@@ -43,6 +44,7 @@ impl Subscribers {
         if count == Value::Int(0) {
             all.remove(&conn);
         }
+        self.0.take_if(|all| all.is_empty());
         count
     }
 
@@ -50,16 +52,6 @@ impl Subscribers {
     pub(super) fn forget(&mut self, conn: ConnId) {
         if self.is_subscribed(conn) {
             self.change(conn, |subscriptions| *subscriptions = Subscriptions::default());
-        }
-    }
-
-    /// Adds the state to a fingerprint.
-    pub(super) fn digest(&self, digest: &mut Digest) {
-        for (conn, subscriptions) in self.all() {
-            digest.client(conn.client.into());
-            digest.int(conn.lane.into());
-            subscriptions.channels.iter().for_each(|channel| digest.text(channel));
-            subscriptions.patterns.iter().for_each(|pattern| digest.text(pattern));
         }
     }
 }
@@ -171,6 +163,36 @@ pub(super) fn pubsub(call: &mut Call, args: &[Blob]) -> Reply {
             &args[0],
             QUOTED_BYTES_MAX,
             "'. Try PUBSUB HELP.",
-        )),
+        )
+        .into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Mutation, each_shows};
+
+    #[test]
+    fn every_field_is_in_the_digest() {
+        const CONN: ConnId = ConnId { client: 1, member: 0, lane: 1 };
+        fn insert(all: &mut Subscribers, conn: ConnId, name: &'static str, is_pattern: bool) {
+            all.change(conn, |one| {
+                let names = if is_pattern { &mut one.patterns } else { &mut one.channels };
+                names.insert(name.into());
+            });
+        }
+        let mut subscribers = Subscribers::default();
+        insert(&mut subscribers, CONN, "a", false);
+        let changes: &[Mutation<Subscribers>] = &[
+            ("a channel", |all| insert(all, CONN, "b", false)),
+            ("a pattern", |all| insert(all, CONN, "b", true)),
+            ("another client", |all| insert(all, ConnId { client: 2, ..CONN }, "a", false)),
+            ("another connection", |all| insert(all, ConnId { lane: 2, ..CONN }, "a", false)),
+            ("nobody", |all| all.forget(CONN)),
+        ];
+        each_shows(&subscribers, changes);
+        subscribers.forget(CONN);
+        assert!(subscribers.0.is_none());
     }
 }

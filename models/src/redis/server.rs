@@ -1,12 +1,12 @@
 //! Commands about the server itself.
 
-use super::call::{Call, Reply, Save, int};
+use super::call::{Call, Failure, Reply, Save, int, not_modelled};
 use crate::Blob;
 use crate::resp::Value;
 
 pub(super) fn ping(call: &mut Call, args: &[Blob]) -> Reply {
     if args.len() > 1 {
-        return Err(super::commands::wrong_arity("ping"));
+        return Err(super::commands::wrong_arity("ping").into());
     }
     if call.node.subscribers.is_subscribed(call.conn) {
         let text = args.first().cloned().unwrap_or_default();
@@ -38,10 +38,10 @@ pub(super) fn select(_call: &mut Call, args: &[Blob]) -> Reply {
 }
 
 /// Refuses any database but the first.
-pub(super) fn check_database(number: i64) -> Result<(), Blob> {
+pub(super) fn check_database(number: i64) -> Result<(), Failure> {
     match number {
         0 => Ok(()),
-        1..=15 => Err("NOTMODELLED the simulated Redis has one database".into()),
+        1..=15 => not_modelled(format!("database {number}")),
         _ => Err("ERR DB index is out of range".into()),
     }
 }
@@ -53,7 +53,7 @@ pub(super) fn wait(_call: &mut Call, args: &[Blob]) -> Reply {
         return Err("ERR timeout is negative".into());
     }
     if replicas > 0 && args[1].as_bytes() == b"0" {
-        return Err("NOTMODELLED WAIT for replicas without a timeout".into());
+        return not_modelled("WAIT for replicas without a timeout");
     }
     Ok(Value::Int(0))
 }

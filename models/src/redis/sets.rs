@@ -1,6 +1,6 @@
 //! Sets, answered in byte order.
 
-use super::call::{Call, Reply};
+use super::call::{Call, Failure, Reply};
 use crate::Blob;
 use crate::resp::Value;
 use std::collections::BTreeSet;
@@ -38,7 +38,7 @@ fn members(set: BTreeSet<Blob>) -> Value {
     Value::Array(set.into_iter().map(Value::Bulk).collect())
 }
 
-fn get(call: &mut Call, key: &Blob) -> Result<BTreeSet<Blob>, Blob> {
+fn get(call: &mut Call, key: &Blob) -> Result<BTreeSet<Blob>, Failure> {
     Ok(call.set(key)?.cloned().unwrap_or_default())
 }
 

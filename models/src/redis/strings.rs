@@ -1,6 +1,6 @@
 //! Strings, counters and bits.
 
-use super::call::{Call, NOT_INTEGER, Reply, SYNTAX, bulk_or_nil, byte_range, error, int, is};
+use super::call::{Call, Failure, NOT_INTEGER, Reply, SYNTAX, bulk_or_nil, byte_range, error, int, is};
 use super::expiry::{deadline_from, persist, set_deadline};
 use super::keyspace::Data;
 use crate::Blob;
@@ -30,14 +30,14 @@ fn expiry_option<'a>(
     option: &'a Blob,
     seen: &Option<Expiry>,
     rest: &mut std::slice::Iter<'a, Blob>,
-) -> Result<Expiry<'a>, Blob> {
+) -> Result<Expiry<'a>, Failure> {
     let repeated = match seen {
         None => true,
         Some(Expiry::Option(name, _)) => name.eq_ignore_ascii_case(option),
         Some(_) => false,
     };
     if !repeated || !["EX", "PX", "EXAT", "PXAT"].iter().any(|name| is(option, name)) {
-        return Err(SYNTAX);
+        return Err(SYNTAX.into());
     }
     Ok(Expiry::Option(option, rest.next().ok_or(SYNTAX)?))
 }
@@ -153,7 +153,7 @@ pub(super) fn mget(call: &mut Call, args: &[Blob]) -> Reply {
 
 pub(super) fn mset(call: &mut Call, args: &[Blob]) -> Reply {
     if !args.len().is_multiple_of(2) {
-        return Err(super::commands::wrong_arity("mset"));
+        return Err(super::commands::wrong_arity("mset").into());
     }
     for pair in args.chunks_exact(2) {
         call.store(&pair[0], Data::Str(pair[1].clone()), None);
@@ -163,7 +163,7 @@ pub(super) fn mset(call: &mut Call, args: &[Blob]) -> Reply {
 
 pub(super) fn msetnx(call: &mut Call, args: &[Blob]) -> Reply {
     if !args.len().is_multiple_of(2) {
-        return Err(super::commands::wrong_arity("msetnx"));
+        return Err(super::commands::wrong_arity("msetnx").into());
     }
     if args.chunks_exact(2).any(|pair| call.exists(&pair[0])) {
         return Ok(Value::Int(0));
@@ -246,8 +246,8 @@ pub(super) fn decrby(call: &mut Call, args: &[Blob]) -> Reply {
     add(call, &args[0], amount.checked_neg().ok_or_else(|| error("ERR decrement would overflow"))?)
 }
 
-fn bit_offset(word: &Blob) -> Result<usize, Blob> {
-    word.to_int().filter(|at| (0..STRING_BYTES_MAX * 8).contains(at)).map(|at| at as usize).ok_or(NOT_BIT_OFFSET)
+fn bit_offset(word: &Blob) -> Result<usize, Failure> {
+    word.to_int().filter(|at| (0..STRING_BYTES_MAX * 8).contains(at)).map(|at| at as usize).ok_or(NOT_BIT_OFFSET.into())
 }
 
 pub(super) fn setbit(call: &mut Call, args: &[Blob]) -> Reply {
@@ -286,7 +286,7 @@ pub(super) fn bitcount(call: &mut Call, args: &[Blob]) -> Reply {
             }
             let width = match unit {
                 [unit] if is(unit, "BIT") => 1,
-                [unit] if !is(unit, "BYTE") => return Err(SYNTAX),
+                [unit] if !is(unit, "BYTE") => return Err(SYNTAX.into()),
                 _ => 8,
             };
             match byte_range(start, stop, text.len() * 8 / width) {
@@ -294,7 +294,7 @@ pub(super) fn bitcount(call: &mut Call, args: &[Blob]) -> Reply {
                 None => 0..0,
             }
         }
-        _ => return Err(SYNTAX),
+        _ => return Err(SYNTAX.into()),
     };
     Ok(Value::Int(bits.filter(is_set).count() as i64))
 }

@@ -1,16 +1,17 @@
 //! MULTI, EXEC, DISCARD, WATCH: state that belongs to a connection.
 
-use super::call::{Call, Reply, error_quoting, is};
+use super::call::{Call, Failure, Reply, error_quoting, is, not_modelled};
 use super::commands::{self, Spec};
+use crate::escape::Unordered;
 use crate::resp::{Command, Value};
-use crate::{Blob, ConnId, Digest};
+use crate::{Blob, ConnId};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 const ABORTED_BECAUSE: &str = "EXECABORT Transaction discarded because of: ";
 
 /// One connection's transaction.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 struct Transaction {
     /// The commands queued since MULTI.
     queued: Option<Vec<Command>>,
@@ -23,8 +24,8 @@ struct Transaction {
 }
 
 /// All connections that have a transaction or a watch; most have neither.
-#[derive(Clone, Default)]
-pub(super) struct Transactions(Option<Rc<BTreeMap<ConnId, Transaction>>>);
+#[derive(Clone, Default, Hash)]
+pub(super) struct Transactions(Option<Rc<Unordered<BTreeMap<ConnId, Transaction>>>>);
 
 impl Transactions {
     fn get(&self, conn: ConnId) -> Option<&Transaction> {
@@ -37,7 +38,9 @@ impl Transactions {
 
     fn take(&mut self, conn: ConnId) -> Option<Transaction> {
         let all = self.0.as_mut()?;
-        all.contains_key(&conn).then(|| Rc::make_mut(all).remove(&conn)).flatten()
+        let taken = all.contains_key(&conn).then(|| Rc::make_mut(all).remove(&conn)).flatten();
+        self.0.take_if(|all| all.is_empty());
+        taken
     }
 
     /// True if a connection has a transaction or a watch.
@@ -69,22 +72,6 @@ impl Transactions {
             }
         }
     }
-
-    /// Adds the state to a fingerprint.
-    pub(super) fn digest(&self, digest: &mut Digest) {
-        for (conn, transaction) in self.0.iter().flat_map(|all| all.iter()) {
-            digest.client(conn.client.into());
-            digest.int(conn.lane.into());
-            digest.int(u64::from(transaction.failed) * 2 + u64::from(transaction.stale));
-            for (key, was_expired) in &transaction.watched {
-                digest.text(key);
-                digest.int((*was_expired).into());
-            }
-            for command in transaction.queued.iter().flatten() {
-                command.words().iter().for_each(|word| digest.text(word));
-            }
-        }
-    }
 }
 
 /// A command was refused before it ran: inside MULTI the whole transaction fails. EXEC itself ends it.
@@ -105,21 +92,22 @@ fn fail(call: &mut Call) {
 }
 
 /// Inside MULTI: puts the command aside and says so.
-pub(super) fn queue(call: &mut Call, spec: &Spec, command: &Command) -> Option<Value> {
-    call.node.transactions.get(call.conn)?.queued.as_ref()?;
-    if matches!(spec.name, "EXEC" | "DISCARD" | "MULTI" | "WATCH") {
-        return None;
+pub(super) fn queue(call: &mut Call, spec: &Spec, command: &Command) -> Result<Option<Value>, Failure> {
+    let is_queueing = call.node.transactions.get(call.conn).is_some_and(|transaction| transaction.queued.is_some());
+    if !is_queueing || matches!(spec.name, "EXEC" | "DISCARD" | "MULTI" | "WATCH") {
+        return Ok(None);
     }
     if spec.name == "SAVE" {
-        call.node.transactions.entry(call.conn).failed = true;
-        return Some(Value::error("ERR Command not allowed inside a transaction"));
+        fail(call);
+        return Ok(Some(Value::error("ERR Command not allowed inside a transaction")));
     }
     if spec.name.ends_with("SUBSCRIBE") {
-        call.node.transactions.entry(call.conn).failed = true;
-        return Some(Value::error("NOTMODELLED subscribing inside MULTI"));
+        return not_modelled(format!("{} inside MULTI", spec.name));
     }
-    call.node.transactions.entry(call.conn).queued.as_mut()?.push(command.clone());
-    Some(Value::Status("QUEUED".into()))
+    if let Some(queued) = &mut call.node.transactions.entry(call.conn).queued {
+        queued.push(command.clone());
+    }
+    Ok(Some(Value::Status("QUEUED".into())))
 }
 
 pub(super) fn multi(call: &mut Call, _args: &[Blob]) -> Reply {
@@ -151,10 +139,10 @@ pub(super) fn exec(call: &mut Call, _args: &[Blob]) -> Reply {
         let words = command.words();
         match commands::resolve(words) {
             Ok(spec) => commands::execute(call, spec, words),
-            Err(refused) => Value::Error(refused.text()),
+            Err(refused) => refused.text().map(Value::Error),
         }
     });
-    let replies = replies.collect();
+    let replies = replies.collect::<Result<_, Failure>>()?;
     call.nested = false;
     Ok(Value::Array(replies))
 }
@@ -189,4 +177,38 @@ pub(super) fn unwatch(call: &mut Call, _args: &[Blob]) -> Reply {
         transaction.stale = false;
     }
     Ok(Value::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Mutation, each_shows};
+
+    const CONN: ConnId = ConnId { client: 1, member: 0, lane: 0 };
+
+    #[test]
+    fn every_field_is_in_the_digest() {
+        let mut transactions = Transactions::default();
+        transactions.entry(CONN).watched.push(("a".into(), false));
+        let changes: &[Mutation<Transactions>] = &[
+            ("MULTI", |all| all.entry(CONN).queued = Some(Vec::new())),
+            ("a queued command", |all| all.entry(CONN).queued = Some(vec![Command::new("PING")])),
+            ("failed", |all| all.entry(CONN).failed = true),
+            ("stale", |all| all.entry(CONN).stale = true),
+            ("a watch", |all| all.entry(CONN).watched.push(("b".into(), false))),
+            ("a watch of an expired key", |all| all.entry(CONN).watched[0].1 = true),
+            ("another client", |all| all.entry(ConnId { client: 2, ..CONN }).stale = true),
+            ("another connection", |all| all.entry(ConnId { lane: 1, ..CONN }).stale = true),
+            ("nobody", |all| all.forget(CONN)),
+        ];
+        each_shows(&transactions, changes);
+    }
+
+    #[test]
+    fn what_has_ended_leaves_no_trace() {
+        let mut transactions = Transactions::default();
+        transactions.entry(CONN).stale = true;
+        transactions.forget(CONN);
+        assert!(transactions.0.is_none());
+    }
 }

@@ -1,6 +1,6 @@
 //! Sorted sets.
 
-use super::call::{Call, Reply, SYNTAX, bulk_or_nil, int, is, range};
+use super::call::{Call, Failure, Reply, SYNTAX, bulk_or_nil, int, is, not_modelled, range};
 use super::keyspace::{Score, ZSet};
 use super::number;
 use crate::Blob;
@@ -10,7 +10,7 @@ const NOT_FLOAT: Blob = Blob::from_static(b"ERR value is not a valid float");
 const NOT_BOUND: Blob = Blob::from_static(b"ERR min or max is not a float");
 const NAN_SCORE: Blob = Blob::from_static(b"ERR resulting score is not a number (NaN)");
 
-fn score(word: &Blob) -> Result<f64, Blob> {
+fn score(word: &Blob) -> Result<f64, Failure> {
     number::parse(word, NOT_FLOAT)
 }
 
@@ -27,7 +27,7 @@ struct AddOptions {
 
 impl AddOptions {
     /// The options, and the scores and members behind them.
-    fn parse(mut words: &[Blob]) -> Result<(Self, &[Blob]), Blob> {
+    fn parse(mut words: &[Blob]) -> Result<(Self, &[Blob]), Failure> {
         let mut options = AddOptions::default();
         while let [word, rest @ ..] = words {
             match word {
@@ -42,7 +42,7 @@ impl AddOptions {
             words = rest;
         }
         if words.is_empty() || !words.len().is_multiple_of(2) {
-            return Err(SYNTAX);
+            return Err(SYNTAX.into());
         }
         if options.only_new && options.only_old {
             return Err("ERR XX and NX options at the same time are not compatible".into());
@@ -59,14 +59,14 @@ impl AddOptions {
     }
 
     /// The score that a member gets, if it gets one.
-    fn new_score(&self, old: Option<f64>, given: f64) -> Result<Option<f64>, Blob> {
+    fn new_score(&self, old: Option<f64>, given: f64) -> Result<Option<f64>, Failure> {
         let Some(old) = old else { return Ok((!self.only_old).then_some(given)) };
         if self.only_new {
             return Ok(None);
         }
         let new = if self.increment { old + given } else { given };
         if new.is_nan() {
-            return Err(NAN_SCORE);
+            return Err(NAN_SCORE.into());
         }
         Ok(if (self.only_greater && new <= old) || (self.only_less && new >= old) { None } else { Some(new) })
     }
@@ -74,14 +74,14 @@ impl AddOptions {
 
 pub(super) fn zadd(call: &mut Call, args: &[Blob]) -> Reply {
     let (options, pairs) = AddOptions::parse(&args[1..])?;
-    let scores = pairs.iter().step_by(2).map(score).collect::<Result<Vec<f64>, Blob>>()?;
+    let scores = pairs.iter().step_by(2).map(score).collect::<Result<Vec<f64>, Failure>>()?;
     if options.only_old && call.zset(&args[0])?.is_none() {
         return Ok(if options.increment { Value::Nil } else { Value::Int(0) });
     }
     let zset = call.zset_mut(&args[0])?;
     let (mut added, mut changed, mut last) = (0, 0, None);
     for (pair, given) in pairs.chunks_exact(2).zip(scores) {
-        let old = zset.scores.get(&pair[1]).copied();
+        let old = zset.score(&pair[1]);
         last = options.new_score(old, given)?;
         let Some(new) = last else { continue };
         if old != Some(new) {
@@ -104,9 +104,9 @@ pub(super) fn zadd(call: &mut Call, args: &[Blob]) -> Reply {
 pub(super) fn zincrby(call: &mut Call, args: &[Blob]) -> Reply {
     let amount = score(&args[1])?;
     let zset = call.zset_mut(&args[0])?;
-    let sum = zset.scores.get(&args[2]).map_or(amount, |old| old + amount);
+    let sum = zset.score(&args[2]).map_or(amount, |old| old + amount);
     if sum.is_nan() {
-        return Err(NAN_SCORE);
+        return Err(NAN_SCORE.into());
     }
     zset.insert(&args[2], sum);
     call.touch(&args[0]);
@@ -114,13 +114,13 @@ pub(super) fn zincrby(call: &mut Call, args: &[Blob]) -> Reply {
 }
 
 pub(super) fn zscore(call: &mut Call, args: &[Blob]) -> Reply {
-    let score = call.zset(&args[0])?.and_then(|zset| zset.scores.get(&args[1]).copied());
+    let score = call.zset(&args[0])?.and_then(|zset| zset.score(&args[1]));
     Ok(bulk_or_nil(score.map(number::format)))
 }
 
 pub(super) fn zmscore(call: &mut Call, args: &[Blob]) -> Reply {
     let zset = call.zset(&args[0])?;
-    let get = |member: &Blob| zset.as_ref().and_then(|zset| zset.scores.get(member).copied());
+    let get = |member: &Blob| zset.as_ref().and_then(|zset| zset.score(member));
     Ok(Value::Array(args[1..].iter().map(|member| bulk_or_nil(get(member).map(number::format))).collect()))
 }
 
@@ -149,7 +149,7 @@ struct Bound {
 }
 
 impl Bound {
-    fn parse(word: &Blob) -> Result<Self, Blob> {
+    fn parse(word: &Blob) -> Result<Self, Failure> {
         let (digits, exclusive) = match word.as_bytes() {
             [b'(', digits @ ..] => (digits, true),
             digits => (digits, false),
@@ -181,19 +181,19 @@ struct RangeOptions {
 
 impl RangeOptions {
     /// `full` allows BYSCORE, BYLEX and REV, as ZRANGE does.
-    fn parse(mut self, words: &[Blob], full: bool) -> Result<Self, Blob> {
+    fn parse(mut self, words: &[Blob], full: bool) -> Result<Self, Failure> {
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match word {
                 word if is(word, "WITHSCORES") => self.with_scores = true,
                 word if full && !self.by_score && is(word, "BYSCORE") => self.by_score = true,
                 word if full && !self.reverse && is(word, "REV") => self.reverse = true,
-                word if full && !self.by_score && is(word, "BYLEX") => return Err("NOTMODELLED ZRANGE … BYLEX".into()),
+                word if full && !self.by_score && is(word, "BYLEX") => return not_modelled("ZRANGE … BYLEX"),
                 word if is(word, "LIMIT") => {
-                    let (Some(offset), Some(count)) = (words.next(), words.next()) else { return Err(SYNTAX) };
+                    let (Some(offset), Some(count)) = (words.next(), words.next()) else { return Err(SYNTAX.into()) };
                     self.limit = Some((int(offset)?, int(count)?));
                 }
-                _ => return Err(SYNTAX),
+                _ => return Err(SYNTAX.into()),
             }
         }
         if self.limit.is_some_and(|(_, count)| count != -1) && !self.by_score {
@@ -297,7 +297,7 @@ fn pop(call: &mut Call, args: &[Blob], largest: bool) -> Reply {
     let count = match &args[1..] {
         [] => 1,
         [count] => super::call::count(count)?,
-        _ => return Err(SYNTAX),
+        _ => return Err(SYNTAX.into()),
     };
     let Some(zset) = call.zset(&args[0])? else { return Ok(Value::Array(Vec::new())) };
     let count = usize::try_from(count).unwrap_or(usize::MAX);

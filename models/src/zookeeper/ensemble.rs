@@ -19,16 +19,17 @@
 //! Sessions are expired by the leader's monotonic clock in ticks; containers whose last child has gone are deleted at its next
 //! check, once a minute.
 //!
-//! Not modelled: access control lists, quotas, TTL nodes, persistent and recursive watches, observers, local sessions,
-//! reconfiguration, the times (`ctime`, `mtime`) in a [`Stat`], what a server says
-//! to a check outside a multi, which no client sends, and transaction numbers used up by refused requests.
+//! Not modelled, and without words in [`wire`](super::wire): access control lists, quotas, TTL nodes, persistent and recursive
+//! watches, observers, local sessions, reconfiguration, the times (`ctime`, `mtime`) in a [`Stat`], and transaction numbers used up
+//! by refused requests. What can be asked for and is not modelled, [`not_modelled`] names.
 
 use super::Config;
 use super::sessions::Sessions;
 use super::tree::{self, Change, Happened, Tree};
 use super::watches::Watches;
 use super::wire::{Answer, Error, EventKind, Op, Reply, Request, SessionId, Stat, Zxid};
-use crate::{Blob, ConnId, Digest, Due, NodeClock, Output, Response};
+use crate::escape::Fixed;
+use crate::{Blob, ConnId, Due, NodeClock, Output, Response};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -37,13 +38,14 @@ use std::rc::Rc;
 const CONTAINER_CHECK_US: u64 = 60_000_000;
 
 /// A transaction: changes that are made together.
+#[derive(Hash)]
 struct Txn {
     zxid: Zxid,
     changes: Vec<Change>,
 }
 
 /// One server.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 struct Server {
     up: bool,
     watches: Watches,
@@ -52,9 +54,9 @@ struct Server {
 }
 
 /// A simulated ensemble.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub struct Ensemble {
-    config: Rc<Config>,
+    config: Fixed<Rc<Config>>,
     /// What is committed, and what every server that is not behind has applied.
     committed: Rc<Tree>,
     servers: SmallVec<[Server; 3]>,
@@ -70,7 +72,7 @@ impl Ensemble {
         let server = Server { up: true, watches: Watches::default(), behind: None };
         Ensemble {
             servers: std::iter::repeat_n(server, config.servers.into()).collect(),
-            config: Rc::new(config),
+            config: Fixed(Rc::new(config)),
             committed: Rc::new(Tree::new(1 << 32)),
             leader: Some(0),
             sessions: Sessions::default(),
@@ -80,6 +82,9 @@ impl Ensemble {
 
     /// Serves one request.
     pub fn handle(&mut self, clocks: &[NodeClock], conn: ConnId, request: &Request, out: &mut Vec<Output>) {
+        if let Some(what) = not_modelled(request, self.sessions.over(conn).is_some()) {
+            return out.push(Output::not_modelled(conn, what));
+        }
         if self.leader.is_none() {
             return out.push(Output::close(conn));
         }
@@ -474,21 +479,45 @@ impl Ensemble {
         };
         parent.children().filter_map(child).min().map(|(_, name, ephemeral)| (name, ephemeral))
     }
+}
 
-    /// Adds the state to a fingerprint.
-    pub fn digest(&self, clocks: &[NodeClock], digest: &mut Digest) {
-        self.committed.digest(digest);
-        digest.int(self.leader.map_or(u64::MAX, u64::from));
-        let now_us = self.leader_us(clocks).unwrap_or_default();
-        self.sessions.digest(now_us, digest);
-        digest.int(self.container_check.map_or(u64::MAX, |at| at.saturating_sub(now_us)));
-        for server in &self.servers {
-            digest.int(server.up.into());
-            server.watches.digest(digest);
-            // What is behind is told by how far: the transactions up to there are those of all.
-            digest.int(server.behind.as_ref().map_or(u64::MAX, |(tree, _)| tree.zxid as u64));
+/// The most bytes of a request (`jute.maxbuffer`): the server closes the connection. What goes with the data is left room for.
+const DATA_BYTES_MAX: usize = 1_000_000;
+
+/// What of a request the model does not have.
+fn not_modelled(request: &Request, connected: bool) -> Option<String> {
+    match request {
+        Request::Connect { .. } if connected => return Some("a second session over one connection".to_owned()),
+        Request::Write(Op::Check { .. }) => return Some("a check outside a multi".to_owned()),
+        Request::Exists { path, .. } | Request::GetData { path, .. } | Request::GetChildren { path, .. }
+            if path.as_bytes() == b"/" =>
+        {
+            return Some("a look at the root, which has nodes of the server's own".to_owned());
         }
+        _ => {}
     }
+    let data = |op: &Op| match op {
+        Op::Create { data, .. } | Op::SetData { data, .. } => data.len(),
+        Op::Delete { .. } | Op::Check { .. } => 0,
+    };
+    let bytes = match request {
+        Request::Write(op) => data(op),
+        Request::Multi(ops) => ops.iter().map(data).sum(),
+        _ => 0,
+    };
+    if bytes > DATA_BYTES_MAX {
+        return Some("a request of more than a megabyte".to_owned());
+    }
+    request.paths().into_iter().find_map(|path| {
+        let own = path.as_bytes() == b"/zookeeper" || path.starts_with(b"/zookeeper/");
+        let odd = std::str::from_utf8(path).map_or(true, |path| path.chars().any(|char| char != '\0' && is_odd(char)));
+        (own || odd).then(|| format!("the path {path:?}"))
+    })
+}
+
+/// Characters that the server refuses in paths, or may.
+fn is_odd(char: char) -> bool {
+    char.is_control() || char >= '\u{E000}'
 }
 
 /// Sends the events of the watches that fire.
@@ -499,5 +528,40 @@ fn fire(watches: &mut Watches, happened: &[Happened], out: &mut Vec<Output>) {
             let event = Reply::Event { kind: *kind, path: path.clone() };
             out.push(Output::message(conn, Response::ZooKeeper(event)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Mutation, each_shows};
+
+    #[test]
+    fn every_field_is_in_the_digest() {
+        let ensemble = Ensemble::new(Config::default());
+        let changes: &[Mutation<Ensemble>] = &[
+            ("what is committed", |all| Rc::make_mut(&mut all.committed).zxid += 1),
+            ("the leader", |all| all.leader = Some(1)),
+            ("no leader", |all| all.leader = None),
+            ("the container check", |all| all.container_check = Some(0)),
+            ("the sessions", |all| {
+                let conn = ConnId { client: 0, member: 0, lane: 1 };
+                all.sessions.open(1, conn);
+            }),
+            ("a server that is down", |all| all.servers[1].up = false),
+            ("another that is", |all| all.servers[2].up = false),
+            ("one that is behind", |all| all.lag(1)),
+            ("what it has yet to apply", |all| {
+                all.lag(1);
+                let txn = Txn { zxid: 1, changes: vec![Change::Delete { path: "/a".into() }] };
+                let queue = &mut all.servers[1].behind.as_mut().expect("it is behind").1;
+                queue.push_back(Rc::new(txn));
+            }),
+            ("a watch", |all| {
+                let conn = ConnId { client: 0, member: 1, lane: 1 };
+                all.servers[1].watches.on_data(&"/a".into(), conn);
+            }),
+        ];
+        each_shows(&ensemble, changes);
     }
 }

@@ -1,15 +1,15 @@
 //! The leader's book of sessions: who is heard over which connection, and when whom it will take for dead.
 
 use super::wire::SessionId;
-use crate::{ConnId, Digest};
+use crate::{ClientId, ConnId};
 use std::collections::BTreeMap;
 
 /// A session.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Session {
     timeout_us: u64,
     /// The client that opened it.
-    client: u16,
+    client: ClientId,
     /// The connection that it goes over.
     pub conn: Option<ConnId>,
     /// When it expires, by the leader's monotonic clock; `None` as long as its client is heard.
@@ -17,7 +17,7 @@ pub(super) struct Session {
 }
 
 /// All sessions.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct Sessions {
     all: BTreeMap<SessionId, Session>,
     opened: i64,
@@ -31,7 +31,7 @@ impl Sessions {
     pub(super) fn open(&mut self, timeout_us: u64, conn: ConnId) -> SessionId {
         self.opened += 1;
         let id = FIRST + self.opened;
-        self.all.insert(id, Session { timeout_us, client: conn.client, conn: Some(conn), expires_at: None });
+        self.all.insert(id, Session { timeout_us, client: ClientId(conn.client), conn: Some(conn), expires_at: None });
         id
     }
 
@@ -95,7 +95,7 @@ impl Sessions {
     /// The sessions without a connection, and whose they are; none while there is no leader.
     pub(super) fn cut_off(&self) -> impl Iterator<Item = (SessionId, u16)> {
         let cut_off = |session: &Session| session.conn.is_none() && session.expires_at.is_some();
-        self.all.iter().filter(move |(_, session)| cut_off(session)).map(|(id, session)| (*id, session.client))
+        self.all.iter().filter(move |(_, session)| cut_off(session)).map(|(id, session)| (*id, session.client.0))
     }
 
     /// The connections in use.
@@ -112,19 +112,6 @@ impl Sessions {
         let expired = |session: &Session| session.expires_at.is_some_and(|at| at <= now_us);
         self.all.iter().filter(|(_, session)| expired(session)).map(|(id, _)| *id).collect()
     }
-
-    pub(super) fn digest(&self, now_us: u64, digest: &mut Digest) {
-        digest.int(self.opened as u64);
-        for (id, session) in &self.all {
-            digest.int(*id as u64);
-            digest.int(session.timeout_us);
-            digest.int(session.expires_at.map_or(u64::MAX, |at| at.saturating_sub(now_us)));
-            if let Some(conn) = session.conn {
-                digest.client(conn.client.into());
-                digest.int(u64::from(conn.member) << 8 | u64::from(conn.lane));
-            }
-        }
-    }
 }
 
 impl Session {
@@ -135,5 +122,35 @@ impl Session {
 
     pub(super) fn timeout_us(&self) -> u64 {
         self.timeout_us
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Mutation, each_shows};
+
+    #[test]
+    fn every_field_is_in_the_digest() {
+        const CONN: ConnId = ConnId { client: 1, member: 0, lane: 1 };
+        let mut sessions = Sessions::default();
+        sessions.open(1, CONN);
+        fn session(all: &mut Sessions) -> &mut Session {
+            all.all.values_mut().next().expect("one is open")
+        }
+        let changes: &[Mutation<Sessions>] = &[
+            ("a session", |all| {
+                all.open(1, ConnId { client: 2, ..CONN });
+            }),
+            ("no session", |all| {
+                all.close(FIRST + 1);
+            }),
+            ("the time-out", |all| session(all).timeout_us = 2),
+            ("the client", |all| session(all).client = ClientId(2)),
+            ("the connection", |all| session(all).conn = None),
+            ("the end", |all| session(all).expires_at = Some(1)),
+            ("how many were opened", |all| all.opened += 1),
+        ];
+        each_shows(&sessions, changes);
     }
 }

@@ -2,14 +2,16 @@
 
 use super::wire::{ANY_VERSION, Answer, CreateMode, Error, EventKind, Op, SessionId, Stat, Zxid};
 use super::{Config, Overflow};
-use crate::{Blob, Digest};
+use crate::Blob;
+use crate::escape::Derived;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A node of the tree.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Znode {
     data: Blob,
-    children: BTreeSet<Blob>,
+    /// Their paths tell.
+    children: Derived<BTreeSet<Blob>>,
     czxid: Zxid,
     mzxid: Zxid,
     pzxid: Zxid,
@@ -35,7 +37,7 @@ pub(super) enum Change {
 pub(super) type Happened = (EventKind, Blob);
 
 /// A server's tree.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(super) struct Tree {
     nodes: BTreeMap<Blob, Znode>,
     /// The latest transaction applied.
@@ -218,21 +220,6 @@ impl Tree {
             _ => Answer::Done,
         }
     }
-
-    /// Adds the nodes, with everything that a client can see of them.
-    pub(super) fn digest(&self, digest: &mut Digest) {
-        digest.int(self.zxid as u64);
-        digest.int(self.nodes.len() as u64);
-        for (path, node) in &self.nodes {
-            digest.text(path);
-            digest.text(&node.data);
-            for number in [node.czxid, node.mzxid, node.pzxid, node.owner] {
-                digest.int(number as u64);
-            }
-            digest.int((node.version as u64) << 32 | u64::from(node.created as u32));
-            digest.int(node.container.into());
-        }
-    }
 }
 
 fn above(path: &Blob) -> Blob {
@@ -265,5 +252,32 @@ impl Znode {
             data_length: self.data.len() as i32,
             num_children: children,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Mutation, each_shows};
+
+    #[test]
+    fn every_field_is_in_the_digest() {
+        let tree = Tree::new(1);
+        fn node(tree: &mut Tree) -> &mut Znode {
+            tree.nodes.get_mut(&b"/"[..]).expect("the root is there")
+        }
+        let changes: &[Mutation<Tree>] = &[
+            ("a node", |tree| drop(tree.nodes.insert("/a".into(), Znode::default()))),
+            ("data", |tree| node(tree).data = "a".into()),
+            ("czxid", |tree| node(tree).czxid = 1),
+            ("mzxid", |tree| node(tree).mzxid = 1),
+            ("pzxid", |tree| node(tree).pzxid = 1),
+            ("the version", |tree| node(tree).version = 1),
+            ("the counter", |tree| node(tree).created = 1),
+            ("the owner", |tree| node(tree).owner = 1),
+            ("container", |tree| node(tree).container = true),
+            ("zxid", |tree| tree.zxid = 2),
+        ];
+        each_shows(&tree, changes);
     }
 }

@@ -2,11 +2,11 @@
 
 use super::tree::Happened;
 use super::wire::EventKind;
-use crate::{Blob, ConnId, Digest};
+use crate::{Blob, ConnId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Who watches what.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct Watches {
     /// Watches on nodes: their data, their creation, their deletion.
     data: BTreeMap<Blob, BTreeSet<ConnId>>,
@@ -49,17 +49,22 @@ impl Watches {
             watches.retain(|_, conns| !conns.is_empty());
         }
     }
+}
 
-    pub(super) fn digest(&self, digest: &mut Digest) {
-        for watches in [&self.data, &self.child] {
-            digest.int(watches.len() as u64);
-            for (path, conns) in watches {
-                digest.text(path);
-                for conn in conns {
-                    digest.client(conn.client.into());
-                    digest.int(u64::from(conn.member) << 8 | u64::from(conn.lane));
-                }
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Mutation, each_shows};
+
+    #[test]
+    fn every_field_is_in_the_digest() {
+        const CONN: ConnId = ConnId { client: 1, member: 0, lane: 1 };
+        let changes: &[Mutation<Watches>] = &[
+            ("data", |all| all.on_data(&"/a".into(), CONN)),
+            ("children", |all| all.on_children(&"/a".into(), CONN)),
+            ("the path", |all| all.on_data(&"/b".into(), CONN)),
+            ("the client", |all| all.on_data(&"/a".into(), ConnId { client: 2, ..CONN })),
+        ];
+        each_shows(&Watches::default(), changes);
     }
 }

@@ -218,10 +218,6 @@ impl Dialect for Real {
         self.watches.remove(&conn);
     }
 
-    fn not_modelled(&self, _response: &Response) -> Option<String> {
-        None
-    }
-
     fn difference(
         &mut self,
         _conn: ConnId,

@@ -195,13 +195,6 @@ impl Dialect for Real {
         }
     }
 
-    fn not_modelled(&self, response: &Response) -> Option<String> {
-        match response {
-            Response::MySql(Reply::NotModelled(what)) => Some(what.to_text().into_owned()),
-            _ => None,
-        }
-    }
-
     fn difference(
         &mut self,
         conn: ConnId,

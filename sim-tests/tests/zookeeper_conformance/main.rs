@@ -177,10 +177,6 @@ impl Dialect for RealZooKeeper {
         }
     }
 
-    fn not_modelled(&self, _response: &Response) -> Option<String> {
-        None
-    }
-
     fn difference(
         &mut self,
         _conn: ConnId,

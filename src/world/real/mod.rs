@@ -124,10 +124,11 @@ fn random_bytes<const N: usize>() -> [u8; N] {
 
 /// Sleeps until this clock has moved so far.
 async fn sleep_by(clock: impl Fn() -> u64 + Send, duration: Duration) {
-    let until = Instant(clock()) + duration;
+    let until_us = clock().saturating_add(duration.as_micros() as u64);
     loop {
-        tokio::time::sleep(until.since(Instant(clock())).min(LOOK_EVERY)).await;
-        if Instant(clock()) >= until {
+        let left = Duration::from_micros(until_us.saturating_sub(clock()));
+        tokio::time::sleep(left.min(LOOK_EVERY)).await;
+        if clock() >= until_us {
             return;
         }
     }

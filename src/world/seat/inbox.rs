@@ -4,6 +4,7 @@ use super::{Outgoing, Purpose, Seat, State, Wait};
 use crate::port::Outcome;
 use doublehold_models::{Digest, Request, Response};
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
@@ -27,10 +28,10 @@ impl Inbox {
     }
 
     pub(super) fn digest(&self, digest: &mut Digest) {
-        digest.int(u64::from(self.node) << 8 | u64::from(self.lane));
-        digest.int(self.closed.into());
-        digest.int(self.messages.len() as u64);
-        self.messages.iter().for_each(|message| message.digest(digest));
+        digest.write_u64(u64::from(self.node) << 8 | u64::from(self.lane));
+        digest.write_u64(self.closed.into());
+        digest.write_u64(self.messages.len() as u64);
+        self.messages.iter().for_each(|message| message.hash(digest));
     }
 
     fn wake(&mut self) {
@@ -101,10 +102,7 @@ impl Messages {
                     return Poll::Pending;
                 }
             };
-            state.see(round, 4, |digest| match &message {
-                Some(message) => message.digest(digest),
-                None => digest.text(b"closed"),
-            });
+            state.see(round, 4, |digest| message.hash(digest));
             Poll::Ready(message)
         })
         .await

@@ -24,7 +24,7 @@ use redis::SeatRedis;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,14 +41,14 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct WaitId(pub u32);
 
 impl WaitId {
-    /// Marks a wait for hashers that rank waits.
-    pub const ROUTE: u64 = 0x3A17;
+    /// The series of waits for hashers that rank them.
+    pub const SERIES: u16 = 1;
 }
 
 impl Hash for WaitId {
     /// The client's code knows what it waits for by their order, not by their numbers.
     fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
-        hasher.write_u128(u128::from(Self::ROUTE) << 64 | u128::from(self.0));
+        doublehold_models::ranked(Self::SERIES, self.0.into(), hasher);
     }
 }
 
@@ -267,19 +267,19 @@ impl Seat {
             return 0;
         }
         let mut digest = state.own_digest();
-        digest.hashed(&state.seen.inputs.as_slice());
-        digest.int(u64::from(state.draws));
-        digest.int(u64::from(state.unique_ids));
+        state.seen.inputs.hash(&mut digest);
+        digest.write_u64(u64::from(state.draws));
+        digest.write_u64(u64::from(state.unique_ids));
         // What was told but not yet looked at is on no connection any more.
         for (at, (_, _, slot)) in state.slots.iter().enumerate() {
             if let Slot::Done(outcome) = slot {
-                digest.int(at as u64);
-                digest.hashed(outcome);
+                digest.write_u64(at as u64);
+                outcome.hash(&mut digest);
             }
         }
         state.inboxes.iter().for_each(|inbox| inbox.digest(&mut digest));
-        digest.hashed(&state.sessions);
-        digest.hashed(&state.places);
+        state.sessions.hash(&mut digest);
+        state.places.hash(&mut digest);
         digest.finish128()
     }
 
@@ -368,7 +368,7 @@ impl State {
             return;
         }
         let mut digest = self.own_digest();
-        digest.int(kind);
+        digest.write_u64(kind);
         with(&mut digest);
         self.told_apart |= digest.mentioned() != 0;
         self.seen.inputs.push((round, digest.finish128()));
@@ -416,7 +416,7 @@ impl State {
         match self.slots.remove(at) {
             (_, round, Slot::Done(outcome)) => {
                 // Which of the open requests it was is told by its place among them.
-                self.see(round, (at as u64) << 8 | 1, |digest| digest.hashed(&outcome));
+                self.see(round, (at as u64) << 8 | 1, |digest| outcome.hash(digest));
                 Some(outcome)
             }
             _ => unreachable!("checked above"),
@@ -494,7 +494,7 @@ impl<T: Hash, F: Future<Output = T>> Future for Round<'_, F> {
         let Poll::Ready(value) = polled else { return Poll::Pending };
         let result = state.keep_digest.then(|| {
             let mut digest = state.own_digest();
-            digest.hashed(&value);
+            value.hash(&mut digest);
             state.told_apart |= digest.mentioned() != 0;
             digest.finish128()
         });
@@ -523,7 +523,7 @@ impl Host for SeatPorts {
         let mut state = self.seat.lock();
         state.read_clock = true;
         let (round, now) = (state.round(), state.now);
-        state.see(round, 2, |digest| digest.int(now.mono_us));
+        state.see(round, 2, |digest| digest.write_u64(now.mono_us));
         now.instant()
     }
 
@@ -531,7 +531,7 @@ impl Host for SeatPorts {
         let mut state = self.seat.lock();
         state.read_clock = true;
         let (round, now) = (state.round(), state.now);
-        state.see(round, 3, |digest| digest.int(now.wall_us as u64));
+        state.see(round, 3, |digest| digest.write_u64(now.wall_us as u64));
         now.wall()
     }
 

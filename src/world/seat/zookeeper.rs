@@ -444,7 +444,7 @@ impl Session for SeatSession {
     fn state(&self) -> SessionState {
         let mut state = self.seat.lock();
         let (round, now) = (state.round(), state.sessions.0[self.at].state);
-        state.see(round, 5, |digest| digest.int(now as u64));
+        state.see(round, 5, |digest| digest.write_u64(now as u64));
         now
     }
 
@@ -458,7 +458,7 @@ impl Session for SeatSession {
                 return Poll::Pending;
             }
             let round = state.round();
-            state.see(round, 6, |digest| digest.int(now as u64));
+            state.see(round, 6, |digest| digest.write_u64(now as u64));
             Poll::Ready(now)
         })
         .await
@@ -508,7 +508,7 @@ impl Watch for SeatWatch {
                 return Poll::Pending;
             };
             let round = state.round();
-            state.see(round, 7, |digest| digest.hashed(&event));
+            state.see(round, 7, |digest| event.hash(digest));
             Poll::Ready(event)
         })
         .await

@@ -10,8 +10,8 @@ use sqlparser::ast::{self as sql, Expr as Sql};
 pub(super) fn expr(found: &Sql, params: &mut usize) -> Parsed<Expr> {
     let mut inner = |found: &Sql| expr(found, params).map(Box::new);
     Ok(match found {
-        Sql::Identifier(one) => Expr::Column(None, ident(one)),
-        Sql::CompoundIdentifier(parts) => match &parts[..] {
+        Sql::Identifier(one) if is_column(one) => Expr::Column(None, ident(one)),
+        Sql::CompoundIdentifier(parts) if parts.iter().all(is_column) => match &parts[..] {
             [table, column] => Expr::Column(Some(ident(table)), ident(column)),
             _ => return unknown(format!("the name {found}")),
         },
@@ -33,6 +33,29 @@ pub(super) fn expr(found: &Sql, params: &mut usize) -> Parsed<Expr> {
         Sql::Function(function) => return call(function, params),
         other => return unknown(format!("the expression {other}")),
     })
+}
+
+/// Words that are no columns to the real server, but are to the parser.
+const WORDS: [&str; 13] = [
+    "_rowid",
+    "current_date",
+    "current_role",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "default",
+    "localtime",
+    "localtimestamp",
+    "rownum",
+    "utc_date",
+    "utc_time",
+    "utc_timestamp",
+];
+
+/// False for variables of the server and of the session, and for words that mean something else.
+fn is_column(name: &sql::Ident) -> bool {
+    let word = name.value.to_ascii_lowercase();
+    name.quote_style.is_some() || !(word.starts_with('@') || WORDS.contains(&word.as_str()))
 }
 
 fn negate(expr: Expr, negated: bool) -> Expr {
