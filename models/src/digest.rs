@@ -172,7 +172,7 @@ impl Digest {
     /// Writes a client under the number that it has been given.
     fn name(&mut self, client: usize) {
         let Some(rename) = &self.rename else { return self.lanes.mix(NAME | client as u64) };
-        // A name that stands for nobody here is text; to be safe it counts as everybody's.
+        // A name of no client here is text; to be safe it counts as every client's.
         let number = *rename.get(client).unwrap_or(&u8::MAX);
         if number == u8::MAX {
             self.mentioned = u32::MAX;
@@ -442,7 +442,7 @@ mod tests {
         assert_eq!(digest.mentioned(), 1 << 2);
     }
 
-    /// Somebody who is no client has a number too.
+    /// A caller that is no client has a number too.
     #[test]
     fn a_number_that_is_no_clients_is_renamed_to_nothing_else() {
         assert_ne!(of(&[0, 1], &ClientId(u16::MAX)), of(&[0, 1], &ClientId(u16::MAX - 1)));

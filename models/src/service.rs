@@ -129,7 +129,7 @@ pub enum Sent {
     /// Closes it; what was sent before still arrives.
     Close,
     /// Nothing: the request, or what it led to, needs something that the model does not have, in one phrase. What a real
-    /// server would do nobody knows, so an execution ends here. The service is not to be asked for anything more.
+    /// server would do is unknown, so an execution ends here. The service is not to be asked for anything more.
     NotModelled(String),
 }
 

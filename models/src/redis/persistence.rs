@@ -143,7 +143,7 @@ mod tests {
         each_shows(&disk, changes);
     }
 
-    /// Where every change survives, or none does, nobody counts them.
+    /// Where every change survives, or none does, they are not counted.
     #[test]
     fn changes_count_only_where_they_are_at_risk() {
         let mut disk = Disk::new(&Persistence::Durable);

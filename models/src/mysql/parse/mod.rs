@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 /// What of a text the model does not have. That includes texts that are no SQL to the parser: the real server's grammar is wider,
-/// so whether it would refuse them nobody here knows.
+/// so it is unknown whether it would refuse them.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct NotModelled(pub String);
 
