@@ -1,41 +1,83 @@
 //! Moments of a process's own clocks. None of them is true time, which no process knows.
 //!
-//! A comparison of two moments tells the explorer at which later moment it would come out otherwise, so that time can stop
-//! there. A moment that leaves these types as a bare number ([`Instant::as_micros`]) cannot be followed further: the
-//! explorer stops at it if it lies in the future, and says in the verdict that clock readings escaped.
+//! A comparison of two moments tells the explorer at which reading of the clock it would come out otherwise, so that time can
+//! stop there. For this a moment remembers which input of its client's its clock was read after: only what held the client up
+//! between the two readings could change how they compare. A moment that leaves these types as a bare number
+//! ([`Instant::as_micros`]) cannot be followed further: the explorer stops at it if it lies in the future, and says in the
+//! verdict that clock readings escaped.
 
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+/// Of a moment that no reading of a clock stands behind: before all inputs.
+const NO_INPUT: u32 = 0;
+
 /// A moment of a process's own monotonic clock, in microseconds since that clock's start.
-#[expect(clippy::derived_hash_with_manual_eq, reason = "equality is that of the number; it is only watched")]
-#[derive(Clone, Copy, Debug, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Instant(u64);
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(from = "u64", into = "u64")]
+pub struct Instant {
+    us: u64,
+    /// How many inputs the client had had when the clock was read.
+    input: u32,
+}
 
 /// A moment of a process's own wall clock, in microseconds since the epoch.
-#[expect(clippy::derived_hash_with_manual_eq, reason = "equality is that of the number; it is only watched")]
-#[derive(Clone, Copy, Debug, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct WallTime(i64);
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(from = "i64", into = "i64")]
+pub struct WallTime {
+    us: i64,
+    input: u32,
+}
 
 /// How far a clock has moved between two readings. Comparisons with a [`Duration`] are followed, as those of moments.
 #[derive(Clone, Copy, Debug, Hash)]
-pub struct Elapsed(u64);
+pub struct Elapsed {
+    us: u64,
+    /// The later reading; the input behind the earlier one.
+    end: Reading,
+    since: u32,
+}
+
+/// A reading of one of a client's clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reading {
+    /// Of its monotonic clock.
+    Monotonic(u64),
+    /// Of its wall clock.
+    Wall(i64),
+}
+
+impl Reading {
+    fn plus(self, us: u64) -> Self {
+        match self {
+            Reading::Monotonic(at) => Reading::Monotonic(at.saturating_add(us)),
+            Reading::Wall(at) => Reading::Wall(at.saturating_add_unsigned(us)),
+        }
+    }
+}
+
+/// A comparison that would have come out otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flip {
+    /// If its clock had shown this, or more.
+    pub at: Reading,
+    /// Because something held the client up after so many inputs, or more.
+    pub since: u32,
+}
 
 /// What code did with moments while it was watched.
 #[derive(Debug, Default)]
 pub struct Observed {
-    /// Some comparison would come out otherwise if its clock had moved on by so many microseconds.
-    pub flips_in: Vec<u64>,
-    /// Moments of the monotonic clock that left as bare numbers.
-    pub leaked: Vec<u64>,
-    /// Moments of the wall clock that left as bare numbers.
-    pub leaked_wall: Vec<i64>,
+    inputs: u32,
+    /// Comparisons that would have come out otherwise.
+    pub flips: Vec<Flip>,
+    /// Moments that left as bare numbers.
+    pub leaked: Vec<Reading>,
     /// The distance between two readings left as a bare duration.
     pub escaped: bool,
 }
@@ -44,9 +86,9 @@ thread_local! {
     static OBSERVED: RefCell<Option<Observed>> = const { RefCell::new(None) };
 }
 
-/// Watches what this thread's code does with moments, until [`observed`].
-pub fn observe() {
-    OBSERVED.with_borrow_mut(|observed| *observed = Some(Observed::default()));
+/// Watches what this thread's code, which has had so many inputs, does with moments, until [`observed`].
+pub fn observe(inputs: u32) {
+    OBSERVED.with_borrow_mut(|observed| *observed = Some(Observed { inputs, ..Observed::default() }));
 }
 
 /// What this thread's code has done with moments since [`observe`].
@@ -62,6 +104,11 @@ fn note(what: impl FnOnce(&mut Observed)) {
     });
 }
 
+/// How many inputs the watched code has had.
+fn inputs() -> u32 {
+    OBSERVED.with_borrow(|observed| observed.as_ref().map_or(NO_INPUT, |observed| observed.inputs))
+}
+
 /// How two sides are compared.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Comparison {
@@ -73,24 +120,31 @@ enum Comparison {
     Order,
 }
 
-/// Notes when the comparison would come out otherwise if the smaller side moved on.
-fn note_comparison(order: Ordering, distance: u64, how: Comparison) {
-    note(|observed| {
-        let at_equality = how == Comparison::Order
-            || (order == Ordering::Less && how == Comparison::Below)
-            || (order == Ordering::Greater && how == Comparison::Above);
-        let beyond = how == Comparison::Order || !at_equality;
-        if at_equality && distance > 0 {
-            observed.flips_in.push(distance);
+impl Comparison {
+    /// The same with its sides exchanged.
+    fn turned(self) -> Self {
+        match self {
+            Comparison::Below => Comparison::Above,
+            Comparison::Above => Comparison::Below,
+            Comparison::Order => Comparison::Order,
         }
-        if beyond {
-            observed.flips_in.push(distance.saturating_add(1));
+    }
+}
+
+/// Notes when a comparison of a reading with a limit that lies `left` ahead would come out otherwise.
+fn note_comparison(reading: Reading, left: u64, how: Comparison, since: u32) {
+    note(|observed| {
+        if how != Comparison::Above && left > 0 {
+            observed.flips.push(Flip { at: reading.plus(left), since });
+        }
+        if how != Comparison::Below {
+            observed.flips.push(Flip { at: reading.plus(left).plus(1), since });
         }
     });
 }
 
-macro_rules! compared {
-    ($moment:ty) => {
+macro_rules! moment {
+    ($moment:ident, $us:ty, $reading:path) => {
         impl PartialEq for $moment {
             fn eq(&self, other: &Self) -> bool {
                 self.compared(other, Comparison::Order) == Ordering::Equal
@@ -123,57 +177,72 @@ macro_rules! compared {
             }
         }
 
+        impl Hash for $moment {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.us.hash(state);
+            }
+        }
+
+        impl From<$us> for $moment {
+            fn from(us: $us) -> Self {
+                $moment::from_micros(us)
+            }
+        }
+
+        impl From<$moment> for $us {
+            fn from(moment: $moment) -> $us {
+                moment.us
+            }
+        }
+
         impl $moment {
+            /// The moment so many microseconds after the clock's zero, which no reading of this process's stands behind.
+            pub const fn from_micros(us: $us) -> Self {
+                $moment { us, input: NO_INPUT }
+            }
+
+            /// A reading of the clock, now.
+            pub(crate) fn read(us: $us) -> Self {
+                $moment { us, input: inputs() }
+            }
+
+            /// Microseconds since the clock's zero. As a bare number it cannot be followed: better compare moments.
+            pub fn as_micros(self) -> $us {
+                note(|observed| observed.leaked.push($reading(self.us)));
+                self.us
+            }
+
+            /// The time since `earlier`, zero if that is later.
+            pub fn since(self, earlier: $moment) -> Elapsed {
+                let us = if self.us > earlier.us { self.us.abs_diff(earlier.us) } else { 0 };
+                Elapsed { us, end: $reading(self.us), since: earlier.input }
+            }
+
+            /// Only the side whose clock was read later moves if the client is held up between the readings.
             fn compared(&self, other: &Self, how: Comparison) -> Ordering {
-                let order = self.0.cmp(&other.0);
-                note_comparison(order, self.0.abs_diff(other.0), how);
+                let order = self.us.cmp(&other.us);
+                match self.input.cmp(&other.input) {
+                    Ordering::Greater if order != Ordering::Greater => {
+                        note_comparison($reading(self.us), other.us.abs_diff(self.us), how, other.input);
+                    }
+                    Ordering::Less if order != Ordering::Less => {
+                        note_comparison($reading(other.us), self.us.abs_diff(other.us), how.turned(), self.input);
+                    }
+                    _ => {}
+                }
                 order
             }
         }
     };
 }
 
-compared!(Instant);
-compared!(WallTime);
+moment!(Instant, u64, Reading::Monotonic);
+moment!(WallTime, i64, Reading::Wall);
 
 impl Instant {
-    /// The moment so many microseconds after the clock's start.
-    pub const fn from_micros(us: u64) -> Self {
-        Instant(us)
-    }
-
-    /// Microseconds since the clock's start. As a bare number it cannot be followed: better compare moments.
-    pub fn as_micros(self) -> u64 {
-        note(|observed| observed.leaked.push(self.0));
-        self.0
-    }
-
-    /// The time since `earlier`, zero if that is later.
-    pub fn since(self, earlier: Instant) -> Elapsed {
-        Elapsed(self.0.saturating_sub(earlier.0))
-    }
-
     /// The time that is left until this moment when the clock shows `now`, zero if it has passed: for timers.
     pub fn left_at(self, now: Instant) -> Duration {
-        Duration::from_micros(self.0.saturating_sub(now.0))
-    }
-}
-
-impl WallTime {
-    /// The moment so many microseconds after the epoch.
-    pub const fn from_micros(us: i64) -> Self {
-        WallTime(us)
-    }
-
-    /// Microseconds since the epoch. As a bare number it cannot be followed: better compare moments.
-    pub fn as_micros(self) -> i64 {
-        note(|observed| observed.leaked_wall.push(self.0));
-        self.0
-    }
-
-    /// The time since `earlier`, zero if that is later.
-    pub fn since(self, earlier: WallTime) -> Elapsed {
-        Elapsed(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        Duration::from_micros(self.us.saturating_sub(now.us))
     }
 }
 
@@ -181,15 +250,15 @@ impl Elapsed {
     /// The same as a bare duration, which cannot be followed: better compare this.
     pub fn as_duration(self) -> Duration {
         note(|observed| observed.escaped = true);
-        Duration::from_micros(self.0)
+        Duration::from_micros(self.us)
     }
 
     /// Only a distance that still grows towards `duration` will come out otherwise.
     fn compared(self, duration: &Duration, how: Comparison) -> Ordering {
         let limit = micros(*duration);
-        let order = self.0.cmp(&limit);
-        if order != Ordering::Greater {
-            note_comparison(order, limit - self.0, how);
+        let order = self.us.cmp(&limit);
+        if order != Ordering::Greater && self.since < inputs() {
+            note_comparison(self.end, limit - self.us, how, self.since);
         }
         order
     }
@@ -223,37 +292,30 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-impl Add<Duration> for Instant {
-    type Output = Instant;
-    fn add(self, duration: Duration) -> Instant {
-        Instant(self.0.saturating_add(micros(duration)))
-    }
+macro_rules! moved {
+    ($moment:ident, $distance:expr) => {
+        impl Add<Duration> for $moment {
+            type Output = $moment;
+            fn add(self, duration: Duration) -> $moment {
+                $moment { us: self.us.saturating_add($distance(duration)), ..self }
+            }
+        }
+
+        impl Sub<Duration> for $moment {
+            type Output = $moment;
+            fn sub(self, duration: Duration) -> $moment {
+                $moment { us: self.us.saturating_sub($distance(duration)), ..self }
+            }
+        }
+    };
 }
 
-impl Sub<Duration> for Instant {
-    type Output = Instant;
-    fn sub(self, duration: Duration) -> Instant {
-        Instant(self.0.saturating_sub(micros(duration)))
-    }
-}
-
-impl Add<Duration> for WallTime {
-    type Output = WallTime;
-    fn add(self, duration: Duration) -> WallTime {
-        WallTime(self.0.saturating_add(i64::try_from(micros(duration)).unwrap_or(i64::MAX)))
-    }
-}
-
-impl Sub<Duration> for WallTime {
-    type Output = WallTime;
-    fn sub(self, duration: Duration) -> WallTime {
-        WallTime(self.0.saturating_sub(i64::try_from(micros(duration)).unwrap_or(i64::MAX)))
-    }
-}
+moved!(Instant, micros);
+moved!(WallTime, |duration| i64::try_from(micros(duration)).unwrap_or(i64::MAX));
 
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:03} ms", self.0 / 1000, self.0 % 1000)
+        write!(f, "{}.{:03} ms", self.us / 1000, self.us % 1000)
     }
 }
 
@@ -261,35 +323,49 @@ impl fmt::Display for Instant {
 mod tests {
     use super::*;
 
-    /// The moments at which a comparison of `now` would come out otherwise.
-    fn flips(compare: impl FnOnce()) -> Vec<u64> {
-        observe();
+    /// The readings at which a comparison would come out otherwise, and since which input.
+    fn flips(compare: impl FnOnce()) -> Vec<(Reading, u32)> {
+        observe(9);
         compare();
-        observed().flips_in
+        observed().flips.iter().map(|flip| (flip.at, flip.since)).collect()
+    }
+
+    fn at(us: u64, input: u32) -> Instant {
+        Instant { us, input }
     }
 
     #[test]
     fn a_comparison_tells_when_it_would_come_out_otherwise() {
-        let (now, deadline) = (Instant::from_micros(20), Instant::from_micros(100));
-        assert_eq!(flips(|| assert!(now < deadline)), [80]);
-        assert_eq!(flips(|| assert!(now <= deadline)), [81]);
-        assert_eq!(flips(|| assert!(deadline > now)), [80]);
-        assert_eq!(flips(|| assert!(deadline >= now)), [81]);
-        assert_eq!(flips(|| assert!(now != deadline)), [80, 81]);
-        assert_eq!(flips(|| assert!(now >= deadline - Duration::from_micros(80))), [1]);
-        let elapsed = deadline.since(now);
-        assert_eq!(flips(|| assert!(elapsed < Duration::from_micros(90))), [10]);
-        assert_eq!(flips(|| assert!(elapsed <= Duration::from_micros(90))), [11]);
-        assert_eq!(flips(|| assert!(elapsed > Duration::from_micros(70))), [0; 0]);
+        let (now, deadline) = (at(20, 5), at(100, 3));
+        let flip = |us| (Reading::Monotonic(us), 3);
+        assert_eq!(flips(|| assert!(now < deadline)), [flip(100)]);
+        assert_eq!(flips(|| assert!(now <= deadline)), [flip(101)]);
+        assert_eq!(flips(|| assert!(deadline > now)), [flip(100)]);
+        assert_eq!(flips(|| assert!(deadline >= now)), [flip(101)]);
+        assert_eq!(flips(|| assert!(now != deadline)), [flip(100), flip(101)]);
+        assert_eq!(flips(|| assert!(now >= deadline - Duration::from_micros(80))), []);
+        assert_eq!(flips(|| assert!(now <= deadline - Duration::from_micros(80))), [flip(21)]);
+        let elapsed = at(100, 5).since(at(20, 3));
+        assert_eq!(flips(|| assert!(elapsed < Duration::from_micros(90))), [flip(110)]);
+        assert_eq!(flips(|| assert!(elapsed <= Duration::from_micros(90))), [flip(111)]);
+        assert_eq!(flips(|| assert!(elapsed > Duration::from_micros(70))), []);
+    }
+
+    #[test]
+    fn what_is_computed_from_one_reading_compares_in_one_way_only() {
+        let now = at(20, 5);
+        assert_eq!(flips(|| assert!(now < now + Duration::from_micros(7))), []);
+        // A deadline that was computed later moves away with its reading.
+        assert_eq!(flips(|| assert!(at(20, 3) < at(100, 5))), []);
     }
 
     #[test]
     fn bare_numbers_are_told() {
-        observe();
+        observe(1);
         let _ = Instant::from_micros(7).as_micros();
         let _ = (WallTime::from_micros(3) + Duration::from_micros(4)).as_micros();
         let _ = Instant::from_micros(7).since(Instant::from_micros(2)).as_duration();
         let observed = observed();
-        assert_eq!((observed.leaked, observed.leaked_wall, observed.escaped), (vec![7], vec![7], true));
+        assert_eq!((observed.leaked, observed.escaped), (vec![Reading::Monotonic(7), Reading::Wall(7)], true));
     }
 }

@@ -6,7 +6,8 @@ use super::link::Gone;
 use super::queue::Pushed;
 use super::seat::{Outgoing, Told, WaitId};
 use super::system::System;
-use crate::port::time::Observed;
+use super::moments::Threshold;
+use crate::port::time::{self, Observed};
 use crate::trace::Recorder;
 use smallvec::SmallVec;
 use std::hash::{Hash, Hasher};
@@ -68,6 +69,8 @@ pub struct ClientState {
     pub timers: SmallVec<[(WaitId, u64); 2]>,
     /// The digest of what its code has seen.
     pub seen: u128,
+    /// Later moments, true time, that its code has as bare numbers.
+    pub leaked: SmallVec<[u64; 2]>,
 }
 
 /// A client's code has something to do.
@@ -83,6 +86,8 @@ pub struct Wake {
 pub struct Ran<'a> {
     /// The client.
     pub client: usize,
+    /// How many inputs its code has had.
+    pub inputs: u32,
     /// What its code asked for.
     pub outbox: &'a mut Vec<Outgoing>,
     /// The digest of what its code has seen.
@@ -103,7 +108,7 @@ impl System {
         let client = ran.client;
         self.footprint.timed |= ran.read_clock;
         self.footprint.told_apart |= ran.told_apart;
-        self.take_moments(client, &ran.observed);
+        self.take_moments(client, ran.inputs, &ran.observed);
         for outgoing in ran.outbox.drain(..) {
             match outgoing {
                 Outgoing::Request { id, node, channel, purpose, request } => {
@@ -125,28 +130,47 @@ impl System {
     }
 
     /// The moments of true time at which the client's code would have done something else.
-    fn take_moments(&mut self, client: usize, observed: &Observed) {
-        let (clock, now) = (self.clients[client].clock, self.client_clock(client));
-        let mut ahead: SmallVec<[u64; 4]> = observed.flips_in.iter().copied().collect();
-        let wall = observed.leaked_wall.iter().map(|at| at.saturating_sub(now.wall_us));
-        let leaked = observed.leaked.iter().map(|at| at.cast_signed().saturating_sub(now.mono_us.cast_signed()));
+    fn take_moments(&mut self, client: usize, inputs: u32, observed: &Observed) {
         self.footprint.escaped |= observed.escaped;
-        for us in wall.chain(leaked) {
-            match u64::try_from(us) {
-                // A later moment, as a number: time stops at it, and just behind it.
-                Ok(us @ 1..) => ahead.extend([us, us.saturating_add(1)]),
-                Ok(0) | Err(_) => self.footprint.escaped = true,
+        self.clients[client].leaked.retain(|at_us| *at_us > self.now_us);
+        for leaked in &observed.leaked {
+            let at_us = self.true_at(client, *leaked);
+            if at_us <= self.now_us {
+                self.footprint.escaped = true;
+            }
+            // A later moment, as a number: time stops at it, and just behind it.
+            for at_us in self.stops(at_us).into_iter().chain(self.stops(at_us + 1)) {
+                if at_us > self.now_us && !self.clients[client].leaked.contains(&at_us) {
+                    self.clients[client].leaked.push(at_us);
+                }
             }
         }
-        let bounded = self.setup.assumptions.delay_us_max.is_some_and(|delay| delay > 0);
-        for at_mono_us in ahead.into_iter().filter_map(|us| now.mono_us.checked_add(us)) {
-            let at_us = clock.true_at_monotonic(at_mono_us);
-            // Just before it something else may happen only where a message may take so long, and no longer.
-            let before = if bounded { at_us.saturating_sub(1) } else { at_us };
-            for moment in [before, at_us] {
-                if moment > self.now_us && !self.footprint.moments.contains(&moment) {
-                    self.footprint.moments.push(moment);
+        for flip in &observed.flips {
+            let steps_back = inputs.saturating_sub(1).saturating_sub(flip.since);
+            for at_us in self.stops(self.true_at(client, flip.at)) {
+                let threshold = Threshold { at_us, steps_back };
+                if at_us > self.now_us && !self.footprint.thresholds.contains(&threshold) {
+                    self.footprint.thresholds.push(threshold);
                 }
+            }
+        }
+    }
+
+    /// Where time stops for a threshold. Just before it something else may happen only where a message may take so long, and
+    /// no longer.
+    fn stops(&self, at_us: u64) -> [u64; 2] {
+        let bounded = self.setup.assumptions.delay_us_max.is_some_and(|delay| delay > 0);
+        [if bounded { at_us.saturating_sub(1) } else { at_us }, at_us]
+    }
+
+    /// The first moment of true time at which a client's clock shows this, or more.
+    fn true_at(&self, client: usize, reading: time::Reading) -> u64 {
+        let (clock, now) = (self.clients[client].clock, self.client_clock(client));
+        match reading {
+            time::Reading::Monotonic(at_us) => clock.true_at_monotonic(at_us),
+            time::Reading::Wall(at_us) => {
+                let ahead_us = at_us.saturating_sub(now.wall_us);
+                clock.true_at_monotonic(now.mono_us.saturating_add_signed(ahead_us))
             }
         }
     }

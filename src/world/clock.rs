@@ -64,12 +64,12 @@ impl Clock {
 impl Reading {
     /// The monotonic clock as the ports give it.
     pub fn instant(&self) -> Instant {
-        Instant::from_micros(self.mono_us)
+        Instant::read(self.mono_us)
     }
 
     /// The wall clock as the ports give it.
     pub fn wall(&self) -> WallTime {
-        WallTime::from_micros(self.wall_us)
+        WallTime::read(self.wall_us)
     }
 
     /// The reading as a node gets it.

@@ -24,20 +24,23 @@ struct Live {
     tasks: SmallVec<[Option<Task>; 2]>,
     /// The stamp of the last input that it was told; 0 before the first.
     stamp: u64,
+    /// How many things it was told.
+    inputs: u32,
 }
 
 impl Live {
     fn new(setup: &Setup, client: usize, keep_digest: bool) -> Self {
         let seat = setup.seat(client, keep_digest);
         let task = setup.program.start(SeatPorts::new(&seat));
-        Live { waker: Waker::from(Arc::clone(&seat)), seat, tasks: SmallVec::from_iter([Some(task)]), stamp: 0 }
+        Live { waker: Waker::from(Arc::clone(&seat)), seat, tasks: SmallVec::from_iter([Some(task)]), stamp: 0, inputs: 0 }
     }
 
     /// Tells the code something and runs it. True once it has come to its end.
     fn feed(&mut self, input: &Input) -> bool {
         self.seat.tell(input.now, input.told.clone());
         self.stamp = input.stamp;
-        self.seat.poll(&self.waker, &mut self.tasks)
+        self.inputs += 1;
+        self.seat.poll(self.inputs, &self.waker, &mut self.tasks)
     }
 }
 
@@ -248,11 +251,11 @@ impl Explored {
         live.seat.take_outbox(&mut self.outbox);
         let (seen, observed) = (live.seat.digest(), live.seat.take_observed());
         let (read_clock, told_apart) = (live.seat.read_clock(), live.seat.is_told_apart());
-        let ran = Ran { client, outbox: &mut self.outbox, seen, read_clock, told_apart, observed, finished };
+        let ran = Ran { client, inputs: live.inputs, outbox: &mut self.outbox, seen, read_clock, told_apart, observed, finished };
         self.system.absorb(ran, &mut self.recorder);
         if digests {
             let after = Moments::code_state(&self.system, client);
-            self.moments.note(before, after, &self.system.footprint.moments);
+            self.moments.note(before, after, &self.system.footprint.thresholds);
         }
         if self.system.clients[client].status == Status::Finished {
             self.live[client] = None;

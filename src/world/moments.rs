@@ -2,38 +2,64 @@
 //!
 //! Time passes by choice, to moments at which something changes by itself. A client's code has moments of its own: it compares
 //! its clock with a deadline, and does something else from there on. The comparison tells the moment
-//! ([`port::time`](crate::port::time)), but only to the execution that has come to it. So the search notes each such moment with what
-//! the client's code had seen before, and each step from one such state of the code to the next; when it has seen
-//! everything, it closes the table (a state of the code has the moments of all that it can come to) and searches again, now
-//! stopping just before and at each of them wherever a client is held up for an unknown time. It ends when a search learns nothing new.
+//! ([`port::time`](crate::port::time)), but only to the execution that has come to it. So the search notes each such moment with
+//! the state of the client's code before its last input, and each step from one state of the code to the next. When it has seen
+//! everything, it closes the table (a moment goes back over the steps as far as the deadline had been computed) and searches
+//! again, now stopping just before and at each of them wherever a client is held up for an unknown time. It ends when a search
+//! learns nothing new.
 
 use super::clients::Status;
 use super::clock::Clock;
 use super::link::Link;
 use super::seat::Purpose;
 use super::system::System;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A state of a client's code, and the clocks by which it judges.
 type CodeState = (u128, i32, i64);
 
+/// Moments of true time, and over how many steps of the code each goes back.
+type Known = BTreeMap<u64, u32>;
+
+/// A moment at which a client's code would do something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threshold {
+    /// True time.
+    pub at_us: u64,
+    /// How many steps of the code lie between the reading with which the clock was compared and the last input.
+    pub steps_back: u32,
+}
+
 /// The table.
 #[derive(Default)]
 pub(super) struct Moments {
-    /// Where time stops for the client, true time.
-    known: FxHashMap<CodeState, BTreeSet<u64>>,
+    /// Where time stops for the client.
+    known: FxHashMap<CodeState, Known>,
     /// What this search has noted so far.
-    named: BTreeMap<CodeState, BTreeSet<u64>>,
-    steps: BTreeSet<(CodeState, CodeState)>,
+    named: FxHashMap<CodeState, Known>,
+    steps: FxHashSet<(CodeState, CodeState)>,
     /// Some client was held up for an unknown time: moments would have mattered.
     held_up: bool,
+}
+
+/// Takes moments in. True if there was something new.
+fn grow(known: &mut Known, moments: impl Iterator<Item = (u64, u32)>) -> bool {
+    let mut grown = false;
+    for (at_us, steps_back) in moments {
+        let before = known.get(&at_us).copied();
+        if before.is_none_or(|before| before < steps_back) {
+            known.insert(at_us, steps_back);
+            grown = true;
+        }
+    }
+    grown
 }
 
 impl Moments {
     /// How many moments are known.
     pub(super) fn count(&self) -> usize {
-        self.known.values().flatten().collect::<BTreeSet<_>>().len()
+        self.known.values().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>().len()
     }
 
     /// The state of a client's code.
@@ -44,12 +70,12 @@ impl Moments {
     }
 
     /// Notes what one step of a client's code has named.
-    pub(super) fn note(&mut self, before: CodeState, after: CodeState, moments: &[u64]) {
-        if !moments.is_empty() {
-            self.named.entry(before).or_default().extend(moments);
-            self.named.entry(after).or_default().extend(moments);
+    pub(super) fn note(&mut self, before: CodeState, after: CodeState, thresholds: &[Threshold]) {
+        if !thresholds.is_empty() {
+            let moments = thresholds.iter().map(|threshold| (threshold.at_us, threshold.steps_back));
+            grow(self.named.entry(before).or_default(), moments);
         }
-        if before != after && !(self.known.is_empty() && self.named.is_empty()) {
+        if before != after {
             self.steps.insert((before, after));
         }
     }
@@ -58,14 +84,15 @@ impl Moments {
     pub(super) fn offer(&mut self, system: &System, into: &mut BTreeSet<u64>) {
         into.clear();
         let until = system.next_moment();
-        if until.is_some_and(|until| until <= system.now_us + 1) {
+        if until.is_some_and(|until| until <= system.now_us + 1) || !system.is_time_open() {
             return;
         }
+        let ahead = system.now_us + 1..until.unwrap_or(u64::MAX);
         for client in system.waiting_clients().filter(|client| system.is_held_up(*client)) {
             self.held_up = true;
             let known = self.known.get(&Moments::code_state(system, client));
-            let until = until.unwrap_or(u64::MAX);
-            into.extend(known.iter().flat_map(|known| known.range(system.now_us + 1..until)));
+            into.extend(known.iter().flat_map(|known| known.range(ahead.clone())).map(|(at_us, _)| *at_us));
+            into.extend(system.clients[client].leaked.iter().filter(|at_us| ahead.contains(at_us)));
         }
         into.retain(|at| system.allows_time(*at));
     }
@@ -74,29 +101,47 @@ impl Moments {
     pub(super) fn close(&mut self) -> bool {
         let mut closed = self.named.clone();
         for (state, known) in &self.known {
-            closed.entry(*state).or_default().extend(known);
+            grow(closed.entry(*state).or_default(), known.iter().map(|(at_us, steps)| (*at_us, *steps)));
         }
-        loop {
-            let mut grown = false;
-            for (before, after) in &self.steps {
-                let later: Vec<u64> = closed.get(after).into_iter().flatten().copied().collect();
-                let earlier = closed.entry(*before).or_default();
-                let had = earlier.len();
-                earlier.extend(later);
-                grown |= earlier.len() > had;
-            }
-            if !grown {
-                break;
+        let mut back: FxHashMap<CodeState, Vec<CodeState>> = FxHashMap::default();
+        for (before, after) in &self.steps {
+            back.entry(*after).or_default().push(*before);
+        }
+        let mut work: Vec<CodeState> = closed.keys().copied().collect();
+        while let Some(after) = work.pop() {
+            let moments = closed.get(&after).into_iter().flatten();
+            let earlier: Vec<(u64, u32)> =
+                moments.filter_map(|(at_us, steps)| Some((*at_us, steps.checked_sub(1)?))).collect();
+            for before in back.get(&after).into_iter().flatten().filter(|_| !earlier.is_empty()) {
+                if grow(closed.entry(*before).or_default(), earlier.iter().copied()) {
+                    work.push(*before);
+                }
             }
         }
-        closed.retain(|_, moments| !moments.is_empty());
-        let news = self.held_up && closed.iter().any(|(state, moments)| self.known.get(state) != Some(moments));
-        self.known = closed.into_iter().collect();
+        let is_news = |(state, moments): (&CodeState, &Known)| {
+            let known = self.known.get(state);
+            moments.keys().any(|at_us| known.is_none_or(|known| !known.contains_key(at_us)))
+        };
+        let news = self.held_up && closed.iter().any(is_news);
+        self.known = closed;
         news
     }
 }
 
 impl System {
+    /// True if something goes on at a moment that nobody's clock decides: what time passes to makes a difference.
+    fn is_time_open(&self) -> bool {
+        let timed = self.setup.assumptions.delay_us_max == Some(0);
+        let clients = self.clients.iter().any(|client| matches!(client.status, Status::NotStarted | Status::Paused(_)));
+        let is_open = |node: usize| {
+            let state = &self.nodes[node];
+            state.down_since.is_some() || state.paused_since.is_some() || self.is_behind(node)
+        };
+        let nodes = (0..self.nodes.len()).any(is_open);
+        let on_its_way = |link: &Link| (!timed || link.slow || link.stalled) && !(link.is_quiet() && link.open.is_empty());
+        clients || nodes || self.links.iter().any(on_its_way)
+    }
+
     /// True if a client goes on at a moment that not its own timer decides: it has not begun, it is paused, or waits for a
     /// message.
     pub fn is_held_up(&self, client: usize) -> bool {

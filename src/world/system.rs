@@ -11,6 +11,7 @@ use super::clients::{ClientState, Input, Status, Wake};
 use super::clock::{Clock, Reading};
 use super::fault::{Budgets, Fault};
 use super::link::Link;
+use super::moments::Threshold;
 use super::nodes::NodeState;
 use super::oracles::{Memories, Placed, Seen};
 use super::queue::Pushed;
@@ -44,7 +45,7 @@ pub struct Footprint {
     /// What the oracles have seen.
     pub seen: Seen,
     /// Moments of true time at which the client's code would have done something else.
-    pub moments: SmallVec<[u64; 2]>,
+    pub thresholds: SmallVec<[Threshold; 2]>,
     /// Clock readings left the port's types as bare numbers.
     pub escaped: bool,
     /// The client's code can be told apart from another's: it was told another client's name, or asked for its own number.

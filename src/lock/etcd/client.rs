@@ -5,7 +5,6 @@ use crate::lock::NotAcquired;
 use crate::lock::hold::{Hold, Phase};
 use crate::port::etcd::{Answered, Error, Etcd, Keys, Kv, LeaseId, Range, Request, Revision};
 use crate::port::{Blob, Instant, Outcome, Ports, Refusal, Unknown};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,7 +39,7 @@ pub struct Session {
 struct Life {
     hold: Hold,
     /// Until when the lease certainly lasts, by the client's monotonic clock: counted from before it was asked for.
-    until: AtomicU64,
+    until: Mutex<Instant>,
 }
 
 impl Session {
@@ -56,7 +55,7 @@ impl Session {
 
     /// Until when the lease certainly lasts, by the client's own monotonic clock.
     pub fn until(&self) -> Instant {
-        Instant::from_micros(self.life.until.load(Ordering::Acquire))
+        *self.life.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends when the lease has, as far as the client knows.
@@ -65,7 +64,7 @@ impl Session {
     }
 
     fn renewed(&self, asked_at: Instant) {
-        self.life.until.store((asked_at + self.good_for).as_micros(), Ordering::Release);
+        *self.life.until.lock().unwrap_or_else(PoisonError::into_inner) = asked_at + self.good_for;
     }
 }
 
@@ -126,7 +125,7 @@ impl<P: Ports> Client<P> {
         // A lease that was granted without our knowledge has no keys.
         let Some(Outcome::Ok((lease, ttl_s))) = granted else { return Err(NotAcquired::Unavailable) };
         let ttl = Duration::from_secs(u64::try_from(ttl_s).unwrap_or_default());
-        let life = Life { hold: Hold::new(), until: AtomicU64::new(0) };
+        let life = Life { hold: Hold::new(), until: Mutex::new(Instant::from_micros(0)) };
         let good_for = ttl.saturating_sub(self.config.drift);
         let session = Session { lease, good_for, life: Arc::new(life) };
         session.renewed(asked_at);

@@ -298,11 +298,12 @@ impl Seat {
         std::mem::take(&mut self.lock().observed)
     }
 
-    /// Polls the tasks of this client until none of them wants to go on. True once all have ended.
-    pub fn poll(self: &Arc<Self>, waker: &Waker, tasks: &mut SmallVec<[Option<Task>; 2]>) -> bool {
+    /// Polls the tasks of this client, which has been told so many things, until none of them wants to go on. True once all have
+    /// ended.
+    pub fn poll(self: &Arc<Self>, inputs: u32, waker: &Waker, tasks: &mut SmallVec<[Option<Task>; 2]>) -> bool {
         let watched = self.lock().keep_digest;
         if watched {
-            time::observe();
+            time::observe(inputs);
         }
         let ended = self.poll_tasks(waker, tasks);
         if watched {

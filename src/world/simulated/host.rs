@@ -95,7 +95,7 @@ fn process(seat: Arc<Seat>, turn: Arc<Turn>, first: Task) -> impl Future<Output 
         if !turn.client_is_on.load(Ordering::Relaxed) {
             return Poll::Pending;
         }
-        let ended = seat.poll(&own, &mut tasks);
+        let ended = seat.poll(0, &own, &mut tasks);
         turn.ended.store(ended, Ordering::Relaxed);
         turn.client_is_on.store(false, Ordering::Relaxed);
         Turn::wake(&turn.driver);
@@ -277,6 +277,7 @@ impl Host {
         // Nobody asks for fingerprints here.
         let ran = Ran {
             client,
+            inputs: 0,
             outbox: &mut self.outbox,
             seen: 0,
             read_clock: false,
