@@ -14,13 +14,40 @@ use super::link::Link;
 use super::seat::Purpose;
 use super::system::System;
 use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// A state of a client's code, and the clocks by which it judges.
 type CodeState = (u128, i32, i64);
 
 /// Moments of true time, and over how many steps of the code each goes back.
 type Known = BTreeMap<u64, u32>;
+
+/// Stretches of time that do not touch, earliest first, without their ends.
+#[derive(Default)]
+struct Stretches(SmallVec<[Range<u64>; 2]>);
+
+impl Stretches {
+    fn add(&mut self, mut range: Range<u64>) {
+        if self.0.iter().any(|known| known.start <= range.start && range.end <= known.end) {
+            return;
+        }
+        self.0.retain(|known| {
+            let apart = known.end < range.start || range.end < known.start;
+            if !apart {
+                range = range.start.min(known.start)..range.end.max(known.end);
+            }
+            apart
+        });
+        self.0.push(range);
+        self.0.sort_unstable_by_key(|range| range.start);
+    }
+
+    fn contains(&self, at_us: u64) -> bool {
+        self.0.iter().any(|range| range.contains(&at_us))
+    }
+}
 
 /// A moment at which a client's code would do something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +66,8 @@ pub(super) struct Moments {
     /// What this search has noted so far.
     named: FxHashMap<CodeState, Known>,
     steps: FxHashSet<(CodeState, CodeState)>,
-    /// Some client was held up for an unknown time: moments would have mattered.
-    held_up: bool,
+    /// The stretches of time in which a client was held up for an unknown time: where moments would have mattered.
+    open: FxHashMap<CodeState, Stretches>,
 }
 
 /// Takes moments in. True if there was something new.
@@ -89,8 +116,9 @@ impl Moments {
         }
         let ahead = system.now_us + 1..until.unwrap_or(u64::MAX);
         for client in system.waiting_clients().filter(|client| system.is_held_up(*client)) {
-            self.held_up = true;
-            let known = self.known.get(&Moments::code_state(system, client));
+            let code = Moments::code_state(system, client);
+            self.open.entry(code).or_default().add(ahead.clone());
+            let known = self.known.get(&code);
             into.extend(known.iter().flat_map(|known| known.range(ahead.clone())).map(|(at_us, _)| *at_us));
             into.extend(system.clients[client].leaked.iter().filter(|at_us| ahead.contains(at_us)));
         }
@@ -119,10 +147,12 @@ impl Moments {
             }
         }
         let is_news = |(state, moments): (&CodeState, &Known)| {
-            let known = self.known.get(state);
-            moments.keys().any(|at_us| known.is_none_or(|known| !known.contains_key(at_us)))
+            let (known, open) = (self.known.get(state), self.open.get(state));
+            let is_new = |at_us: &u64| known.is_none_or(|known| !known.contains_key(at_us));
+            let matters = |at_us: &u64| open.is_some_and(|open| open.contains(*at_us));
+            moments.keys().any(|at_us| is_new(at_us) && matters(at_us))
         };
-        let news = self.held_up && closed.iter().any(is_news);
+        let news = closed.iter().any(is_news);
         self.known = closed;
         news
     }

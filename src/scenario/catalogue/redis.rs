@@ -51,11 +51,6 @@ fn sound() -> Vec<GuardedScenario> {
         .faults(Fault::NodeCrash, 1)
         .keeps(Persistence::None)
         .assume(|assumptions| assumptions.restart_us_min = TTL_US + 2000),
-        base(
-            about("redis-lock-break", None, "the single-instance lock while a connection breaks", DOCS),
-            workload(LockKind::Redis(redis_lock()), 1, Work::Plain),
-        )
-        .faults(Fault::Break, 1),
         drifting(base(
             about("redlock-drift", None, "RedLock on clocks that run up to 1 % too fast or too slow", DOCS),
             workload(LockKind::RedLock(redlock_config()), 3, Work::Hold(ms(20))),
@@ -76,7 +71,22 @@ pub(super) fn drifting(scenario: GuardedScenario) -> GuardedScenario {
 
 /// Sound locks, and failures.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    [sound(), r1(), r2(), r3(), r4(), r9(), r10(), r12(), r24(), s13()].concat()
+    [sound(), late_write(), r1(), r2(), r3(), r4(), r9(), r10(), r12(), r24(), s13()].concat()
+}
+
+/// A connection breaks while a write is on its way: the holder knows nothing and releases, the write arrives nevertheless.
+fn late_write() -> Vec<GuardedScenario> {
+    let about = about("redis-lock-break", None, "a holder's connection breaks, and its last write arrives later", DOCS);
+    let broken = base(about, workload(LockKind::Redis(redis_lock()), 1, Work::Plain))
+        .faults(Fault::Break, 1)
+        .violating("effect");
+    let fencing = redis::Config { fencing: true, ..redis_lock() };
+    let fixed = broken
+        .clone()
+        .lock(LockKind::Redis(fencing))
+        .work(Work::Fenced)
+        .fixed("fenced", "the resource checks fencing tokens");
+    vec![broken, fixed]
 }
 
 fn r1() -> Vec<GuardedScenario> {
