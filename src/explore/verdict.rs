@@ -47,6 +47,13 @@ pub enum Cause {
     NothingJudged,
 }
 
+impl Cause {
+    /// True if everything was seen, and nothing that could have been wrong.
+    pub fn is_vacuous(self) -> bool {
+        matches!(self, Cause::NoAcquisition | Cause::NoHolder | Cause::NothingJudged)
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

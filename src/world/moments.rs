@@ -66,6 +66,8 @@ pub(super) struct Moments {
     /// What this search has noted so far.
     named: FxHashMap<CodeState, Known>,
     steps: FxHashSet<(CodeState, CodeState)>,
+    /// At which time has stopped.
+    offered: BTreeSet<u64>,
     /// The stretches of time in which a client was held up for an unknown time: where moments would have mattered.
     open: FxHashMap<CodeState, Stretches>,
 }
@@ -84,9 +86,9 @@ fn grow(known: &mut Known, moments: impl Iterator<Item = (u64, u32)>) -> bool {
 }
 
 impl Moments {
-    /// How many moments are known.
+    /// At how many moments time has stopped.
     pub(super) fn count(&self) -> usize {
-        self.known.values().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>().len()
+        self.offered.len()
     }
 
     /// The state of a client's code.
@@ -123,6 +125,7 @@ impl Moments {
             into.extend(system.clients[client].leaked.iter().filter(|at_us| ahead.contains(at_us)));
         }
         into.retain(|at| system.allows_time(*at));
+        self.offered.extend(&*into);
     }
 
     /// Closes the table at the end of a search. True if there is something new to look at.

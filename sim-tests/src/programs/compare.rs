@@ -108,6 +108,11 @@ impl<'a> Subject<'a> {
         let find = |how| outcomes(&self.world, how, self.budget);
         let alike = self.program.is_alike() && self.program.clients > 1;
         match pair {
+            // A blind search does not learn moments.
+            Pair::Blind if self.full.moments > 0 => {
+                let blind = find(How::Blind);
+                if blind.complete { self.found(&blind.outcomes) } else { Compared::Skipped }
+            }
             Pair::Blind => self.same(&find(How::Blind)),
             Pair::PartialOrder => self.same(&find(How::Exhaustive(Reduce::PartialOrder))),
             Pair::Symmetry if !alike => Compared::Beside,
@@ -120,7 +125,9 @@ impl<'a> Subject<'a> {
             Pair::Verdicts => self.verdicts(),
             Pair::BlindVerdict => match (self.judge(How::Blind), self.judge(How::Exhaustive(Reduce::Nothing))) {
                 (Judged::Unknown(_), _) | (_, Judged::Unknown(_)) => Compared::Skipped,
-                (blind, full) => said(&[("blind", blind), ("full", full)]),
+                (blind, full) if self.full.moments == 0 => said(&[("blind", blind), ("full", full)]),
+                (blind @ Judged::Violated(_), full) => said(&[("blind", blind), ("full", full)]),
+                _ => Compared::Agree,
             },
             Pair::RandomVerdict => match (self.judge(How::Random(self.seed)), self.judge(How::Exhaustive(Reduce::All)))
             {
@@ -128,6 +135,7 @@ impl<'a> Subject<'a> {
                 (random @ Judged::Violated(_), all) => said(&[("random", random), ("exhaustive", all)]),
                 _ => Compared::Agree,
             },
+            Pair::Wrong(_) if self.full.moments > 0 => Compared::Skipped,
             Pair::Wrong(Defect::SwapsUnlike) if alike => Compared::Beside,
             Pair::Wrong(Defect::SwapsUnlike) => self.same_but_for_names(&find(How::Wrong(Defect::SwapsUnlike))),
             Pair::Wrong(defect) => self.same(&find(How::Wrong(defect))),

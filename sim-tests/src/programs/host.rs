@@ -6,7 +6,7 @@ pub use doublehold::port::mysql::{MySql, Session as MySqlSession, Value as SqlVa
 pub use doublehold::port::zookeeper::{
     Answer as ZkAnswer, CreateMode, Request as ZkRequest, Session as ZkSession, Watch as ZkWatch, ZooKeeper,
 };
-pub use doublehold::port::{Blob, Command, Host, Instant, Outcome, Ports, Redis, Script, Subscription, Value, etcd};
+pub use doublehold::port::{Blob, Command, Host, Instant, Outcome, Ports, Redis, Script, Subscription, Value, WallTime, etcd};
 pub use doublehold::scenario::Workload;
 pub use doublehold::world::fault::Fault;
 
@@ -15,7 +15,7 @@ use super::interpret::Interpreter;
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::random::Random;
 use doublehold::explore::{Limits, Strategy, Verdict, check};
-use doublehold::property::{self, Moment, Property, View};
+use doublehold::property::{self, Judged as Looked, Memory, Moment, Property, View};
 use doublehold::scenario::program;
 use doublehold::world::fault::{Assumptions, Budgets, ClockSteps};
 use doublehold::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
@@ -53,6 +53,8 @@ pub enum Judged {
     Holds,
     /// The property with this name is broken.
     Violated(String),
+    /// The search saw everything, and nothing that its property is about.
+    Vacuous(String),
     /// The search says neither, for this reason.
     Unknown(String),
 }
@@ -67,6 +69,7 @@ impl Judged {
         match verdict {
             Verdict::Holds => Judged::Holds,
             Verdict::Violated(violation) => Judged::Violated(violation.property),
+            Verdict::Unknown { cause } if cause.is_vacuous() => Judged::Vacuous(cause.to_string()),
             Verdict::Unknown { cause } => Judged::Unknown(cause.to_string()),
         }
     }
@@ -94,9 +97,14 @@ impl Property for Reached {
         "the mark is never reached"
     }
 
-    fn check(&self, _view: &dyn View, moment: &Moment) -> Option<String> {
-        let Moment::Recorded { event: Event::Sold { request }, .. } = moment else { return None };
-        (*request == self.0).then(|| format!("{request} is reached"))
+    fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Looked {
+        match moment {
+            Moment::Recorded { event: Event::Sold { request }, .. } => {
+                Looked::broken((*request == self.0).then(|| format!("{request} is reached")))
+            }
+            Moment::Quiescent | Moment::Stuck => Looked::Fine,
+            _ => Looked::Silent,
+        }
     }
 }
 
@@ -126,22 +134,21 @@ impl Property for Collect {
         "nothing"
     }
 
-    fn check(&self, view: &dyn View, moment: &Moment) -> Option<String> {
+    fn check(&self, _memory: &mut Memory, view: &dyn View, moment: &Moment) -> Looked {
         let mut lines: Vec<String> = match moment {
             Moment::Audited(audit) => audit.duplicates.iter().map(|(line, _)| line.to_text().into_owned()).collect(),
             Moment::Stuck => {
                 let log = Blob::from(LOG);
-                // What a client had told that is gone is no part of the state.
-                let logs = view.holds().iter().filter(|hold| hold.lock == log && view.is_alive(hold.client));
-                let told = logs.map(|hold| format!("client-{}: {}", hold.client, hold.token.to_text()));
+                let logs = view.holds().iter().filter(|(_, hold)| hold.lock == log);
+                let told = logs.map(|(client, hold)| format!("client-{client}: {}", hold.token.to_text()));
                 let waiting = view.waiting_clients().into_iter().map(|client| format!("client-{client} waits"));
                 told.chain(waiting).collect()
             }
-            _ => return None,
+            _ => return Looked::Silent,
         };
         lines.sort();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(lines.join("\n"));
-        None
+        Looked::Fine
     }
 }
 
@@ -171,13 +178,13 @@ pub fn not_acquired(lock: &'static str) -> Event {
 }
 
 /// A client's lease goes on until a moment of its own clock.
-pub fn extended(lock: &'static str, until: Instant) -> Event {
-    Event::Extended { lock: lock.into(), valid_until: Some(until) }
+pub fn extended(lock: &'static str, token: &Blob, until: Instant) -> Event {
+    Event::Extended { lock: lock.into(), token: token.clone(), valid_until: Some(until) }
 }
 
 /// A client begins to release a lock.
-pub fn releasing(lock: &'static str) -> Event {
-    Event::Releasing { lock: lock.into() }
+pub fn releasing(lock: &'static str, token: &Blob) -> Event {
+    Event::Releasing { lock: lock.into(), token: token.clone() }
 }
 
 /// A client has released a lock.
@@ -349,10 +356,10 @@ impl World {
         self
     }
 
-    /// A key of a service that a lock guards. The library cannot be told by which lock yet.
+    /// A key of a service that a lock guards.
     #[must_use]
-    pub fn guarded(mut self, resource: &'static str, service: usize, _lock: &'static str) -> World {
-        self.0.resources.push(ResourceSpec { name: resource.into(), service });
+    pub fn guarded(mut self, resource: &'static str, service: usize, lock: &'static str) -> World {
+        self.0.resources.push(ResourceSpec { name: resource.into(), service, lock: lock.into() });
         self
     }
 

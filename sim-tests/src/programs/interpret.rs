@@ -7,7 +7,7 @@
 use super::ast::{Ask, Cond, End, Fence, Op, Program, Server, Tell, Val};
 use super::host::{
     Audit, Blob, Command, CreateMode, Event, Instant, LOG, Mode, MySql, MySqlSession, Outcome, Ports, Redis, SqlValue,
-    Subscription, Unanswered, Value, Workload, ZkRequest, ZkSession, ZkWatch, ZooKeeper, acquiring, etcd, mark,
+    Subscription, Unanswered, Value, WallTime, Workload, ZkRequest, ZkSession, ZkWatch, ZooKeeper, acquiring, etcd, mark,
     releasing,
 };
 use std::collections::BTreeMap;
@@ -100,7 +100,7 @@ struct Machine<P: Ports> {
     voice: Voice<P>,
     shared: Arc<Mutex<Shared>>,
     start: Option<Instant>,
-    wall_start: Option<i64>,
+    wall_start: Option<WallTime>,
     subscription: Option<<P::Redis as Redis>::Subscription>,
     zookeeper: BTreeMap<usize, <P::ZooKeeper as ZooKeeper>::Session>,
     created: Option<Blob>,
@@ -118,7 +118,9 @@ const fn ms(ms: u64) -> Duration {
 }
 
 impl Workload for Interpreter {
-    async fn run<P: Ports>(&self, ports: P, client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
+        // Whoever asks for its number can be told apart.
+        let client = if self.0.is_alike() { 0 } else { ports.client() };
         let shared = Arc::new(Mutex::new(Shared::default()));
         let mut machine = Machine::new(&ports, &self.0, &shared, self.0.code_of(client));
         let _stopped = machine.run(self.0.code_of(client)).await;
@@ -132,7 +134,9 @@ impl Workload for Interpreter {
         match self.0.end {
             End::Writes => {
                 drop(machine);
-                let key = Blob::from(format!("log:client-{client}"));
+                let own = ports.unique_id().to_text().into_owned();
+                let name = own.split('/').next().unwrap_or_default();
+                let key = Blob::from(format!("log:{name}"));
                 let write = Command::new("SET").arg(key).arg(text);
                 poll_once(ports.redis(self.0.log_node()).call(write)).await;
             }
@@ -199,10 +203,6 @@ impl Workload for Interpreter {
         }
         let duplicates = found.into_iter().map(|line| (Blob::from(line), 0)).collect();
         Ok(Some(Audit { stock: None, orders: 0, duplicates }))
-    }
-
-    fn keeps_books(&self) -> bool {
-        true
     }
 }
 
@@ -349,7 +349,7 @@ impl<P: Ports> Machine<P> {
             },
             shared: Arc::clone(shared),
             start: reads(code, |cond| matches!(cond, Cond::Elapsed(_))).then(|| ports.monotonic()),
-            wall_start: reads(code, |cond| matches!(cond, Cond::WallElapsed(_))).then(|| ports.wall().0),
+            wall_start: reads(code, |cond| matches!(cond, Cond::WallElapsed(_))).then(|| ports.wall()),
             subscription: None,
             zookeeper: BTreeMap::new(),
             created: None,
@@ -461,10 +461,10 @@ impl<P: Ports> Machine<P> {
                 self.start.is_some_and(|start| now.since(start) >= ms(limit))
             }
             Cond::WallElapsed(limit) => {
-                let now = self.voice.ports.wall().0;
-                self.wall_start.is_some_and(|start| now >= start + limit as i64 * 1000)
+                let now = self.voice.ports.wall();
+                self.wall_start.is_some_and(|start| now >= start + ms(limit))
             }
-            Cond::WallPast(limit) => self.voice.ports.wall().0 >= WALL_START_US + limit as i64 * 1000,
+            Cond::WallPast(limit) => self.voice.ports.wall() >= WallTime::from_micros(WALL_START_US) + ms(limit),
         }
     }
 
@@ -475,14 +475,14 @@ impl<P: Ports> Machine<P> {
                 lock: LOCK.into(),
                 token: self.voice.own.clone(),
                 fence: match (fence, &self.voice.last) {
-                    (Fence::Wall, _) => u64::try_from(self.voice.ports.wall().0).ok(),
+                    (Fence::Wall, _) => u64::try_from(self.voice.ports.wall().as_micros()).ok(),
                     (Fence::Last, Answer::Int(number)) => u64::try_from(*number).ok(),
                     _ => None,
                 },
                 valid_until: valid_ms.map(|valid| self.voice.ports.monotonic() + ms(valid)),
                 mode: Mode::Exclusive,
             },
-            Tell::Releasing => releasing(LOCK),
+            Tell::Releasing => releasing(LOCK, &self.voice.own),
             Tell::Wrote => {
                 let value = if let Answer::Int(number) = self.voice.last { number } else { 0 };
                 Event::Wrote { resource: key_name(0), base: 0, value, outcome: super::host::Ended::Ok }

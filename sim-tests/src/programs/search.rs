@@ -3,12 +3,12 @@
 
 use super::generate::Draw;
 use super::host::{Collect, Judged, Outcomes, Reduce, World};
-use doublehold::explore::choice::Choice;
 use doublehold::explore::exhaustive::Exhaustive;
 use doublehold::explore::random::Random;
 use doublehold::explore::strategy::{Coverage, Strategy};
 use doublehold::explore::{Limits, check};
 use doublehold::trace::Recorder;
+use doublehold::world::choice::{Act, Choice};
 use doublehold::world::explored::{Explored, Remember, Snapshot};
 use doublehold::world::system::System;
 use std::collections::HashSet;
@@ -85,7 +85,7 @@ impl Defect {
         Defect::SwapsUnlike,
     ];
 
-    fn fingerprint(self, system: &System) -> u64 {
+    fn fingerprint(self, system: &System) -> u128 {
         let mut system = system.clone();
         match self {
             Defect::OmitsSeen => system.clients.iter_mut().for_each(|client| client.seen = 0),
@@ -106,11 +106,11 @@ impl Defect {
     fn left(self, enabled: &[Choice]) -> Vec<usize> {
         let all = || (0..enabled.len()).collect();
         let alone = |is: fn(&Choice) -> bool| enabled.iter().position(is).map_or_else(all, |at| vec![at]);
-        let in_flight = enabled.iter().any(|choice| matches!(choice, Choice::Serve(_) | Choice::Deliver(_)));
+        let in_flight = enabled.iter().any(|choice| matches!(choice.act, Act::Serve | Act::Deliver));
         match self {
-            Defect::DeliversFirst => alone(|choice| matches!(choice, Choice::Deliver(_))),
-            Defect::ServesFirst => alone(|choice| matches!(choice, Choice::Serve(_))),
-            Defect::FiresFirst => alone(|choice| matches!(choice, Choice::Fire { .. })),
+            Defect::DeliversFirst => alone(|choice| choice.act == Act::Deliver),
+            Defect::ServesFirst => alone(|choice| choice.act == Act::Serve),
+            Defect::FiresFirst => alone(|choice| matches!(choice.act, Act::Fire(_))),
             Defect::SparesMessages if in_flight => (0..enabled.len()).filter(|at| !enabled[*at].is_fault()).collect(),
             // Faults first: a state that has spent its budget must come before its like to hide it.
             Defect::OmitsBudgets => (0..enabled.len()).rev().collect(),
@@ -139,6 +139,8 @@ pub struct Found {
     pub complete: bool,
     /// The states that it told apart, or the steps that it made.
     pub work: u64,
+    /// The moments of clients' code at which time stopped.
+    pub moments: usize,
 }
 
 /// The outcomes that a search finds.
@@ -146,7 +148,7 @@ pub fn outcomes(world: &World, how: How, budget: Budget) -> Found {
     let (mut world, collect) = world.collecting();
     if let How::Walk(seed, stops) = how {
         walk(&world, &collect, seed, stops, budget.executions);
-        return Found { outcomes: collect.take(), complete: true, work: budget.executions };
+        return Found { outcomes: collect.take(), complete: true, work: budget.executions, moments: 0 };
     }
     if let How::Wrong(Defect::SwapsUnlike) = how {
         world.0.symmetric = true;
@@ -154,9 +156,9 @@ pub fn outcomes(world: &World, how: How, budget: Budget) -> Found {
     let setup = Arc::new(world.0.clone());
     let (mut strategy, limits) = strategy(how, budget);
     let report = check(&setup, strategy.as_mut(), &limits, &AtomicBool::new(false), &mut |_| ());
-    let complete = Judged::of(report.verdict) == Judged::Holds && strategy.coverage().exhaustive;
+    let complete = matches!(Judged::of(report.verdict), Judged::Holds | Judged::Vacuous(_)) && strategy.coverage().exhaustive;
     let work = report.progress.states.unwrap_or(report.progress.steps);
-    Found { outcomes: collect.take(), complete, work }
+    Found { outcomes: collect.take(), complete, work, moments: report.moments }
 }
 
 /// What a search says about the world's own property.
@@ -164,7 +166,7 @@ pub fn verdict(world: &World, how: How, budget: Budget) -> Judged {
     let (mut strategy, limits) = strategy(how, budget);
     let judged = world.search(strategy.as_mut(), limits);
     match judged {
-        Judged::Holds if !strategy.coverage().exhaustive => Judged::Unknown("beyond the budget".to_owned()),
+        Judged::Holds | Judged::Vacuous(_) if !strategy.coverage().exhaustive => Judged::Unknown("beyond the budget".to_owned()),
         judged => judged,
     }
 }
@@ -189,7 +191,7 @@ fn strategy(how: How, budget: Budget) -> (Box<dyn Strategy>, Limits) {
 /// A tiny depth-first search: blind, or with a mistake.
 struct DepthFirst {
     defect: Option<Defect>,
-    visited: HashSet<u64>,
+    visited: HashSet<u128>,
     stack: Vec<(Snapshot, Vec<Choice>)>,
     started: bool,
     steps: u64,
@@ -221,7 +223,7 @@ impl Strategy for DepthFirst {
         true
     }
 
-    fn choose(&mut self, world: &mut Explored, enabled: &[Choice]) -> Option<usize> {
+    fn choose(&mut self, world: &mut Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
         self.steps += 1;
         let seen = |defect: Defect| !self.visited.insert(defect.fingerprint(world.system()));
         if self.steps > self.steps_max || self.defect.is_some_and(seen) {
@@ -241,8 +243,8 @@ impl Strategy for DepthFirst {
     }
 
     fn coverage(&self) -> Coverage {
-        let memory_bytes = (self.stack.len() * Snapshot::BYTES) as u64;
-        Coverage { states: None, memory_bytes, exhaustive: self.steps <= self.steps_max }
+        let memory_bytes = self.stack.iter().map(|(snapshot, _)| snapshot.bytes() as u64).sum();
+        Coverage { states: None, memory_bytes, exhaustive: self.steps <= self.steps_max, ..Coverage::default() }
     }
 }
 
@@ -267,7 +269,7 @@ fn walk(world: &World, _collect: &Collect, seed: u64, stops: Stops, walks: u64) 
             let mut choice = draw.of(&enabled);
             if stops == Stops::Free && draw.once_in(4) {
                 let to_us = world.system().now_us + 1 + draw.below(STOP_US_MAX) as u64;
-                let stop = Choice::Advance { to_us };
+                let stop = Choice::advance(to_us);
                 if world.system().allows(stop, &mut scratch) {
                     choice = stop;
                 }
