@@ -18,7 +18,7 @@ use doublehold::lock::zookeeper::{self, Client, Kind, ZkLock};
 use doublehold::lock::{Guard, Lease, Lock, NotAcquired, etcd};
 use doublehold::port::mysql::{MySql, Session};
 use doublehold::port::{Blob, Command, Outcome, Ports, Redis};
-use doublehold::property::{self, Moment, Property, View};
+use doublehold::property::{self, Judged, Memory, Moment, Property, View};
 use doublehold::scenario::{Workload, program};
 use doublehold::world::fault::{Assumptions, Budgets, Fault};
 use doublehold::world::setup::{ArrivalTime, LockSpec, Probe, ServiceSpec, Setup};
@@ -117,15 +117,15 @@ struct Cancelled {
 
 impl Workload for Cancelled {
     async fn prepare<P: Ports>(&self, ports: P) -> Result<(), Unanswered> {
+        if !matches!(self.kind, Kinds::LockTable | Kinds::LockTableSlow) {
+            return Ok(());
+        }
         let mut session = ports.mysql(0).session();
         answered(table::TABLE, session.run(table::TABLE, Vec::new()).await).map(drop)
     }
 
-    fn keeps_books(&self) -> bool {
-        matches!(self.kind, Kinds::LockTable | Kinds::LockTableSlow)
-    }
-
-    async fn run<P: Ports>(&self, ports: P, client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
+        let client = ports.client();
         let redis = redis::Config::new(TTL);
         let on_redis = |config| RedisLock::new(&ports, ports.redis(0), LOCK, config);
         let redlock = redlock::Config::new(TTL);
@@ -338,9 +338,14 @@ impl Property for Usable {
         "a lock whose operation was cancelled can be taken again"
     }
 
-    fn check(&self, _view: &dyn View, moment: &Moment) -> Option<String> {
-        let Moment::Recorded { client, event: Event::NotAcquired { why, .. } } = moment else { return None };
-        Some(format!("client-{client} does not get the lock: {why}"))
+    fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {
+        match moment {
+            Moment::Recorded { client, event: Event::NotAcquired { why, .. } } => {
+                Judged::Broken(format!("client-{client} does not get the lock: {why}"))
+            }
+            Moment::Recorded { event: Event::Acquired { .. }, .. } => Judged::Fine,
+            _ => Judged::Silent,
+        }
     }
 }
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 /// A workload: the code of one client.
 macro_rules! clients {
-    ($(#[$doc:meta])* $name:ident($ports:ident, $client:ident) $body:block) => {
+    ($(#[$doc:meta])* $name:ident($ports:ident) $body:block) => {
         $(#[$doc])*
         #[derive(Clone)]
         struct $name;
 
         impl Workload for $name {
-            async fn run<P: Ports>(&self, $ports: P, $client: usize) $body
+            async fn run<P: Ports>(&self, $ports: P) $body
         }
     };
 }
@@ -86,7 +86,7 @@ struct DeletesLater {
 }
 
 impl Workload for DeletesLater {
-    async fn run<P: Ports>(&self, ports: P, _client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
         for _ in 0..self.timers {
             let sleeper = ports.clone();
             ports.spawn(async move { sleeper.sleep(ms(50)).await });
@@ -120,16 +120,16 @@ fn an_answer_of_zero_is_not_a_refusal() {
 
 clients! {
     /// A lock that gives its holder's wall clock as the fencing token.
-    WallClockFence(ports, _client) {
+    WallClockFence(ports) {
         let redis = ports.redis(0);
         let token = ports.unique_id();
         ports.record(acquiring("lock"));
         for _ in 0..3 {
             if is_ok(&redis.call(set_nx("lock", &token, 10_000)).await) {
-                let fence = u64::try_from(ports.wall().0).unwrap_or(0);
+                let fence = u64::try_from(ports.wall().as_micros()).unwrap_or(0);
                 ports.record(acquired_until("lock", &token, None, Some(fence)));
                 ports.sleep(ms(1)).await;
-                ports.record(releasing("lock"));
+                ports.record(releasing("lock", &token));
                 drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
                 return ports.record(released("lock"));
             }
@@ -152,7 +152,7 @@ fn fencing_tokens_of_ended_clients_count() {
 
 clients! {
     /// Queues in a sorted set, all with one score: whose token sorts first has the lock.
-    FirstInSortedSet(ports, _client) {
+    FirstInSortedSet(ports) {
         let redis = ports.redis(0);
         let token = ports.unique_id();
         ports.record(acquiring("lock"));
@@ -163,7 +163,7 @@ clients! {
         }
         ports.record(acquired("lock", &token));
         ports.sleep(ms(1)).await;
-        ports.record(releasing("lock"));
+        ports.record(releasing("lock", &token));
         drop(redis.call(Command::new("ZREM").arg("queue").arg(&token)).await);
         ports.record(released("lock"));
     }
@@ -187,7 +187,7 @@ return 1",
 
 clients! {
     /// Takes a lock from whoever has a larger token.
-    Bully(ports, _client) {
+    Bully(ports) {
         let redis = ports.redis(0);
         let token = ports.unique_id();
         ports.record(acquiring("lock"));
@@ -197,7 +197,7 @@ clients! {
         }
         ports.record(acquired("lock", &token));
         ports.sleep(ms(1)).await;
-        ports.record(releasing("lock"));
+        ports.record(releasing("lock", &token));
         drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
         ports.record(released("lock"));
     }
@@ -212,7 +212,7 @@ fn symmetry_keeps_what_a_script_compares() {
 
 clients! {
     /// Goes on only if its own token is the smaller one, as its own code compares them.
-    ComparesTokens(ports, _client) {
+    ComparesTokens(ports) {
         let redis = ports.redis(0);
         let token = ports.unique_id();
         if is_ok(&redis.call(set("owner", &token).arg("NX")).await) {
@@ -235,7 +235,8 @@ fn symmetry_keeps_what_a_client_compares() {
 
 clients! {
     /// Client 0 takes a user lock, hears of it and drops its session; client 1 tries to take it.
-    DropsSession(ports, client) {
+    DropsSession(ports) {
+        let client = ports.client();
         let mut session = ports.mysql(0).session();
         let rows = session.query("SELECT GET_LOCK(?, ?)", vec!["lock".into(), SqlValue::Int(0)]).await;
         let taken = rows.ok().and_then(|rows| rows.first()?.first()?.as_int()) == Some(1);
@@ -257,7 +258,8 @@ fn closing_a_session_is_seen_by_others() {
 
 clients! {
     /// Client 0 stops to listen as soon as it listens; client 1 publishes and is told how many listen.
-    DropsSubscription(ports, client) {
+    DropsSubscription(ports) {
+        let client = ports.client();
         let redis = ports.redis(0);
         if client == 0 {
             let subscription = redis.subscribe("news".into()).await;
@@ -279,7 +281,7 @@ fn closing_a_subscription_is_seen_by_others() {
 
 clients! {
     /// Sells the only piece under WATCH.
-    SellsUnderWatch(ports, _client) {
+    SellsUnderWatch(ports) {
         let redis = ports.redis(0);
         if !is_ok(&redis.call(Command::new("WATCH").arg("sold")).await) {
             return;
@@ -309,16 +311,18 @@ fn an_idle_connection_breaks() {
 
 clients! {
     /// Writes to a Redis server under a user lock of a database.
-    WritesUnderUserLock(ports, client) {
+    WritesUnderUserLock(ports) {
+        let client = ports.client();
         let mut session = ports.mysql(0).session();
         ports.record(acquiring("lock"));
         let rows = session.query("SELECT GET_LOCK(?, ?)", vec!["lock".into(), SqlValue::Int(10)]).await;
         if rows.ok().and_then(|rows| rows.first()?.first()?.as_int()) != Some(1) {
             return ports.record(not_acquired("lock"));
         }
-        ports.record(acquired("lock", &ports.unique_id()));
+        let token = ports.unique_id();
+        ports.record(acquired("lock", &token));
         drop(ports.redis(1).call(set("stock", client as u64 + 1)).await);
-        ports.record(releasing("lock"));
+        ports.record(releasing("lock", &token));
         drop(session.query("SELECT RELEASE_LOCK(?)", vec!["lock".into()]).await);
         ports.record(released("lock"));
     }
@@ -341,19 +345,20 @@ fn what_a_crashed_client_had_sent_arrives_late() {
 struct ShedLock;
 
 impl Workload for ShedLock {
-    async fn run<P: Ports>(&self, ports: P, _client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
         const TAKE: &str = "UPDATE shedlock SET lock_until = ? WHERE name = ? AND lock_until <= ?";
         ports.record(acquiring("job"));
-        let now_us = ports.wall().0;
+        let now_us = ports.wall().as_micros();
         let (now, until) = (SqlValue::DateTime(now_us), SqlValue::DateTime(now_us + 50_000));
         let mut session = ports.mysql(0).session();
         match session.run(TAKE, vec![until, "job".into(), now]).await {
             Outcome::Ok(changed) if changed.affected == 1 => {}
             _ => return ports.record(not_acquired("job")),
         }
-        ports.record(acquired("job", &ports.unique_id()));
+        let token = ports.unique_id();
+        ports.record(acquired("job", &token));
         ports.sleep(ms(5)).await;
-        ports.record(releasing("job"));
+        ports.record(releasing("job", &token));
     }
 
     async fn prepare<P: Ports>(&self, ports: P) -> Result<(), Unanswered> {
@@ -363,10 +368,6 @@ impl Workload for ShedLock {
         let mut session = ports.mysql(0).session();
         answered(TABLE, session.run(TABLE, Vec::new()).await)?;
         answered(ROW, session.run(ROW, vec!["job".into(), SqlValue::DateTime(1_000_000)]).await).map(drop)
-    }
-
-    fn keeps_books(&self) -> bool {
-        true
     }
 }
 
@@ -382,7 +383,7 @@ fn a_pause_without_limit_is_as_long_as_a_lease() {
 
 clients! {
     /// Gives up on a lock after 50 ms, without looking whether it has got it.
-    LeavesLockBehind(ports, _client) {
+    LeavesLockBehind(ports) {
         let redis = ports.redis(0);
         let token = ports.unique_id();
         if let Some(outcome) = ports.timeout(ms(50), redis.call(set("lock", &token).arg("NX"))).await
@@ -405,7 +406,7 @@ fn a_pause_without_limit_is_as_long_as_a_time_out() {
 
 clients! {
     /// A holder that finds little left of its lease gives the lock back, and goes on.
-    GivesBackEarly(ports, _client) {
+    GivesBackEarly(ports) {
         let redis = ports.redis(0);
         let token = ports.unique_id();
         let start = ports.monotonic();
@@ -418,7 +419,7 @@ clients! {
             drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
             drop(redis.call(get("settings")).await);
         }
-        ports.record(releasing("lock"));
+        ports.record(releasing("lock", &token));
     }
 }
 
@@ -434,7 +435,7 @@ fn a_threshold_within_a_lease_is_met() {
 
 clients! {
     /// Works for longer than its lease if answers are slow: the remaining time is looked at, and slept over.
-    Elapsed(ports, _client) {
+    Elapsed(ports) {
         let redis = ports.redis(0);
         let start = ports.monotonic();
         drop(redis.call(get("key")).await);
@@ -459,7 +460,7 @@ fn every_span_of_elapsed_time_is_met() {
 
 clients! {
     /// The README's own lock, without NX: it tells nobody what it does.
-    TellsNothing(ports, _client) {
+    TellsNothing(ports) {
         let redis = ports.redis(0);
         let taken = redis.call(set("lock", "me").arg("PX").arg(100u64)).await;
         if is_ok(&taken) {
@@ -470,7 +471,7 @@ clients! {
 
 clients! {
     /// Never gets the lock.
-    NeverAcquires(ports, _client) {
+    NeverAcquires(ports) {
         let redis = ports.redis(0);
         let token = ports.unique_id();
         ports.record(acquiring("lock"));
@@ -480,20 +481,21 @@ clients! {
             return ports.record(not_acquired("lock"));
         }
         ports.record(acquired("lock", &token));
-        ports.record(releasing("lock"));
+        ports.record(releasing("lock", &token));
     }
 }
 
 clients! {
     /// Every client takes a lock of its own: nobody is ever in another's way.
-    NeverContends(ports, client) {
+    NeverContends(ports) {
+        let client = ports.client();
         let lock = if client == 0 { "lock-0" } else { "lock-1" };
         let token = ports.unique_id();
         ports.record(acquiring(lock));
         drop(ports.redis(0).call(set(lock, &token)).await);
         ports.record(acquired(lock, &token));
         ports.sleep(ms(1)).await;
-        ports.record(releasing(lock));
+        ports.record(releasing(lock, &token));
         drop(ports.redis(0).call(del(lock)).await);
         ports.record(released(lock));
     }
@@ -525,7 +527,8 @@ fn a_run_in_which_nobody_contends_does_not_hold() {
 
 clients! {
     /// Extends a lease that has ended, whoever has the lock by then.
-    ExtendsTooLate(ports, client) {
+    ExtendsTooLate(ports) {
+        let client = ports.client();
         let redis = ports.redis(0);
         let token = ports.unique_id();
         if client == 1 {
@@ -541,11 +544,11 @@ clients! {
             ports.sleep(ms(20)).await;
             let start = ports.monotonic();
             if is_ok(&redis.call(set("lock", &token).arg("PX").arg(10u64)).await) {
-                ports.record(extended("lock", start + ms(10)));
+                ports.record(extended("lock", &token, start + ms(10)));
             }
         }
         ports.sleep(ms(8)).await;
-        ports.record(releasing("lock"));
+        ports.record(releasing("lock", &token));
     }
 }
 
@@ -557,7 +560,7 @@ fn belief_is_judged_where_a_lease_is_extended() {
 
 clients! {
     /// Two tasks of one client, each of which believes that it has the mutex of their process.
-    TwoTasks(ports, _client) {
+    TwoTasks(ports) {
         let other = ports.clone();
         ports.spawn(async move { take_for_a_while(&other).await });
         take_for_a_while(&ports).await;
@@ -566,9 +569,10 @@ clients! {
 
 async fn take_for_a_while<P: Ports>(ports: &P) {
     ports.record(acquiring("mutex"));
-    ports.record(acquired("mutex", &ports.unique_id()));
+    let token = ports.unique_id();
+    ports.record(acquired("mutex", &token));
     ports.sleep(ms(1)).await;
-    ports.record(releasing("mutex"));
+    ports.record(releasing("mutex", &token));
     ports.record(released("mutex"));
 }
 
@@ -579,7 +583,8 @@ fn two_tasks_of_one_client_do_not_hold_one_mutex() {
 
 clients! {
     /// Client 0 writes long after its lease has ended, and takes an unrelated lock before that.
-    WritesBehindUnrelatedLock(ports, client) {
+    WritesBehindUnrelatedLock(ports) {
+        let client = ports.client();
         let redis = ports.redis(0);
         let token = ports.unique_id();
         if client == 1 {
@@ -609,7 +614,8 @@ fn a_late_write_behind_an_unrelated_lock_is_seen() {
 
 clients! {
     /// Client 0 takes an outer lock with fencing tokens of its own before the one that guards the stock.
-    NestsLocks(ports, client) {
+    NestsLocks(ports) {
+        let client = ports.client();
         let redis = ports.redis(0);
         let token = ports.unique_id();
         if client == 0 {
@@ -623,7 +629,7 @@ clients! {
                 let Outcome::Ok(Value::Int(fence)) = fence else { return };
                 ports.record(acquired_until("lock", &token, None, u64::try_from(fence).ok()));
                 drop(redis.call(set("stock", &token)).await);
-                ports.record(releasing("lock"));
+                ports.record(releasing("lock", &token));
                 drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
                 return ports.record(released("lock"));
             }
@@ -642,7 +648,7 @@ fn nested_locks_are_not_accused() {
 
 clients! {
     /// A lock with a TTL whose token is a random number.
-    RandomToken(ports, _client) {
+    RandomToken(ports) {
         let redis = ports.redis(0);
         let token = Blob::from(format!("{:016x}", ports.random()));
         ports.record(acquiring("lock"));
@@ -650,7 +656,7 @@ clients! {
             return ports.record(not_acquired("lock"));
         }
         ports.record(acquired("lock", &token));
-        ports.record(releasing("lock"));
+        ports.record(releasing("lock", &token));
         drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
         ports.record(released("lock"));
     }
@@ -675,12 +681,12 @@ return 1",
 
 clients! {
     /// A lock whose end is a value of its own; whoever finds it ended takes it over. Clocks are exact.
-    TakesOver(ports, _client) {
+    TakesOver(ports) {
         let redis = ports.redis(0);
         let token = ports.unique_id();
         ports.record(acquiring("lock"));
         for _ in 0..2 {
-            let (start, now_us) = (ports.monotonic(), ports.wall().0);
+            let (start, now_us) = (ports.monotonic(), ports.wall().as_micros());
             let args = [token.clone(), now_us.into(), (now_us + 10_000).into()];
             let taken = redis.eval(&TAKE_OVER, &["lock".into(), "ends".into()], &args).await;
             if matches!(taken, Outcome::Ok(Value::Int(1))) {
@@ -703,7 +709,8 @@ fn a_take_over_after_the_validity_is_no_foreign_release() {
 
 clients! {
     /// Queues with a node that has its client's name before the counter, and gives up at once.
-    DeletesItsOwnNode(ports, client) {
+    DeletesItsOwnNode(ports) {
+        let client = ports.client();
         if client == 0 {
             return;
         }
@@ -739,7 +746,8 @@ async fn send_only<T>(request: impl Future<Output = T>) {
 
 clients! {
     /// Sends a write that it does not wait for, then asks on another connection.
-    WritesAndAsks(ports, client) {
+    WritesAndAsks(ports) {
+        let client = ports.client();
         if client == 0 {
             send_only(ports.redis(0).call(set("key", "late"))).await;
             return;

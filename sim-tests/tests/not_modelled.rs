@@ -56,7 +56,7 @@ impl ErrorIsNo {
 }
 
 impl Workload for ErrorIsNo {
-    async fn run<P: Ports>(&self, ports: P, _client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
         let _taken = self.take(&ports).await;
     }
 
@@ -72,10 +72,6 @@ impl Workload for ErrorIsNo {
             drop(ports.redis(0).call(Command::new("LOLWUT")).await);
         }
         Ok(None)
-    }
-
-    fn keeps_books(&self) -> bool {
-        true
     }
 }
 

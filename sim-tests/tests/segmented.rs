@@ -8,7 +8,7 @@ use doublehold::lock::NotAcquired;
 use doublehold::lock::segmented::{Segmented, Segments, acquire_in_order};
 use doublehold::lock::{etcd, redis, zookeeper};
 use doublehold::port::{Blob, Ports};
-use doublehold::property::{Moment, Property, View};
+use doublehold::property::{Judged, Memory, Moment, Property, View};
 use doublehold::scenario::{Workload, program};
 use doublehold::world::fault::{Assumptions, Budgets};
 use doublehold::world::setup::{ArrivalTime, ServiceSpec, Setup};
@@ -95,10 +95,13 @@ impl Property for EverybodyGetsIt {
         "nobody gives up"
     }
 
-    fn check(&self, _view: &dyn View, moment: &Moment) -> Option<String> {
+    fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {
         match moment {
-            Moment::Recorded { client, event: Event::NotAcquired { .. } } => Some(format!("client-{client} gives up")),
-            _ => None,
+            Moment::Recorded { client, event: Event::NotAcquired { .. } } => {
+                Judged::Broken(format!("client-{client} gives up"))
+            }
+            Moment::Recorded { event: Event::Acquired { .. }, .. } => Judged::Fine,
+            _ => Judged::Silent,
         }
     }
 }

@@ -35,7 +35,7 @@ impl Transactions {
     }
 
     async fn transaction<P: Ports>(&self, ports: &P, session: &mut impl Session, number: i64) -> Result<(), Stop> {
-        let (began, mut ops) = (ports.monotonic().0, Vec::new());
+        let (began, mut ops) = (ports.monotonic().as_micros(), Vec::new());
         within(session.run("BEGIN", Vec::new()).await)?;
         for step in 0..3 {
             let id = (ports.random() % REGISTERS) as i64;
@@ -54,7 +54,7 @@ impl Transactions {
             Err(Stop::Unknown) => Committed::Perhaps,
             Err(stop) => return Err(stop),
         };
-        let txn = Txn { ops, committed, span: (began, ports.monotonic().0) };
+        let txn = Txn { ops, committed, span: (began, ports.monotonic().as_micros()) };
         self.history.lock().expect("no client panics").push(txn);
         Ok(())
     }
@@ -78,10 +78,6 @@ impl Workload for Transactions {
             doublehold::flow::reconcile::answered(insert, session.run(insert, vec![Value::Int(id)]).await)?;
         }
         Ok(())
-    }
-
-    fn keeps_books(&self) -> bool {
-        true
     }
 
     async fn run<P: Ports>(&self, ports: P) {

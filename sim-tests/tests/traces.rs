@@ -81,7 +81,7 @@ fn a_trace_that_does_not_fit_says_where() {
 struct Endless;
 
 impl Workload for Endless {
-    async fn run<P: Ports>(&self, ports: P, _client: usize) {
+    async fn run<P: Ports>(&self, ports: P) {
         loop {
             ports.sleep(Duration::from_secs(70)).await;
         }
