@@ -36,6 +36,25 @@ pub(crate) fn note_comparison(left: &[u8], right: &[u8]) {
     }
 }
 
+/// The same text with the clients' names in another order: each name has another place, and of any two names below ten, or
+/// above, the other is the smaller one. None if it names nobody.
+pub(crate) fn mirrored(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut mirrored = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((before, client, after)) = split_at_client(rest) {
+        mirrored.extend_from_slice(before);
+        // As long as before.
+        let other = if client < 10 { 9 - client } else { 109_usize.checked_sub(client).filter(|other| *other > 9).unwrap_or(client) };
+        mirrored.extend_from_slice(CLIENT_MARK);
+        mirrored.extend_from_slice(other.to_string().as_bytes());
+        rest = after;
+    }
+    (!mirrored.is_empty()).then(|| {
+        mirrored.extend_from_slice(rest);
+        mirrored
+    })
+}
+
 /// How far the next client mark is at least where this byte stands at the place of a mark's last: its bytes are all different.
 const SKIP: [u8; 256] = {
     let mut skip = [CLIENT_MARK.len() as u8; 256];
@@ -92,6 +111,16 @@ mod tests {
         check("a:client-0/1", "b:client-1/1", false);
         check("client-0/1", "client-0/2", false);
         check("client-0/1", "stock", false);
+    }
+
+    #[test]
+    fn a_mirror_turns_the_order_of_names() {
+        let mirror = |text: &str| mirrored(text.as_bytes()).map(|text| String::from_utf8(text).expect("it was text"));
+        assert_eq!(mirror("stock"), None);
+        assert_eq!(mirror("client-"), None);
+        assert_eq!(mirror("a:client-0/7:client-1"), Some("a:client-9/7:client-8".to_owned()));
+        assert_eq!(mirror("client-10"), Some("client-99".to_owned()));
+        assert_eq!(mirror("client-99/2"), Some("client-10/2".to_owned()));
     }
 
     #[test]

@@ -77,6 +77,17 @@ impl Request {
         }
     }
 
+    /// True if the answer may depend on the server's wall clock otherwise than by what ends by itself.
+    pub fn may_ask_time(&self) -> bool {
+        const TIME: &[u8] = b"TIME";
+        let names_time = |word: &Blob| word.windows(TIME.len()).any(|part| part.eq_ignore_ascii_case(TIME));
+        match self {
+            Request::Redis(command) => command.words().iter().any(names_time),
+            Request::ZooKeeper(_) | Request::Etcd(_) => false,
+            Request::MySql(_) => true,
+        }
+    }
+
     /// True if the request names this key or path.
     pub fn mentions(&self, key: &Blob) -> bool {
         match self {

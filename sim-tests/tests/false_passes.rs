@@ -416,7 +416,7 @@ clients! {
         ports.record(acquired_until("lock", &token, Some(start + ms(100)), None));
         drop(redis.call(get("settings")).await);
         if ports.monotonic().since(start) >= ms(80) {
-            drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
+            drop(redis.eval(&RELEASE, &["lock".into()], std::slice::from_ref(&token)).await);
             drop(redis.call(get("settings")).await);
         }
         ports.record(releasing("lock", &token));

@@ -1,7 +1,7 @@
 //! What an explorer must not miss: each test is a small program whose violation, or whose second outcome, is easily lost.
 
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
-use doublehold::explore::{Limits, Verdict, check};
+use doublehold::explore::{Cause, Limits, Verdict, check};
 use doublehold::history::{Event, Mode};
 use doublehold::port::{Command, Outcome, Ports, Redis, Value};
 use doublehold::property::{self, Judged, Memory, Moment, Property, View};
@@ -163,7 +163,7 @@ fn an_answer_that_was_not_looked_at_still_counts() {
         let mut setup = setup(LooksLater, 2, Vec::new());
         setup.services.push(ServiceSpec { name: "other".into(), config: ServiceConfig::Redis(Config::default()) });
         let (verdict, finals) = explore(setup, reduction);
-        assert_eq!(verdict, Verdict::Holds);
+        assert_eq!(verdict, Verdict::Unknown { cause: Cause::NothingJudged });
         finals
     };
     let all = finals(Reduction::NONE);

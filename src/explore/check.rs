@@ -245,8 +245,13 @@ impl Search {
             return Some(Cause::NothingJudged);
         }
         let about_locks = |property: &Arc<dyn Property>| property.is_about_locks();
-        if self.setup.properties.iter().any(about_locks) && seen.acquisitions == 0 {
-            return Some(Cause::NoAcquisition);
+        if self.setup.properties.iter().any(about_locks) {
+            if seen.acquisitions == 0 {
+                return Some(Cause::NoAcquisition);
+            }
+            if self.setup.clients > 1 && seen.contended == 0 {
+                return Some(Cause::NoContention);
+            }
         }
         (seen.held & all != all).then_some(Cause::NoHolder)
     }

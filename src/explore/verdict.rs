@@ -41,6 +41,8 @@ pub enum Cause {
     Moments,
     /// Nothing was wrong, and nothing was there to be wrong: no client ever acquired a lock.
     NoAcquisition,
+    /// No client ever wanted a lock that another one wanted or held.
+    NoContention,
     /// No probe ever saw a holder of one of the locks.
     NoHolder,
     /// No property found anything to judge.
@@ -50,7 +52,7 @@ pub enum Cause {
 impl Cause {
     /// True if everything was seen, and nothing that could have been wrong.
     pub fn is_vacuous(self) -> bool {
-        matches!(self, Cause::NoAcquisition | Cause::NoHolder | Cause::NothingJudged)
+        matches!(self, Cause::NoAcquisition | Cause::NoContention | Cause::NoHolder | Cause::NothingJudged)
     }
 }
 
@@ -68,6 +70,9 @@ impl fmt::Display for Cause {
             Cause::NoAcquisition => {
                 "vacuous: no client ever acquired a lock; let the workload record Acquiring, Acquired and Releasing, and let \
                  some client succeed"
+            }
+            Cause::NoContention => {
+                "vacuous: no client ever wanted a lock that another one wanted or held; let clients ask for one lock at one time"
             }
             Cause::NoHolder => {
                 "vacuous: no probe ever saw a holder of one of the locks; let its probe read what the lock puts on the servers"

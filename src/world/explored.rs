@@ -173,6 +173,9 @@ impl Explored {
         let footprint = &self.system.footprint;
         self.tally.seen.add(&footprint.seen);
         self.tally.escaped |= footprint.escaped;
+        if footprint.escaped || footprint.server_clock {
+            self.moments.note_escaped();
+        }
         self.tally.told_apart |= footprint.told_apart | doublehold_models::take_names_compared();
     }
 

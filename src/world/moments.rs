@@ -7,6 +7,9 @@
 //! everything, it closes the table (a moment goes back over the steps as far as the deadline had been computed) and searches
 //! again, now stopping just before and at each of them wherever a client is held up for an unknown time. It ends when a search
 //! learns nothing new.
+//!
+//! Readings that leave the port's types as bare numbers, and those that servers compare with their own clocks, tell no moment.
+//! Where there are such and nothing is due, time may pass once to a moment behind all of them.
 
 use super::clients::Status;
 use super::clock::Clock;
@@ -20,6 +23,9 @@ use std::ops::Range;
 
 /// A state of a client's code, and the clocks by which it judges.
 type CodeState = (u128, i32, i64);
+
+/// Later than any lease ends and any deadline lies that an execution begins with: a day.
+const FAR_US: u64 = 86_400 * 1_000_000;
 
 /// Moments of true time, and over how many steps of the code each goes back.
 type Known = BTreeMap<u64, u32>;
@@ -68,6 +74,13 @@ pub(super) struct Moments {
     steps: FxHashSet<(CodeState, CodeState)>,
     /// At which time has stopped.
     offered: BTreeSet<u64>,
+    /// In some state nothing was due, and something might have taken any time.
+    endless: bool,
+    /// Code has readings of clocks as bare numbers, or a server was asked by its clock: whatever they are compared with may
+    /// lie far ahead.
+    escaped: bool,
+    /// Time may pass to `FAR_US` where nothing is due.
+    far: bool,
     /// The stretches of time in which a client was held up for an unknown time: where moments would have mattered.
     open: FxHashMap<CodeState, Stretches>,
 }
@@ -98,6 +111,11 @@ impl Moments {
         (state.seen, drift_ppm, offset_us)
     }
 
+    /// Notes that moments may matter that no comparison tells.
+    pub(super) fn note_escaped(&mut self) {
+        self.escaped = true;
+    }
+
     /// Notes what one step of a client's code has named.
     pub(super) fn note(&mut self, before: CodeState, after: CodeState, thresholds: &[Threshold]) {
         if !thresholds.is_empty() {
@@ -123,6 +141,10 @@ impl Moments {
             let known = self.known.get(&code);
             into.extend(known.iter().flat_map(|known| known.range(ahead.clone())).map(|(at_us, _)| *at_us));
             into.extend(system.clients[client].leaked.iter().filter(|at_us| ahead.contains(at_us)));
+        }
+        if until.is_none() && system.allows_time(FAR_US) {
+            self.endless = true;
+            into.extend(self.far.then_some(FAR_US));
         }
         into.retain(|at| system.allows_time(*at));
         self.offered.extend(&*into);
@@ -155,7 +177,9 @@ impl Moments {
             let matters = |at_us: &u64| open.is_some_and(|open| open.contains(*at_us));
             moments.keys().any(|at_us| is_new(at_us) && matters(at_us))
         };
-        let news = closed.iter().any(is_news);
+        let far = self.endless && self.escaped;
+        let news = closed.iter().any(is_news) || far && !self.far;
+        self.far = far;
         self.known = closed;
         news
     }

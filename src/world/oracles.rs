@@ -283,7 +283,10 @@ impl System {
         let contends = |lock: &Blob| self.holds.wanting(lock).any(|other| other != client);
         match &event {
             Event::Acquiring { lock, .. } => self.footprint.seen.contended += u64::from(contends(lock)),
-            Event::Acquired { .. } => self.footprint.seen.acquisitions += 1,
+            Event::Acquired { lock, .. } => {
+                self.footprint.seen.acquisitions += 1;
+                self.footprint.seen.contended += u64::from(contends(lock));
+            }
             _ => {}
         }
         self.check(&Moment::Recorded { client, event: &event });

@@ -48,6 +48,8 @@ pub struct Footprint {
     pub thresholds: SmallVec<[Threshold; 2]>,
     /// Clock readings left the port's types as bare numbers.
     pub escaped: bool,
+    /// A server was asked something whose answer may depend on its wall clock.
+    pub server_clock: bool,
     /// The client's code can be told apart from another's: it was told another client's name, or asked for its own number.
     pub told_apart: bool,
 }

@@ -12,6 +12,7 @@ use super::commands::{self, Kind, QUOTED_BYTES_MAX, Refused};
 use super::{natives, number};
 use crate::Blob;
 use crate::escape::Derived;
+use crate::names;
 use crate::resp::{Command, Value};
 use foldhash::fast::FixedState;
 use mlua::{Function, Lua, MultiValue, Table, Value as LuaValue};
@@ -69,8 +70,8 @@ impl Script {
 enum Step {
     /// It called the server; the next step depends on the reply.
     Call { command: Command, next: Vec<(Value, usize)> },
-    /// It ended.
-    Done(Reply),
+    /// It ended. Perhaps it can tell two clients apart by more than whether their names are equal.
+    Done { result: Reply, tells_apart: bool },
 }
 
 /// What serves the commands of a running script. It fails only if the model does not have something.
@@ -176,7 +177,12 @@ impl Engine {
         if let Some(mut at) = self.roots.get(&root).copied() {
             loop {
                 match &self.steps[at] {
-                    Step::Done(result) => return result.clone(),
+                    Step::Done { result, tells_apart } => {
+                        if *tells_apart {
+                            names::note_told_apart();
+                        }
+                        return result.clone();
+                    }
                     Step::Call { command, next } => {
                         let reply = server(command)?;
                         let known = next.iter().find(|(seen, _)| *seen == reply).map(|(_, step)| *step);
@@ -191,9 +197,42 @@ impl Engine {
         }
         let Run { calls, result, refused_by_server } = self.interpret(script, keys, args, replies, server);
         if !refused_by_server {
-            self.remember(root, &calls, result.clone());
+            let tells_apart = self.tells_apart(script, keys, args, &calls, &result);
+            if tells_apart {
+                names::note_told_apart();
+            }
+            self.remember(root, &calls, Step::Done { result: result.clone(), tells_apart });
         }
         result
+    }
+
+    /// True if the script does something else where clients have other names: it is run once more with its keys, its arguments
+    /// and the replies mirrored, and what it does must be the mirror of what it did.
+    fn tells_apart(&mut self, script: u32, keys: usize, args: &[Blob], calls: &[(Command, Value)], result: &Reply) -> bool {
+        let names_nobody = |blob: &Blob| names::mirrored(blob).is_none();
+        if args.iter().all(names_nobody) && calls.iter().all(|(_, reply)| mirror_of(reply) == *reply) {
+            return false;
+        }
+        let mirrored_args: Vec<Blob> = args.iter().map(mirror).collect();
+        let mut expected = calls.iter();
+        let mut server = |command: &Command| {
+            let mirrored = |(asked, _): &&(Command, Value)| asked.words().iter().map(mirror).eq(command.words().iter().cloned());
+            match expected.next().filter(mirrored) {
+                Some((_, reply)) => match mirror_of(reply) {
+                    Value::Error(text) => Err(Failure::Error(text)),
+                    reply => Ok(reply),
+                },
+                None => not_modelled("what a script asks for only where clients have other names"),
+            }
+        };
+        let run = self.interpret(script, keys, &mirrored_args, Vec::new(), &mut server);
+        let same_end = match (result, &run.result) {
+            (Ok(value), Ok(other)) => mirror_of(value) == *other,
+            (Err(Failure::Error(text)), Err(Failure::Error(other))) => mirror(text) == *other,
+            (Err(Failure::NotModelled(_)), Err(Failure::NotModelled(_))) => true,
+            _ => false,
+        };
+        run.calls.len() != calls.len() || !same_end
     }
 
     /// Runs the interpreter; the first calls are answered with `replies`, which the server has given already.
@@ -249,7 +288,7 @@ impl Engine {
     }
 
     /// Adds the calls of one run to the tree.
-    fn remember(&mut self, root: (u32, usize, SmallVec<[Blob; 4]>), calls: &[(Command, Value)], result: Reply) {
+    fn remember(&mut self, root: (u32, usize, SmallVec<[Blob; 4]>), calls: &[(Command, Value)], end: Step) {
         let mut link: Option<(usize, Value)> = None;
         let mut at = self.roots.get(&root).copied();
         for (command, reply) in calls {
@@ -265,7 +304,7 @@ impl Engine {
             link = Some((step, reply.clone()));
         }
         if at.is_none() {
-            self.attach(&root, link, Step::Done(result));
+            self.attach(&root, link, end);
         }
     }
 
@@ -278,10 +317,24 @@ impl Engine {
             }
             Some((parent, reply)) => match &mut self.steps[parent] {
                 Step::Call { next, .. } => next.push((reply, number)),
-                Step::Done(_) => unreachable!("a script went on after its end"),
+                Step::Done { .. } => unreachable!("a script went on after its end"),
             },
         }
         number
+    }
+}
+
+fn mirror(blob: &Blob) -> Blob {
+    names::mirrored(blob).map_or_else(|| blob.clone(), Blob::from)
+}
+
+fn mirror_of(value: &Value) -> Value {
+    match value {
+        Value::Nil | Value::Int(_) => value.clone(),
+        Value::Bulk(blob) => Value::Bulk(mirror(blob)),
+        Value::Status(blob) => Value::Status(mirror(blob)),
+        Value::Array(items) => Value::Array(items.iter().map(mirror_of).collect()),
+        Value::Error(blob) => Value::Error(mirror(blob)),
     }
 }
 
