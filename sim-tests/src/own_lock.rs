@@ -58,7 +58,7 @@ impl Scenario for LookThenTakeScenario {
 
     fn defaults(&self) -> Parameters {
         let assumptions = Assumptions { delay_us_max: Some(0), ..Assumptions::default() };
-        Parameters { clients: 2, operations: 1, think_us_max: 0, budgets: Budgets::NONE, assumptions }
+        Parameters { clients: 2, operations: 1, think_us_max: 0, budgets: Budgets::NONE, assumptions, judged: Vec::new() }
     }
 
     fn setup(&self, parameters: &Parameters, seed: u64) -> Setup {

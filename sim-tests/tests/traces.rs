@@ -107,6 +107,7 @@ impl Scenario for Endless {
             think_us_max: 0,
             budgets: Budgets::NONE,
             assumptions: Assumptions::default(),
+            judged: Vec::new(),
         }
     }
 

@@ -65,6 +65,12 @@ pub(super) enum StrategyName {
 /// What a user changes about a scenario.
 #[derive(Args)]
 pub(super) struct ScenarioOptions {
+    /// Judge these properties only, such as `belief,leak`.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…", conflicts_with = "except")]
+    pub property: Vec<String>,
+    /// Judge all properties of the scenario but these.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    pub except: Vec<String>,
     /// The number of clients.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=128))]
     pub clients: Option<u8>,
@@ -126,7 +132,13 @@ pub(super) struct CheckOptions {
     /// Without partial-order reduction and symmetry: slower, for comparison.
     #[arg(long)]
     pub no_reduction: bool,
-    /// Exit with 0 if each scenario shows what it is there to show, with 1 otherwise.
+    /// End with the first property that is broken; without it the search goes on for the others.
+    #[arg(long)]
+    pub first: bool,
+    /// After *holds*: draw so many random executions, in which time stops anywhere. They must find nothing.
+    #[arg(long, value_name = "N", value_parser = some_number)]
+    pub insurance: Option<u64>,
+    /// Exit with 0 if each scenario shows what it is there to show, with 1 otherwise. Implies `--first`.
     #[arg(long)]
     pub expected: bool,
     /// Where the minimal trace goes. With several scenarios: a folder.

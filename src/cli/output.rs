@@ -4,6 +4,7 @@ use super::args::ScenarioOptions;
 use super::error::CliError;
 use crate::scenario::{Parameters, Registry, Scenario};
 use crate::trace::{Trace, write_whole};
+use crate::world::setup::Setup;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -69,6 +70,7 @@ pub(super) fn parameters(scenario: &dyn Scenario, options: &ScenarioOptions) -> 
     for (fault, count) in options.faults.iter().flat_map(|list| &list.0) {
         parameters.budgets = parameters.budgets.with(*fault, *count);
     }
+    parameters.judged = judged(&scenario.setup(&parameters, 1), scenario, options)?;
     let setup = scenario.setup(&parameters, 1);
     let asked = options.faults.iter().flat_map(|list| &list.0);
     if let Some((fault, _)) = asked.into_iter().find(|(fault, count)| *count > 0 && !setup.can_suffer(*fault)) {
@@ -98,6 +100,25 @@ pub(super) fn parameters(scenario: &dyn Scenario, options: &ScenarioOptions) -> 
         parameters.assumptions.clock_steps_us.0 = [1_000_000, -1_000_000];
     }
     Ok(parameters)
+}
+
+/// The properties to judge, of those that a scenario has; none for all of them.
+fn judged(setup: &Setup, scenario: &dyn Scenario, options: &ScenarioOptions) -> Result<Vec<String>, CliError> {
+    let known: Vec<&str> = setup.properties.iter().map(|property| property.name()).collect();
+    let named = options.property.iter().chain(&options.except);
+    if let Some(unknown) = named.into_iter().find(|name| !known.contains(&name.as_str())) {
+        let name = scenario.about().name;
+        return Err(CliError::Usage(format!("{name} does not judge '{unknown}'; it judges {}", known.join(", "))));
+    }
+    let is_judged = |name: &&str| match options.property.is_empty() {
+        true => !options.except.iter().any(|except| except == name),
+        false => options.property.iter().any(|property| property == name),
+    };
+    let judged: Vec<String> = known.iter().copied().filter(is_judged).map(str::to_owned).collect();
+    if judged.is_empty() {
+        return Err(CliError::Usage("--except leaves no property to judge".to_owned()));
+    }
+    Ok(if judged.len() == known.len() { Vec::new() } else { judged })
 }
 
 /// A bar or a spinner on a terminal, plain lines elsewhere, nothing where machines read.

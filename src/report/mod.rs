@@ -5,10 +5,12 @@ pub mod catalogue;
 pub mod matrix;
 
 use crate::explore::follow::{follow, follow_names};
-use crate::explore::{Progress, Verdict};
+use crate::explore::{Progress, Report, Verdict};
 use crate::scenario::{EXPLORED, Parameters, Registry, SIMULATED, Scenario, setup_for};
 use crate::shrink::Counterexample;
 use crate::trace::{Recorder, SCHEMA, Trace, TraceError, VERSION};
+use crate::world::explored::Tally;
+use crate::world::fault::Fault;
 use crate::world::system::Violation;
 use std::sync::Arc;
 
@@ -103,6 +105,26 @@ pub fn coverage(parameters: &Parameters, progress: &Progress) -> String {
     )
 }
 
+/// What happened in what a search saw, in one line.
+pub fn happened(tally: &Tally) -> String {
+    let seen = &tally.seen;
+    let of = [
+        count(seen.acquisitions, "acquisition"),
+        count(seen.contended, "contended attempt"),
+        count(seen.leases_ended, "lease") + " ended",
+    ];
+    let struck: Vec<&str> = Fault::ALL.into_iter().filter(|fault| seen.struck(*fault)).map(Fault::name).collect();
+    let faults = if struck.is_empty() { "no fault struck".to_owned() } else { format!("struck: {}", struck.join(", ")) };
+    format!("{}; {faults}", of.join(", "))
+}
+
+/// At which moments time stopped in a search, in one line.
+pub fn time_covered(report: &Report) -> String {
+    let thresholds = count(report.moments as u64, "threshold");
+    let escaped = if report.tally.escaped { "; clock readings left as bare numbers, whose thresholds are not known" } else { "" };
+    format!("at events and {thresholds} of clients' code{escaped}")
+}
+
 /// A number of things.
 pub fn count(number: u64, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
@@ -110,7 +132,7 @@ pub fn count(number: u64, thing: &str) -> String {
 
 /// The odds that two different states had one fingerprint, so that something was not seen.
 pub fn collision_odds(states: u64) -> f64 {
-    (states as f64).powi(2) / 2f64.powi(65)
+    (states as f64).powi(2) / 2f64.powi(129)
 }
 
 /// A verdict as a sentence.

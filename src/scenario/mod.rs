@@ -91,6 +91,9 @@ pub struct Parameters {
     pub budgets: Budgets,
     /// What is taken for granted about time.
     pub assumptions: Assumptions,
+    /// The properties that are judged, by name; all of the scenario's if there are none here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<String>,
 }
 
 impl Parameters {
@@ -194,13 +197,17 @@ impl Simulation {
             think_us_max: self.think_us_max,
             budgets: unlimited,
             assumptions: Assumptions { delay_us_max: None, pause_us_max: None, ..defaults.assumptions },
+            judged: defaults.judged.clone(),
         }
     }
 }
 
-/// A scenario's setup for a world: simulated clients are not alike, and come at any time.
+/// A scenario's setup for a world, judged by the properties that the parameters name: simulated clients are not alike, and come at any time.
 pub fn setup_for(scenario: &dyn Scenario, parameters: &Parameters, seed: u64, world: &str) -> Setup {
     let mut setup = scenario.setup(parameters, seed);
+    if !parameters.judged.is_empty() {
+        setup.properties.retain(|property| parameters.judged.iter().any(|judged| judged == property.name()));
+    }
     if world == SIMULATED {
         setup.symmetric = false;
         setup.arrival = ArrivalTime::AnyTime;

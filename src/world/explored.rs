@@ -69,7 +69,7 @@ pub struct Explored {
 }
 
 /// What all transitions of a world have shown, whatever it went back to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Tally {
     /// What oracles have seen.
     pub seen: Seen,

@@ -3,6 +3,7 @@
 //! Every change of a service passes [`System::ask_service`]: whatever changed it, a request, time, a crash or a restart,
 //! the oracles see who holds the locks before and after.
 
+use super::fault::Fault;
 use super::nodes::Clocks;
 use super::setup::Holder;
 use super::system::{System, Violation};
@@ -31,7 +32,7 @@ pub struct Placed {
 }
 
 /// What oracles have seen in one transition, or in many.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Seen {
     /// Locks were acquired.
     pub acquisitions: u64,
@@ -48,6 +49,11 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// True if a fault of this kind struck.
+    pub fn struck(&self, fault: Fault) -> bool {
+        self.faults & (1 << fault as u32) != 0
+    }
+
     /// Adds what was seen in another transition.
     pub fn add(&mut self, other: &Seen) {
         self.acquisitions += other.acquisitions;

@@ -77,6 +77,7 @@ pub(super) fn base(about: About, workload: Guarded) -> GuardedScenario {
             think_us_max: 0,
             budgets: Budgets::NONE,
             assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
+            judged: Vec::new(),
         },
         simulation: Simulation { clients: 4, ..Simulation::default() },
         properties: everything(2 * redis::TTL_US),
