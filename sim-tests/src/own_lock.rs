@@ -8,6 +8,7 @@ use doublehold::world::fault::{Assumptions, Budgets};
 use doublehold::world::setup::{ArrivalTime, LockSpec, Probe, ServiceSpec, Setup};
 use doublehold_models::ServiceConfig;
 use doublehold_models::redis::Config;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +60,10 @@ impl Scenario for LookThenTakeScenario {
     fn defaults(&self) -> Parameters {
         let assumptions = Assumptions { delay_us_max: Some(0), ..Assumptions::default() };
         Parameters { clients: 2, operations: 1, think_us_max: 0, budgets: Budgets::NONE, assumptions, judged: Vec::new() }
+    }
+
+    fn operations(&self) -> RangeInclusive<usize> {
+        1..=1
     }
 
     fn setup(&self, parameters: &Parameters, seed: u64) -> Setup {

@@ -7,6 +7,7 @@ use crate::trace::{Trace, write_whole};
 use crate::world::setup::Setup;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,10 +63,10 @@ pub(super) fn parameters(scenario: &dyn Scenario, options: &ScenarioOptions) -> 
     let mut parameters = scenario.defaults();
     let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     if let Some(clients) = options.clients {
-        parameters.clients = clients.into();
+        parameters.clients = clients_of(scenario, clients)?;
     }
     if let Some(operations) = options.operations {
-        parameters.operations = operations as usize;
+        parameters.operations = operations_of(scenario, operations)?;
     }
     for (fault, count) in options.faults.iter().flat_map(|list| &list.0) {
         parameters.budgets = parameters.budgets.with(*fault, *count);
@@ -100,6 +101,29 @@ pub(super) fn parameters(scenario: &dyn Scenario, options: &ScenarioOptions) -> 
         parameters.assumptions.clock_steps_us.0 = [1_000_000, -1_000_000];
     }
     Ok(parameters)
+}
+
+/// A number of clients, if it makes sense.
+pub(super) fn clients_of(scenario: &dyn Scenario, clients: u8) -> Result<usize, CliError> {
+    within(scenario, "--clients", clients.into(), &scenario.clients())
+}
+
+/// A number of operations, if it makes sense.
+pub(super) fn operations_of(scenario: &dyn Scenario, operations: u32) -> Result<usize, CliError> {
+    within(scenario, "--operations", operations as usize, &scenario.operations())
+}
+
+fn within(scenario: &dyn Scenario, option: &str, number: usize, range: &RangeInclusive<usize>) -> Result<usize, CliError> {
+    if range.contains(&number) {
+        return Ok(number);
+    }
+    let name = scenario.about().name;
+    let makes_sense = match (range.start(), range.end()) {
+        (first, last) if first == last => format!("{first}"),
+        (first, &usize::MAX) => format!("{first} or more"),
+        (first, last) => format!("{first} to {last}"),
+    };
+    Err(CliError::Usage(format!("{option} {number} makes no sense for {name}: {makes_sense} does")))
 }
 
 /// The properties to judge, of those that a scenario has; none for all of them.

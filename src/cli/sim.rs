@@ -2,7 +2,7 @@
 
 use super::args::{SimOptions, fault_named, time};
 use super::error::{CliError, INTERRUPTED};
-use super::output::{Meter, save, select, trace_path, write_file};
+use super::output::{Meter, clients_of, operations_of, save, select, trace_path, write_file};
 use crate::report::{count, trace_from};
 use crate::scenario::{Expectation, Parameters, Registry, SIMULATED, Scenario, Simulation, setup_for};
 use crate::trace::{Recorder, Trace};
@@ -124,10 +124,10 @@ impl Job {
         let mut simulation = scenario.simulation();
         let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         if let Some(clients) = options.clients {
-            simulation.clients = clients.into();
+            simulation.clients = clients_of(scenario.as_ref(), clients)?;
         }
         if let Some(operations) = options.operations {
-            simulation.operations = operations as usize;
+            simulation.operations = operations_of(scenario.as_ref(), operations)?;
         }
         if let Some(every) = options.fault_every {
             simulation.fault_every_us = us(every);

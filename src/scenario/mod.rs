@@ -21,6 +21,7 @@ use crate::world::setup::{ArrivalTime, Fixture, Program, Setup};
 use crate::world::system::{System, Violation};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 pub use registry::Registry;
@@ -122,7 +123,7 @@ impl Parameters {
 }
 
 /// More clients than this are not possible.
-const CLIENTS_MAX: usize = 128;
+pub const CLIENTS_MAX: usize = 128;
 /// Clocks drift by less than this.
 const DRIFT_PPM_END: u32 = 500_000;
 /// A hundred years: further away no clock is set.
@@ -170,10 +171,25 @@ pub trait Scenario: Send + Sync {
     /// The servers, the clients' code, the oracles.
     fn setup(&self, parameters: &Parameters, seed: u64) -> Setup;
 
-    /// How it runs in the simulated world: more clients, more time.
+    /// Which numbers of clients make sense: those with which it is about the same. Where clients have roles, none may be
+    /// missing.
+    fn clients(&self) -> RangeInclusive<usize> {
+        1..=CLIENTS_MAX
+    }
+
+    /// Which numbers of operations make sense: `1..=1` if the workload does not ask how often.
+    fn operations(&self) -> RangeInclusive<usize> {
+        1..=usize::MAX
+    }
+
+    /// How it runs in the simulated world: more clients, more time, as far as that makes sense.
     fn simulation(&self) -> Simulation {
-        let defaults = self.defaults();
-        Simulation { clients: defaults.clients.max(3), operations: 20, ..Simulation::default() }
+        let (clients, operations) = (self.clients(), self.operations());
+        Simulation {
+            clients: self.defaults().clients.max(3).min(*clients.end()),
+            operations: 20.min(*operations.end()),
+            ..Simulation::default()
+        }
     }
 }
 

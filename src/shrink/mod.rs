@@ -64,7 +64,7 @@ fn attempt(
     let setup: Arc<Setup> = Arc::new(setup_for(scenario, &parameters, found.seed, found.world));
     let world: Explored = follow(&setup, schedule, Recorder::off());
     let violation = world.system().violation.clone()?;
-    if violation.property != found.violation.property {
+    if !is_same(&violation, &found.violation) {
         return None;
     }
     Some(Counterexample {
@@ -76,9 +76,15 @@ fn attempt(
     })
 }
 
+/// True if the same property is broken in the same way: by the same words, whoever it is and whatever the numbers are.
+fn is_same(violation: &Violation, found: &Violation) -> bool {
+    let words = |what: &str| -> String { what.chars().filter(|letter| !letter.is_ascii_digit()).collect() };
+    violation.property == found.property && words(&violation.what) == words(&found.what)
+}
+
 fn drop_clients(scenario: &dyn Scenario, best: &mut Counterexample) {
     let mut client = 0;
-    while client < best.parameters.clients && best.parameters.clients > 1 {
+    while client < best.parameters.clients && best.parameters.clients > *scenario.clients().start() {
         let parameters = Parameters { clients: best.parameters.clients - 1, ..best.parameters.clone() };
         let schedule: Vec<Choice> =
             best.schedule.iter().filter_map(|choice| without_client(*choice, client as u8)).collect();
@@ -102,7 +108,7 @@ const TAIL_MIN: usize = 16;
 fn drop_head(scenario: &dyn Scenario, best: &mut Counterexample) {
     let mut length = TAIL_MIN;
     while best.parameters.operations > 1 && length < best.schedule.len() {
-        for operations in 1..best.parameters.operations.min(3) {
+        for operations in *scenario.operations().start()..best.parameters.operations.min(3) {
             let parameters = Parameters { operations, think_us_max: 0, ..best.parameters.clone() };
             if let Some(smaller) = attempt(scenario, best, parameters, &tail(&best.schedule, length)) {
                 *best = smaller;
@@ -131,7 +137,7 @@ const OPERATIONS_TRIED_MAX: usize = 1 << 12;
 
 /// The fewest operations that still break it, by doubling: few tries where few suffice.
 fn drop_operations(scenario: &dyn Scenario, best: &mut Counterexample) {
-    let mut operations = 1;
+    let mut operations = *scenario.operations().start();
     while operations < best.parameters.operations && operations < OPERATIONS_TRIED_MAX {
         let parameters = Parameters { operations, ..best.parameters.clone() };
         if let Some(smaller) = attempt(scenario, best, parameters, &best.schedule.clone()) {

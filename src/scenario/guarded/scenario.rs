@@ -3,13 +3,14 @@
 use super::{ETCD_PREFIX, Guarded, LOCK, LockKind, STOCK, Store, Work, ZK_PATH};
 use crate::port::Blob;
 use crate::property::Property;
-use crate::scenario::{About, Parameters, Scenario, Simulation, program};
+use crate::scenario::{About, CLIENTS_MAX, Parameters, Scenario, Simulation, program};
 use crate::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
 use doublehold_models::ServiceConfig;
 use doublehold_models::etcd::Config as Cluster;
 use doublehold_models::mysql::Config as Database;
 use doublehold_models::redis::{Config as RedisServer, Persistence};
 use doublehold_models::zookeeper::Config as Ensemble;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,6 +127,14 @@ impl Scenario for GuardedScenario {
             resources,
             properties: self.properties.clone(),
             seed,
+        }
+    }
+
+    fn clients(&self) -> RangeInclusive<usize> {
+        match self.workload.lock {
+            // Every third client writes.
+            LockKind::ZooKeeperReadWrite(_) => self.parameters.clients..=CLIENTS_MAX,
+            _ => 1..=CLIENTS_MAX,
         }
     }
 
