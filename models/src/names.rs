@@ -44,7 +44,11 @@ pub(crate) fn mirrored(bytes: &[u8]) -> Option<Vec<u8>> {
     while let Some((before, client, after)) = split_at_client(rest) {
         mirrored.extend_from_slice(before);
         // As long as before.
-        let other = if client < 10 { 9 - client } else { 109_usize.checked_sub(client).filter(|other| *other > 9).unwrap_or(client) };
+        let other = if client < 10 {
+            9 - client
+        } else {
+            109_usize.checked_sub(client).filter(|other| *other > 9).unwrap_or(client)
+        };
         mirrored.extend_from_slice(CLIENT_MARK);
         mirrored.extend_from_slice(other.to_string().as_bytes());
         rest = after;

@@ -59,7 +59,14 @@ impl Scenario for LookThenTakeScenario {
 
     fn defaults(&self) -> Parameters {
         let assumptions = Assumptions { delay_us_max: Some(0), ..Assumptions::default() };
-        Parameters { clients: 2, operations: 1, think_us_max: 0, budgets: Budgets::NONE, assumptions, judged: Vec::new() }
+        Parameters {
+            clients: 2,
+            operations: 1,
+            think_us_max: 0,
+            budgets: Budgets::NONE,
+            assumptions,
+            judged: Vec::new(),
+        }
     }
 
     fn operations(&self) -> RangeInclusive<usize> {

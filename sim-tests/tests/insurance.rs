@@ -30,7 +30,8 @@ fn random_executions_break_nothing_that_holds() {
     let draw = |some: &[&Arc<dyn Scenario>]| {
         for scenario in some {
             let verdict = drawn(scenario.as_ref(), executions);
-            let nothing = matches!(verdict, Verdict::Unknown { cause: Cause::Executions | Cause::Steps | Cause::Sampled });
+            let nothing =
+                matches!(verdict, Verdict::Unknown { cause: Cause::Executions | Cause::Steps | Cause::Sampled });
             assert!(nothing, "{}: {verdict:?}", scenario.about().name);
         }
     };
@@ -48,7 +49,7 @@ fn random_executions_break_most_of_what_is_broken() {
     let broken: Vec<&Arc<dyn Scenario>> = scenarios(&registry).filter(broken).collect();
     let missed: Vec<String> = broken
         .iter()
-        .filter(|scenario| !matches!(drawn(scenario.as_ref().as_ref(), EXECUTIONS), Verdict::Violated(_)))
+        .filter(|scenario| !matches!(drawn(scenario.as_ref(), EXECUTIONS), Verdict::Violated(_)))
         .map(|scenario| scenario.about().name)
         .collect();
     println!("{} of {} are found; missed: {}", broken.len() - missed.len(), broken.len(), missed.join(", "));

@@ -166,7 +166,9 @@ fn print(examined: &Examined, several: bool, options: &CheckOptions) {
         say!("  time: {}", time_covered(report));
     }
     if *missed {
-        say!("  A random execution breaks what the search has passed: this is a mistake of doublehold. Please report it.");
+        say!(
+            "  A random execution breaks what the search has passed: this is a mistake of doublehold. Please report it."
+        );
     } else if *insured > 0 {
         say!("  insurance: {insured} random executions, in which time stops anywhere, find nothing");
     }

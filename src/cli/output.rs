@@ -113,7 +113,12 @@ pub(super) fn operations_of(scenario: &dyn Scenario, operations: u32) -> Result<
     within(scenario, "--operations", operations as usize, &scenario.operations())
 }
 
-fn within(scenario: &dyn Scenario, option: &str, number: usize, range: &RangeInclusive<usize>) -> Result<usize, CliError> {
+fn within(
+    scenario: &dyn Scenario,
+    option: &str,
+    number: usize,
+    range: &RangeInclusive<usize>,
+) -> Result<usize, CliError> {
     if range.contains(&number) {
         return Ok(number);
     }

@@ -201,8 +201,8 @@ macro_rules! moment {
                 $moment { us, input: NO_INPUT }
             }
 
-            /// A reading of the clock, now.
-            pub(crate) fn read(us: $us) -> Self {
+            /// A reading of the clock, now: what [`Host`](crate::port::Host)s give.
+            pub fn read(us: $us) -> Self {
                 $moment { us, input: inputs() }
             }
 

@@ -114,14 +114,16 @@ pub fn happened(tally: &Tally) -> String {
         count(seen.leases_ended, "lease") + " ended",
     ];
     let struck: Vec<&str> = Fault::ALL.into_iter().filter(|fault| seen.struck(*fault)).map(Fault::name).collect();
-    let faults = if struck.is_empty() { "no fault struck".to_owned() } else { format!("struck: {}", struck.join(", ")) };
+    let faults =
+        if struck.is_empty() { "no fault struck".to_owned() } else { format!("struck: {}", struck.join(", ")) };
     format!("{}; {faults}", of.join(", "))
 }
 
 /// At which moments time stopped in a search, in one line.
 pub fn time_covered(report: &Report) -> String {
     let thresholds = count(report.moments as u64, "threshold");
-    let escaped = if report.tally.escaped { "; clock readings left as bare numbers, whose thresholds are not known" } else { "" };
+    let escaped =
+        if report.tally.escaped { "; clock readings left as bare numbers, whose thresholds are not known" } else { "" };
     format!("at events and {thresholds} of clients' code{escaped}")
 }
 

@@ -3,10 +3,10 @@
 use super::choice::{Act, Choice};
 use super::clock::{Clock, Reading};
 use super::link::Gone;
+use super::moments::Threshold;
 use super::queue::Pushed;
 use super::seat::{Outgoing, Told, WaitId};
 use super::system::System;
-use super::moments::Threshold;
 use crate::port::time::{self, Observed};
 use crate::trace::Recorder;
 use smallvec::SmallVec;

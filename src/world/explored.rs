@@ -32,7 +32,13 @@ impl Live {
     fn new(setup: &Setup, client: usize, keep_digest: bool) -> Self {
         let seat = setup.seat(client, keep_digest);
         let task = setup.program.start(SeatPorts::new(&seat));
-        Live { waker: Waker::from(Arc::clone(&seat)), seat, tasks: SmallVec::from_iter([Some(task)]), stamp: 0, inputs: 0 }
+        Live {
+            waker: Waker::from(Arc::clone(&seat)),
+            seat,
+            tasks: SmallVec::from_iter([Some(task)]),
+            stamp: 0,
+            inputs: 0,
+        }
     }
 
     /// Tells the code something and runs it. True once it has come to its end.
@@ -254,7 +260,16 @@ impl Explored {
         live.seat.take_outbox(&mut self.outbox);
         let (seen, observed) = (live.seat.digest(), live.seat.take_observed());
         let (read_clock, told_apart) = (live.seat.read_clock(), live.seat.is_told_apart());
-        let ran = Ran { client, inputs: live.inputs, outbox: &mut self.outbox, seen, read_clock, told_apart, observed, finished };
+        let ran = Ran {
+            client,
+            inputs: live.inputs,
+            outbox: &mut self.outbox,
+            seen,
+            read_clock,
+            told_apart,
+            observed,
+            finished,
+        };
         self.system.absorb(ran, &mut self.recorder);
         if digests {
             let after = Moments::code_state(&self.system, client);

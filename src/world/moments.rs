@@ -195,7 +195,8 @@ impl System {
             state.down_since.is_some() || state.paused_since.is_some() || self.is_behind(node)
         };
         let nodes = (0..self.nodes.len()).any(is_open);
-        let on_its_way = |link: &Link| (!timed || link.slow || link.stalled) && !(link.is_quiet() && link.open.is_empty());
+        let on_its_way =
+            |link: &Link| (!timed || link.slow || link.stalled) && !(link.is_quiet() && link.open.is_empty());
         clients || nodes || self.links.iter().any(on_its_way)
     }
 

@@ -51,7 +51,7 @@ impl System {
 
     /// True if a break of this connection could be told from none.
     pub(super) fn is_breakable(&self, link: &Link) -> bool {
-        link.gone.is_none() && !link.is_broken() && !(link.is_quiet() && !self.is_kept(link))
+        link.gone.is_none() && !link.is_broken() && (!link.is_quiet() || self.is_kept(link))
     }
 
     // When things must have arrived.

@@ -1,6 +1,6 @@
 //! Oracles: what they are told of a system, where it changes.
 //!
-//! Every change of a service passes [`System::ask_service`]: whatever changed it, a request, time, a crash or a restart,
+//! Every change of a service passes `ask_service`: whatever changed it, a request, time, a crash or a restart,
 //! the oracles see who holds the locks before and after.
 
 use super::fault::Fault;

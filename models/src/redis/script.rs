@@ -208,7 +208,14 @@ impl Engine {
 
     /// True if the script does something else where clients have other names: it is run once more with its keys, its arguments
     /// and the replies mirrored, and what it does must be the mirror of what it did.
-    fn tells_apart(&mut self, script: u32, keys: usize, args: &[Blob], calls: &[(Command, Value)], result: &Reply) -> bool {
+    fn tells_apart(
+        &mut self,
+        script: u32,
+        keys: usize,
+        args: &[Blob],
+        calls: &[(Command, Value)],
+        result: &Reply,
+    ) -> bool {
         let names_nobody = |blob: &Blob| names::mirrored(blob).is_none();
         if args.iter().all(names_nobody) && calls.iter().all(|(_, reply)| mirror_of(reply) == *reply) {
             return false;
@@ -216,7 +223,8 @@ impl Engine {
         let mirrored_args: Vec<Blob> = args.iter().map(mirror).collect();
         let mut expected = calls.iter();
         let mut server = |command: &Command| {
-            let mirrored = |(asked, _): &&(Command, Value)| asked.words().iter().map(mirror).eq(command.words().iter().cloned());
+            let mirrored =
+                |(asked, _): &&(Command, Value)| asked.words().iter().map(mirror).eq(command.words().iter().cloned());
             match expected.next().filter(mirrored) {
                 Some((_, reply)) => match mirror_of(reply) {
                     Value::Error(text) => Err(Failure::Error(text)),

@@ -6,7 +6,9 @@ pub use doublehold::port::mysql::{MySql, Session as MySqlSession, Value as SqlVa
 pub use doublehold::port::zookeeper::{
     Answer as ZkAnswer, CreateMode, Request as ZkRequest, Session as ZkSession, Watch as ZkWatch, ZooKeeper,
 };
-pub use doublehold::port::{Blob, Command, Host, Instant, Outcome, Ports, Redis, Script, Subscription, Value, WallTime, etcd};
+pub use doublehold::port::{
+    Blob, Command, Host, Instant, Outcome, Ports, Redis, Script, Subscription, Value, WallTime, etcd,
+};
 pub use doublehold::scenario::Workload;
 pub use doublehold::world::fault::Fault;
 

@@ -7,8 +7,8 @@
 use super::ast::{Ask, Cond, End, Fence, Op, Program, Server, Tell, Val};
 use super::host::{
     Audit, Blob, Command, CreateMode, Event, Instant, LOG, Mode, MySql, MySqlSession, Outcome, Ports, Redis, SqlValue,
-    Subscription, Unanswered, Value, WallTime, Workload, ZkRequest, ZkSession, ZkWatch, ZooKeeper, acquiring, etcd, mark,
-    releasing,
+    Subscription, Unanswered, Value, WallTime, Workload, ZkRequest, ZkSession, ZkWatch, ZooKeeper, acquiring, etcd,
+    mark, releasing,
 };
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -156,7 +156,8 @@ pub fn outcomes(world: &World, how: How, budget: Budget) -> Found {
     let setup = Arc::new(world.0.clone());
     let (mut strategy, limits) = strategy(how, budget);
     let report = check(&setup, strategy.as_mut(), &limits, &AtomicBool::new(false), &mut |_| ());
-    let complete = matches!(Judged::of(report.verdict), Judged::Holds | Judged::Vacuous(_)) && strategy.coverage().exhaustive;
+    let complete =
+        matches!(Judged::of(report.verdict), Judged::Holds | Judged::Vacuous(_)) && strategy.coverage().exhaustive;
     let work = report.progress.states.unwrap_or(report.progress.steps);
     Found { outcomes: collect.take(), complete, work, moments: report.moments }
 }
@@ -166,7 +167,9 @@ pub fn verdict(world: &World, how: How, budget: Budget) -> Judged {
     let (mut strategy, limits) = strategy(how, budget);
     let judged = world.search(strategy.as_mut(), limits);
     match judged {
-        Judged::Holds | Judged::Vacuous(_) if !strategy.coverage().exhaustive => Judged::Unknown("beyond the budget".to_owned()),
+        Judged::Holds | Judged::Vacuous(_) if !strategy.coverage().exhaustive => {
+            Judged::Unknown("beyond the budget".to_owned())
+        }
         judged => judged,
     }
 }

@@ -136,12 +136,12 @@ async fn sleep_by(clock: impl Fn() -> u64 + Send, duration: Duration) {
 
 impl Host for RealPorts {
     fn monotonic(&self) -> Instant {
-        Instant::from_micros(monotonic_us())
+        Instant::read(monotonic_us())
     }
 
     fn wall(&self) -> WallTime {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        WallTime::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+        WallTime::read(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
