@@ -474,6 +474,15 @@ impl Service {
         }
     }
 
+    /// The names of the children of a ZooKeeper's path; the values of an etcd's keys with this prefix; nothing else where.
+    pub fn queue(&self, below: &Blob) -> Vec<Blob> {
+        match self {
+            Service::ZooKeeper(ensemble) => ensemble.child_names(below).collect(),
+            Service::Etcd(cluster) => cluster.values_below(below).collect(),
+            Service::Redis(_) | Service::MySql(_) => Vec::new(),
+        }
+    }
+
     /// The value of a key, where there are keys with values: a string of a Redis, a key of an etcd, the committed rows of a table of
     /// a MySQL.
     pub fn value(&self, clocks: &[NodeClock], key: &Blob) -> Option<Blob> {

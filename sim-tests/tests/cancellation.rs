@@ -201,6 +201,10 @@ impl Cancelled {
         if client == 0 {
             self.cancel(ports, &lock, &make).await;
         }
+        if self.kind == Kinds::LockTableSlow {
+            // Slow answers to a client that tries again and again are too many histories; what is left behind is looked at.
+            return;
+        }
         // The next enrolment with the same lease would clear away what is left of the last.
         let lock = if self.kind == Kinds::Etcd && self.operation == Refused { make() } else { lock };
         match lock.acquire(WAIT_AFTER).await {

@@ -238,8 +238,8 @@ impl System {
                 self.check(&Moment::LockChanged { by: client, service, lock, before: &before, after: &after });
                 let ends = before.is_some() && by.is_none() && !self.is_down(service);
                 self.footprint.seen.leases_ended += u64::from(ends);
-                self.place(lock, service, after.as_ref(), by);
             }
+            self.place(lock, service, by);
         }
         let Some(by) = by else { return };
         for (resource, old) in before.resources {
@@ -266,20 +266,25 @@ impl System {
         }
     }
 
-    /// Notes whose token a service shows for a lock now.
-    fn place(&mut self, lock: usize, service: usize, after: Option<&Holder>, by: Option<By<'_>>) {
+    /// Notes whose tokens a service has for a lock now. What a server that is down has on its disk may come back.
+    fn place(&mut self, lock: usize, service: usize, by: Option<By<'_>>) {
+        if self.is_down(service) {
+            return;
+        }
+        let clocks = self.clocks_of(self.first_of(service));
+        let tokens = self.setup.locks[lock].probe.tokens(&self.services[service], &clocks);
         let here = |placed: &Placed| (usize::from(placed.lock), usize::from(placed.service)) == (lock, service);
-        match (after, by) {
-            (Some(holder), Some(By { client, late, .. })) => {
-                self.placed.retain(|placed| !here(placed));
-                let (token, client) = (holder.token.clone(), ClientId(client as u16));
+        self.placed.retain(|placed| !here(placed) || tokens.contains(&placed.token));
+        let Some(By { client, late, .. }) = by else { return };
+        let client = ClientId(client as u16);
+        for token in tokens {
+            if !self.placed.iter().any(|placed| here(placed) && placed.token == token) {
                 self.placed.push(Placed { lock: lock as u8, service: service as u8, token, client, late });
-                self.placed.sort_by_key(|placed| (placed.lock, placed.service));
+                let place = |placed: &Placed| (placed.lock, placed.service);
+                self.placed.sort_by(|one, other| {
+                    (place(one), one.token.as_bytes()).cmp(&(place(other), other.token.as_bytes()))
+                });
             }
-            (Some(holder), None) => self.placed.retain(|placed| !here(placed) || placed.token == holder.token),
-            // What a server that is down has on its disk may come back.
-            (None, _) if self.is_down(service) => {}
-            (None, _) => self.placed.retain(|placed| !here(placed)),
         }
     }
 

@@ -115,6 +115,18 @@ pub enum Probe {
     MySqlUserLock(Blob),
     /// An etcd prefix whose oldest key is the owner's, and has the token as its value.
     EtcdPrefix(Blob),
+    /// Anything else: see [`Probe::reading`].
+    Reading(Reading),
+}
+
+/// A probe of one's own.
+#[derive(Clone)]
+pub struct Reading(Arc<dyn Fn(&Service, &[NodeClock]) -> Option<Holder> + Send + Sync>);
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reading(…)")
+    }
 }
 
 /// A token on a service.
@@ -127,6 +139,19 @@ pub struct Holder {
 }
 
 impl Probe {
+    /// A probe that reads the holder off a service, by its nodes' own clocks, as this function says.
+    pub fn reading(holder: impl Fn(&Service, &[NodeClock]) -> Option<Holder> + Send + Sync + 'static) -> Probe {
+        Probe::Reading(Reading(Arc::new(holder)))
+    }
+
+    /// The tokens that the service has: the holder's, and those that wait behind it where there is a queue.
+    pub fn tokens(&self, service: &Service, clocks: &[NodeClock]) -> Vec<Blob> {
+        match self {
+            Probe::ZooKeeperPath(below) | Probe::EtcdPrefix(below) => service.queue(below),
+            _ => self.holder(service, clocks).into_iter().map(|holder| holder.token).collect(),
+        }
+    }
+
     /// The token that the service holds now, by its nodes' own clocks.
     pub fn holder(&self, service: &Service, clocks: &[NodeClock]) -> Option<Holder> {
         match self {
@@ -151,6 +176,7 @@ impl Probe {
                 let (token, expires) = service.etcd_first(prefix)?;
                 Some(Holder { token, expires })
             }
+            Probe::Reading(Reading(read)) => read(service, clocks),
         }
     }
 }

@@ -318,8 +318,13 @@ impl Cluster {
 
     /// Of the keys with this prefix the one that was created first: its value, and whether it ends with a lease.
     pub fn first_created(&self, prefix: &Blob) -> Option<(Blob, bool)> {
-        let kv = self.store.first_created(prefix)?;
+        let kv = self.store.below(prefix).min_by_key(|kv| kv.created)?;
         Some((kv.value.clone(), kv.lease != 0))
+    }
+
+    /// The values of the keys with this prefix, by their keys.
+    pub fn values_below<'a>(&'a self, prefix: &'a Blob) -> impl Iterator<Item = Blob> + 'a {
+        self.store.below(prefix).map(|kv| kv.value.clone())
     }
 }
 

@@ -50,11 +50,11 @@ impl Store {
         self.keys.values().filter(move |kv| kv.lease == lease).map(|kv| &kv.key)
     }
 
-    /// Of the keys with this prefix the one that was created first.
-    pub(super) fn first_created(&self, prefix: &[u8]) -> Option<&Kv> {
+    /// The keys with this prefix.
+    pub(super) fn below<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = &'a Kv> {
         let from = (Bound::Included(prefix), Bound::Unbounded);
-        let keys = self.keys.range::<[u8], _>(from).take_while(|(key, _)| key.starts_with(prefix));
-        keys.map(|(_, kv)| kv).min_by_key(|kv| kv.created)
+        let keys = self.keys.range::<[u8], _>(from).take_while(move |(key, _)| key.starts_with(prefix));
+        keys.map(|(_, kv)| kv)
     }
 
     /// The keys as they were at a revision.

@@ -479,6 +479,11 @@ impl Ensemble {
         };
         parent.children().filter_map(child).min().map(|(_, name, ephemeral)| (name, ephemeral))
     }
+
+    /// The names of the children of `path`.
+    pub fn child_names(&self, path: &[u8]) -> impl Iterator<Item = Blob> {
+        self.committed.get(path).into_iter().flat_map(|parent| parent.children().cloned())
+    }
 }
 
 /// The most bytes of a request (`jute.maxbuffer`): the server closes the connection. What goes with the data is left room for.

@@ -11,6 +11,7 @@
 //! and what they guard may be anywhere. Both together are what article order does: the lock first, and the version behind it
 //! for the day on which the lock does not hold.
 
+mod left_over;
 pub mod row;
 mod sessions;
 pub mod table;

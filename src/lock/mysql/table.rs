@@ -15,6 +15,7 @@
 //!
 //! Source: article quality; ShedLock's README (a skewed clock steals the lock).
 
+use super::left_over::LeftOver;
 use super::sessions::Sessions;
 use super::transaction::{Stop, within};
 use crate::lock::{Lease, Lock, NotAcquired, Undo};
@@ -66,23 +67,40 @@ impl Config {
 const RESENDS_MAX: usize = 3;
 
 /// A lock in a table. Its statements are transactions by themselves; which session they go through does not matter.
-#[derive(Clone)]
 pub struct LockTable<H: Host, M: MySql> {
     host: H,
     sessions: Sessions<M>,
     name: Blob,
     config: Config,
+    left_over: LeftOver<M::Session>,
+}
+
+impl<H: Host, M: MySql> Clone for LockTable<H, M> {
+    fn clone(&self) -> Self {
+        LockTable {
+            host: self.host.clone(),
+            sessions: self.sessions.clone(),
+            name: self.name.clone(),
+            config: self.config.clone(),
+            left_over: self.left_over.clone(),
+        }
+    }
 }
 
 impl<H: Host, M: MySql> LockTable<H, M> {
     /// The lock of this name on this server, which has the [`TABLE`].
     pub fn new(host: &H, server: M, name: impl Into<Blob>, config: Config) -> Self {
-        LockTable { host: host.clone(), sessions: Sessions::new(server), name: name.into(), config }
+        let (host, name, left_over) = (host.clone(), name.into(), LeftOver::default());
+        LockTable { host, sessions: Sessions::new(server), name, config, left_over }
     }
 
     async fn run(&self, sql: &'static str, params: Vec<Value>) -> Outcome<Changed> {
         let mut session = self.sessions.take();
-        let outcome = session.run(sql, params).await;
+        let sent = Box::pin(async move {
+            let outcome = session.run(sql, params).await;
+            (session, outcome)
+        });
+        let (session, outcome) = self.left_over.answer(sent).await;
         self.sessions.give_back(session);
         outcome
     }
@@ -198,6 +216,11 @@ impl<H: Host, M: MySql> Lock for LockTable<H, M> {
 
     async fn unlock(&self, lease: Lease) -> Outcome<bool> {
         let params = || vec![Value::from(&self.name), Value::from(&lease.token)];
+        // In another session it could overtake the statement that it is to undo.
+        while let Some(sent) = self.left_over.take() {
+            let (session, _) = self.left_over.answer(sent).await;
+            self.sessions.give_back(session);
+        }
         let mut outcome = self.run(RELEASE, params()).await;
         for _ in 0..RESENDS_MAX {
             match outcome {
