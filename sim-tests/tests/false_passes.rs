@@ -764,3 +764,28 @@ clients! {
 fn a_write_of_an_ended_client_arrives_between_two_reads() {
     assert_reached(&World::redis(WritesAndAsks, 2), "between");
 }
+
+// Code that draws on something beside its ports.
+
+/// Asks for one of two keys by a number that its process keeps.
+#[derive(Clone, Default)]
+struct CountsItsRuns(std::sync::Arc<std::sync::atomic::AtomicU64>);
+
+impl Workload for CountsItsRuns {
+    async fn run<P: Ports>(&self, ports: P) {
+        drop(ports.redis(0).call(get("a")).await);
+        let runs = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let key = if runs.is_multiple_of(2) { "b" } else { "c" };
+        for _ in 0..3 {
+            drop(ports.redis(0).call(get(key)).await);
+        }
+    }
+}
+
+#[test]
+fn nondeterminism_is_told_and_never_holds() {
+    let world = World::redis(CountsItsRuns::default(), 3).judged_by(&["deadlock"]);
+    for reduce in REDUCTIONS {
+        assert_eq!(world.exhaust(reduce), Judged::violated("nondeterminism"), "{reduce:?}");
+    }
+}

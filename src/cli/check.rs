@@ -7,6 +7,7 @@ use crate::explore::exhaustive::{Exhaustive, Reduction};
 use crate::explore::pct::Pct;
 use crate::explore::random::Random;
 use crate::explore::{Cause, Limits, Progress, Report, Strategy, Verdict, check, check_all};
+use crate::property::NONDETERMINISM;
 use crate::report::catalogue::Finding;
 use crate::report::{collision_odds, count, coverage, happened, sentence, time_covered};
 use crate::scenario::{EXPLORED, Registry, Scenario, setup_for};
@@ -75,6 +76,10 @@ pub(super) fn run(options: &CheckOptions, registry: &Registry, stop: &AtomicBool
             complain!("not as expected: {}", missed.join(", "));
         }
         return Ok(u8::from(!missed.is_empty()));
+    }
+    let is_loose = |verdict: &Verdict| matches!(verdict, Verdict::Violated(found) if found.property == NONDETERMINISM);
+    if verdicts.iter().any(is_loose) {
+        return Ok(super::error::NONDETERMINISM);
     }
     // A violation is one, whatever else is not known.
     let violated = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Violated(_)));

@@ -2,7 +2,7 @@
 
 use super::strategy::Strategy;
 use super::verdict::{Cause, Verdict};
-use crate::property::{NOT_MODELLED, Property};
+use crate::property::{NONDETERMINISM, NOT_MODELLED, Property};
 use crate::trace::Recorder;
 use crate::world::choice::Choice;
 use crate::world::explored::{Explored, Tally};
@@ -119,7 +119,7 @@ pub fn check_all(
         };
         left.properties.retain(|property| property.name() != violation.property);
         let found = (violation.clone(), schedule.clone());
-        let ends = left.properties.is_empty() || found.0.property == NOT_MODELLED;
+        let ends = left.properties.is_empty() || [NOT_MODELLED, NONDETERMINISM].contains(&found.0.property.as_str());
         let first = first.get_or_insert_with(|| report.clone());
         if first.verdict != report.verdict {
             first.others.push(found);

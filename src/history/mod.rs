@@ -14,7 +14,7 @@ pub use audit::Audit;
 pub use holds::{Hold, HoldOrder, Holds, Told};
 
 /// Something that a client did or learnt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// It begins to acquire a lock.
@@ -108,7 +108,7 @@ pub enum Event {
 }
 
 /// Why a request did not get what it wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NotSold {
     /// There is nothing left.
@@ -168,7 +168,7 @@ impl Mode {
 }
 
 /// How an operation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ended {
     /// It happened.

@@ -48,6 +48,9 @@ pub const CONVERGENCE: &str = "convergence";
 /// The name under which it is told that a model does not have what was asked of it: a verdict would be worth nothing.
 pub const NOT_MODELLED: &str = "not-modelled";
 
+/// The name under which it is told that code does something else when it is told the same again.
+pub const NONDETERMINISM: &str = "nondeterminism";
+
 /// Something that must hold in every state.
 pub trait Property: Send + Sync + fmt::Debug {
     /// Its name in verdicts and on the command line.

@@ -45,6 +45,8 @@ pub struct Input {
     pub told: Told,
     /// A number that no other input of the same world has; 0 until the world gives one.
     pub stamp: u64,
+    /// A digest of what its code then asked for.
+    pub asked: u64,
 }
 
 /// The client's input log: empty in worlds that never go back.
@@ -183,11 +185,18 @@ impl System {
     }
 
     pub(super) fn wake(&mut self, client: usize, told: Told) -> Wake {
-        let input = Input { now: self.client_clock(client), told, stamp: 0 };
+        let input = Input { now: self.client_clock(client), told, stamp: 0, asked: 0 };
         if self.keep_inputs {
             Rc::make_mut(&mut self.clients[client].inputs.0).push(input.clone());
         }
         Wake { client, input }
+    }
+
+    /// Notes what a client's code asked for after its last input.
+    pub(super) fn note_asked(&mut self, client: usize, asked: u64) {
+        if let Some(input) = Rc::make_mut(&mut self.clients[client].inputs.0).last_mut() {
+            input.asked = asked;
+        }
     }
 
     /// Gives the last input of a client its stamp.

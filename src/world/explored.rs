@@ -10,12 +10,25 @@ use super::moments::Moments;
 use super::oracles::Seen;
 use super::seat::{Outgoing, Seat, SeatPorts, Task};
 use super::setup::Setup;
-use super::system::System;
+use super::system::{System, Violation};
+use crate::property::NONDETERMINISM;
 use crate::trace::Recorder;
+use doublehold_models::Digest;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::task::Waker;
+
+/// One in this many times that a client's code is run again, what it asks for is compared.
+const COMPARED_EVERY: u64 = 16;
+
+/// A digest of what a client's code asks for.
+fn digest_of(outbox: &[Outgoing]) -> u64 {
+    let mut digest = Digest::new();
+    outbox.iter().for_each(|outgoing| outgoing.hash(&mut digest));
+    digest.finish()
+}
 
 /// A client's code in mid-run.
 struct Live {
@@ -258,6 +271,9 @@ impl Explored {
         let live = self.live[client].get_or_insert_with(|| Live::new(&self.setup, client, digests));
         let finished = live.feed(&input);
         live.seat.take_outbox(&mut self.outbox);
+        if digests {
+            self.system.note_asked(client, digest_of(&self.outbox));
+        }
         let (seen, observed) = (live.seat.digest(), live.seat.take_observed());
         let (read_clock, told_apart) = (live.seat.read_clock(), live.seat.is_told_apart());
         let ran = Ran {
@@ -289,10 +305,26 @@ impl Explored {
             return;
         }
         let mut live = Live::new(&self.setup, client, self.keeps_digests());
+        // Each time would cost a twentieth of the search; code that draws on something else shows soon enough.
+        let compares = self.keeps_digests() && self.stamps.is_multiple_of(COMPARED_EVERY);
+        let mut same = true;
         for input in before {
             live.feed(input);
-            live.seat.clear_outbox();
+            if compares {
+                live.seat.take_outbox(&mut self.outbox);
+                same &= digest_of(&self.outbox) == input.asked;
+                self.outbox.clear();
+            } else {
+                live.seat.clear_outbox();
+            }
         }
         self.live[client] = Some(live);
+        if !same {
+            let what = format!(
+                "client-{client}'s code asks for something else when it is told the same again: it draws on something beside its \
+                 ports"
+            );
+            self.system.violation.get_or_insert(Violation { property: NONDETERMINISM.to_owned(), what });
+        }
     }
 }

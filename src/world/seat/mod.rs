@@ -70,7 +70,7 @@ pub enum Purpose {
 }
 
 /// Something that a client's code asked for.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub enum Outgoing {
     /// Send a request.
     Request {
