@@ -789,3 +789,105 @@ fn nondeterminism_is_told_and_never_holds() {
         assert_eq!(world.exhaust(reduce), Judged::violated("nondeterminism"), "{reduce:?}");
     }
 }
+
+// Tasks that listen for ever.
+
+clients! {
+    /// Listens for ever beside its work, in a task that nobody waits for.
+    ListensInBackground(ports) {
+        let listener = ports.clone();
+        ports.spawn_background(async move { listen(&listener).await });
+        take_and_give_back(&ports).await;
+    }
+}
+
+clients! {
+    /// The same in a task that counts as its work.
+    ListensForEver(ports) {
+        let listener = ports.clone();
+        ports.spawn(async move { listen(&listener).await });
+        take_and_give_back(&ports).await;
+    }
+}
+
+clients! {
+    /// Listens in the background, and leaves its lock behind.
+    ListensAndLeaks(ports) {
+        let listener = ports.clone();
+        ports.spawn_background(async move { listen(&listener).await });
+        ports.record(acquiring("lock"));
+        let token = ports.unique_id();
+        if is_ok(&ports.redis(0).call(set("lock", &token).arg("NX")).await) {
+            ports.record(acquired("lock", &token));
+        }
+    }
+}
+
+async fn listen<P: Ports>(ports: &P) {
+    let Outcome::Ok(mut subscription) = ports.redis(0).subscribe("released".into()).await else { return };
+    while subscription.next().await.is_some() {}
+}
+
+async fn take_and_give_back<P: Ports>(ports: &P) {
+    let (redis, token) = (ports.redis(0), ports.unique_id());
+    ports.record(acquiring("lock"));
+    if !is_ok(&redis.call(set_nx("lock", &token, 100)).await) {
+        return ports.record(not_acquired("lock"));
+    }
+    ports.record(acquired("lock", &token));
+    ports.record(releasing("lock", &token));
+    drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
+    ports.record(released("lock"));
+}
+
+/// A client ends although it goes on to listen, and what it leaves behind is then looked at.
+#[test]
+fn a_background_task_is_not_waited_for() {
+    let judged = |world: World| world.redis_lock("lock").judged_by(&["leak", "deadlock"]);
+    assert_eq!(judged(World::redis(ListensInBackground, 2)).exhaust(Reduce::All), Judged::Holds);
+    assert_violated(&judged(World::redis(ListensForEver, 2)), "deadlock");
+    assert_violated(&judged(World::redis(ListensAndLeaks, 2)), "leak");
+}
+
+clients! {
+    /// Gives up after one look, although what it saw is its own probe of an earlier key.
+    GivesUpOnNothing(ports) {
+        let (redis, token) = (ports.redis(0), ports.unique_id());
+        ports.record(acquiring("lock"));
+        // Who comes second finds the flag, whether or not the lock is held.
+        if !is_ok(&redis.call(set("flag", &token).arg("NX")).await) {
+            return ports.record(refused("lock"));
+        }
+        if !is_ok(&redis.call(set_nx("lock", &token, 100)).await) {
+            return ports.record(refused("lock"));
+        }
+        ports.record(acquired("lock", &token));
+        ports.record(releasing("lock", &token));
+        drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
+        ports.record(released("lock"));
+    }
+}
+
+clients! {
+    /// Gives up where it finds the lock held.
+    GivesUpOnAHeldLock(ports) {
+        let (redis, token) = (ports.redis(0), ports.unique_id());
+        ports.record(acquiring("lock"));
+        if !is_ok(&redis.call(set_nx("lock", &token, 100)).await) {
+            return ports.record(refused("lock"));
+        }
+        ports.record(acquired("lock", &token));
+        ports.record(releasing("lock", &token));
+        drop(redis.eval(&RELEASE, &["lock".into()], &[token]).await);
+        ports.record(released("lock"));
+    }
+}
+
+#[test]
+fn nobody_gives_up_on_a_free_lock() {
+    let judged = |world: World| world.redis_lock("lock").judged_by(&["free-lock"]);
+    assert_violated(&judged(World::redis(GivesUpOnNothing, 2).any_time()), "free-lock");
+    for reduce in REDUCTIONS {
+        assert_eq!(judged(World::redis(GivesUpOnAHeldLock, 2).any_time()).exhaust(reduce), Judged::Holds);
+    }
+}

@@ -21,6 +21,12 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// Starts a task of this client; it ends with the client's process.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
+    /// Starts a task that listens for as long as the client lives. Nobody waits for its end: it is dropped when the client's
+    /// other tasks have ended.
+    fn spawn_background(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(task);
+    }
+
     /// A random number from the machine's own stream.
     fn random(&self) -> u64;
 

@@ -13,6 +13,7 @@ mod duplicates;
 mod effect;
 mod fencing_order;
 mod foreign_release;
+mod free_lock;
 mod grant;
 mod leak;
 mod lost_update;
@@ -34,6 +35,7 @@ pub use duplicates::Duplicates;
 pub use effect::Effect;
 pub use fencing_order::FencingOrder;
 pub use foreign_release::ForeignRelease;
+pub use free_lock::FreeLock;
 pub use grant::Grant;
 pub use leak::Leak;
 pub use lost_update::LostUpdate;
@@ -198,6 +200,7 @@ pub fn all() -> Vec<Arc<dyn Property>> {
         Arc::new(Leak),
         Arc::new(Deadlock),
         Arc::new(BoundedWait { slack_us: BoundedWait::SLACK_US }),
+        Arc::new(FreeLock),
         Arc::new(Oversell),
         Arc::new(Undersell),
         Arc::new(LostUpdate),

@@ -8,7 +8,7 @@ use super::choice::{Act, Choice, Target};
 use super::clients::{Input, Ran, Status, Wake};
 use super::moments::Moments;
 use super::oracles::Seen;
-use super::seat::{Outgoing, Seat, SeatPorts, Task};
+use super::seat::{Outgoing, Seat, SeatPorts, Tasks};
 use super::setup::Setup;
 use super::system::{System, Violation};
 use crate::property::NONDETERMINISM;
@@ -34,7 +34,7 @@ fn digest_of(outbox: &[Outgoing]) -> u64 {
 struct Live {
     seat: Arc<Seat>,
     waker: Waker,
-    tasks: SmallVec<[Option<Task>; 2]>,
+    tasks: Tasks,
     /// The stamp of the last input that it was told; 0 before the first.
     stamp: u64,
     /// How many things it was told.
@@ -48,7 +48,7 @@ impl Live {
         Live {
             waker: Waker::from(Arc::clone(&seat)),
             seat,
-            tasks: SmallVec::from_iter([Some(task)]),
+            tasks: Tasks::of(task),
             stamp: 0,
             inputs: 0,
         }

@@ -179,6 +179,12 @@ pub fn not_acquired(lock: &'static str) -> Event {
     Event::NotAcquired { lock: lock.into(), why: "held".into() }
 }
 
+/// A client is told that a lock is held.
+pub fn refused(lock: &'static str) -> Event {
+    let why = doublehold::lock::NotAcquired::Held.to_string();
+    Event::NotAcquired { lock: lock.into(), why }
+}
+
 /// A client's lease goes on until a moment of its own clock.
 pub fn extended(lock: &'static str, token: &Blob, until: Instant) -> Event {
     Event::Extended { lock: lock.into(), token: token.clone(), valid_until: Some(until) }

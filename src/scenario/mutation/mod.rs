@@ -91,6 +91,10 @@ impl<P: Ports> Host for Mutant<P> {
         self.ports.spawn(task);
     }
 
+    fn spawn_background(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.ports.spawn_background(task);
+    }
+
     fn random(&self) -> u64 {
         self.ports.random()
     }

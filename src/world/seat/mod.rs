@@ -36,6 +36,22 @@ use zookeeper::{SeatZooKeeper, Sessions};
 /// A task of a client.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// The tasks of a client that have not ended.
+pub struct Tasks(SmallVec<[Running; 2]>);
+
+/// A task; nobody waits for one that runs in the background.
+struct Running {
+    task: Task,
+    background: bool,
+}
+
+impl Tasks {
+    /// A client that begins with this task.
+    pub fn of(first: Task) -> Self {
+        Tasks(SmallVec::from_iter([Running { task: first, background: false }]))
+    }
+}
+
 /// The number of something that a client waits for; unique in its execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WaitId(pub u32);
@@ -154,7 +170,7 @@ struct State {
     sessions: Sessions,
     places: Places,
     outbox: Vec<Outgoing>,
-    spawned: Vec<Task>,
+    spawned: Vec<Running>,
     seed: [u8; 32],
     random: Option<Box<ChaCha8Rng>>,
     draws: u32,
@@ -298,9 +314,9 @@ impl Seat {
         std::mem::take(&mut self.lock().observed)
     }
 
-    /// Polls the tasks of this client, which has been told so many things, until none of them wants to go on. True once all have
-    /// ended.
-    pub fn poll(self: &Arc<Self>, inputs: u32, waker: &Waker, tasks: &mut SmallVec<[Option<Task>; 2]>) -> bool {
+    /// Polls the tasks of this client, which has been told so many things, until none of them wants to go on. True once all that
+    /// somebody waits for have ended.
+    pub fn poll(self: &Arc<Self>, inputs: u32, waker: &Waker, tasks: &mut Tasks) -> bool {
         let watched = self.lock().keep_digest;
         if watched {
             time::observe(inputs);
@@ -312,22 +328,16 @@ impl Seat {
         ended
     }
 
-    fn poll_tasks(self: &Arc<Self>, waker: &Waker, tasks: &mut SmallVec<[Option<Task>; 2]>) -> bool {
+    fn poll_tasks(self: &Arc<Self>, waker: &Waker, tasks: &mut Tasks) -> bool {
         let mut cx = Context::from_waker(waker);
         loop {
             self.woken.store(false, Ordering::Relaxed);
-            for slot in tasks.iter_mut() {
-                if let Some(task) = slot
-                    && task.as_mut().poll(&mut cx).is_ready()
-                {
-                    *slot = None;
-                }
-            }
+            tasks.0.retain(|running| running.task.as_mut().poll(&mut cx).is_pending());
             let spawned = std::mem::take(&mut self.lock().spawned);
             let again = !spawned.is_empty() || self.woken.load(Ordering::Relaxed);
-            tasks.extend(spawned.into_iter().map(Some));
+            tasks.0.extend(spawned);
             if !again {
-                return tasks.iter().all(Option::is_none);
+                return tasks.0.iter().all(|running| running.background);
             }
         }
     }
@@ -551,7 +561,14 @@ impl Host for SeatPorts {
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut state = self.seat.lock();
         if !state.dead {
-            state.spawned.push(Box::pin(task));
+            state.spawned.push(Running { task: Box::pin(task), background: false });
+        }
+    }
+
+    fn spawn_background(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut state = self.seat.lock();
+        if !state.dead {
+            state.spawned.push(Running { task: Box::pin(task), background: true });
         }
     }
 

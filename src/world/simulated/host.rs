@@ -10,12 +10,11 @@ use crate::trace::Recorder;
 use crate::world::choice::{Act, Choice, Target};
 use crate::world::clients::{Ran, Wake};
 use crate::world::fault::Fault;
-use crate::world::seat::{Outgoing, Seat, SeatPorts, Task};
+use crate::world::seat::{Outgoing, Seat, SeatPorts, Task, Tasks};
 use crate::world::setup::Setup;
 use crate::world::system::System;
 use madsim::runtime::{Handle, NodeHandle, Runtime};
 use madsim::time;
-use smallvec::SmallVec;
 use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -88,7 +87,7 @@ impl Turn {
 
 /// The client's side: polls its tasks each time it is its turn.
 fn process(seat: Arc<Seat>, turn: Arc<Turn>, first: Task) -> impl Future<Output = ()> + Send {
-    let mut tasks: SmallVec<[Option<Task>; 2]> = SmallVec::from_iter([Some(first)]);
+    let mut tasks = Tasks::of(first);
     let own = Waker::from(Arc::clone(&seat));
     poll_fn(move |cx| {
         Turn::wait_on(&turn.client, cx.waker());
