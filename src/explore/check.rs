@@ -6,6 +6,7 @@ use crate::property::{NONDETERMINISM, NOT_MODELLED, Property};
 use crate::trace::Recorder;
 use crate::world::choice::Choice;
 use crate::world::explored::{Explored, Tally};
+use crate::world::fault::Fault;
 use crate::world::setup::Setup;
 use crate::world::system::Violation;
 use serde::Serialize;
@@ -253,7 +254,13 @@ impl Search {
                 return Some(Cause::NoContention);
             }
         }
-        (seen.held & all != all).then_some(Cause::NoHolder)
+        if seen.held & all != all {
+            return Some(Cause::NoHolder);
+        }
+        let unseen = |(at, property): (usize, &Arc<dyn Property>)| property.must_be_seen() && seen.looked & (1 << at.min(63)) == 0;
+        let never_struck = |(fault, left): (Fault, u8)| left > 0 && !seen.struck(fault);
+        let never = self.setup.properties.iter().enumerate().any(unseen) || self.setup.budgets.iter().any(never_struck);
+        never.then_some(Cause::NeverHappened)
     }
 
     /// One execution, to its end or to where the strategy leaves it; what ends the search, if anything outside does.

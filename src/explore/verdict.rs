@@ -47,12 +47,14 @@ pub enum Cause {
     NoHolder,
     /// No property found anything to judge.
     NothingJudged,
+    /// Something never happened that must happen sometimes, or a fault of which there may be some never struck.
+    NeverHappened,
 }
 
 impl Cause {
     /// True if everything was seen, and nothing that could have been wrong.
     pub fn is_vacuous(self) -> bool {
-        matches!(self, Cause::NoAcquisition | Cause::NoContention | Cause::NoHolder | Cause::NothingJudged)
+        matches!(self, Cause::NoAcquisition | Cause::NoContention | Cause::NoHolder | Cause::NothingJudged | Cause::NeverHappened)
     }
 }
 
@@ -76,6 +78,9 @@ impl fmt::Display for Cause {
             }
             Cause::NoHolder => {
                 "vacuous: no probe ever saw a holder of one of the locks; let its probe read what the lock puts on the servers"
+            }
+            Cause::NeverHappened => {
+                "vacuous: something that must happen in some execution never did, or a fault with a budget never struck"
             }
             Cause::NothingJudged => "vacuous: no property found anything to judge; name properties that look at this workload",
         })

@@ -20,6 +20,7 @@ mod lost_update;
 mod memory;
 mod oversell;
 mod progress;
+mod sometimes;
 mod undersell;
 
 use crate::history::{Audit, Event, Hold, HoldOrder, Holds};
@@ -42,6 +43,7 @@ pub use lost_update::LostUpdate;
 pub use memory::Memory;
 pub use oversell::Oversell;
 pub use progress::Progress;
+pub use sometimes::Sometimes;
 pub use undersell::Undersell;
 
 /// The name of what the simulated world demands at its horizon: that every client has ended.
@@ -63,6 +65,11 @@ pub trait Property: Send + Sync + fmt::Debug {
 
     /// True if it says nothing about an execution in which no lock is acquired.
     fn is_about_locks(&self) -> bool {
+        false
+    }
+
+    /// True if a verdict says nothing where it found nothing to look at.
+    fn must_be_seen(&self) -> bool {
         false
     }
 

@@ -2,8 +2,9 @@
 
 use super::{ETCD_PREFIX, Guarded, LOCK, LockKind, STOCK, Store, Work, ZK_PATH};
 use crate::port::Blob;
-use crate::property::Property;
+use crate::property::{Property, Sometimes};
 use crate::scenario::{About, CLIENTS_MAX, Parameters, Scenario, Simulation, program};
+use crate::world::fault::Fault;
 use crate::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
 use doublehold_models::ServiceConfig;
 use doublehold_models::etcd::Config as Cluster;
@@ -82,6 +83,13 @@ impl GuardedScenario {
         service.map(|service| ResourceSpec { name: Blob::from(STOCK), service, lock: LOCK.into() })
     }
 
+    /// What a verdict about this lock says nothing without: where a client can fall silent that holds a lease, it ends by itself.
+    fn sometimes(&self, parameters: &Parameters) -> Option<Arc<dyn Property>> {
+        let leased = matches!(self.workload.lock, LockKind::Redis(_) | LockKind::RedLock(_) | LockKind::Etcd(_));
+        let silent = [Fault::Pause, Fault::ClientCrash].iter().any(|fault| parameters.budgets.left(*fault) > 0);
+        (leased && silent).then(|| Arc::new(Sometimes::LEASE_ENDS) as Arc<dyn Property>)
+    }
+
     fn lock_spec(&self) -> Option<LockSpec> {
         let servers = self.workload.servers;
         let (services, quorum, probe) = match &self.workload.lock {
@@ -125,7 +133,7 @@ impl Scenario for GuardedScenario {
             assumptions: parameters.assumptions,
             locks: self.lock_spec().into_iter().collect(),
             resources,
-            properties: self.properties.clone(),
+            properties: self.properties.iter().cloned().chain(self.sometimes(parameters)).collect(),
             seed,
         }
     }
