@@ -12,6 +12,7 @@
 //! | [`lock`] | the algorithms, a file each |
 //! | [`flow`] | what they guard: the shop, the draw, and what an auditor asks |
 //! | [`history`] | what clients did |
+//! | [`judge`] | the oracles over a history from real servers |
 //! | [`property`] | the oracles, a file each |
 //! | [`world`] | explored, simulated, real |
 //! | [`explore`] | choices, strategies, the search |
@@ -22,6 +23,7 @@
 //! it; `sim` the simulated world; `real-redis` the adapters for real Redis servers. Without any of them only the
 //! ports and the locks are built.
 
+mod base;
 pub mod flow;
 pub mod history;
 pub mod lock;
@@ -29,6 +31,8 @@ pub mod port;
 
 #[cfg(feature = "check")]
 pub mod explore;
+#[cfg(feature = "check")]
+pub mod judge;
 #[cfg(feature = "check")]
 pub mod property;
 #[cfg(feature = "check")]

@@ -50,7 +50,7 @@ fn the_simulated_world_finds_what_is_broken_and_passes_what_is_sound() {
             continue;
         }
         let simulation = scenario.simulation();
-        let parameters = simulation.parameters(&scenario.defaults());
+        let parameters = scenario.defaults().simulated(&simulation);
         let found = (0..SEEDS).find_map(|seed| {
             let setup = Arc::new(setup_for(scenario.as_ref(), &parameters, seed, SIMULATED));
             let run = run(&setup, &simulation, &[], Recorder::off()).unwrap_or_else(|problem| panic!("{problem}"));

@@ -52,7 +52,7 @@ fn a_seed_gives_the_same_bytes_twice_and_replays_in_the_explored_world() {
     for scenario in registry.iter() {
         let about = scenario.about();
         let simulation = scenario.simulation();
-        let parameters = simulation.parameters(&scenario.defaults());
+        let parameters = scenario.defaults().simulated(&simulation);
         let bytes = |seed| {
             let setup = Arc::new(setup_for(scenario.as_ref(), &parameters, seed, SIMULATED));
             let run = run(&setup, &simulation, &[], Recorder::on()).unwrap_or_else(|problem| panic!("{problem}"));

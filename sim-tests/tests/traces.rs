@@ -1,5 +1,6 @@
 //! Traces: garbage, foreign files and other versions get one clear error, and a trace that does not fit says where.
 
+use doublehold::explore::follow::Diverged;
 use doublehold::port::Ports;
 use doublehold::property::CONVERGENCE;
 use doublehold::report::{counterexample_of, replay, trace_from};
@@ -65,7 +66,7 @@ fn a_trace_that_does_not_fit_says_where() {
     let mut trace = committed();
     trace.schedule[4] = "client-7 → redis-9 SET #1: serve".to_owned();
     let problem = replay(&Registry::standard(), &trace).expect_err("there is no client 7");
-    assert!(matches!(problem, TraceError::Diverged { step: 5, .. }), "{problem}");
+    assert!(matches!(problem, TraceError::Diverged(Diverged { step: 5, .. })), "{problem}");
     let mut trace = committed();
     trace.events[3].what = "something else".to_owned();
     let problem = replay(&Registry::standard(), &trace).expect_err("the event differs");
@@ -133,7 +134,7 @@ impl Scenario for Endless {
 fn convergence_is_established_by_the_replay() {
     let mut registry = Registry::default();
     registry.add(Arc::new(Endless));
-    let parameters = Endless.simulation().parameters(&Endless.defaults());
+    let parameters = Endless.defaults().simulated(&Endless.simulation());
     let setup = Arc::new(setup_for(&Endless, &parameters, 1, SIMULATED));
     let run = run(&setup, &Endless.simulation(), &[], Recorder::on()).unwrap_or_else(|problem| panic!("{problem}"));
     let trace = trace_from("endless", SIMULATED, &parameters, 1, &run.recorder, run.violation);

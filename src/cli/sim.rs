@@ -138,7 +138,7 @@ impl Job {
         // The healthy phase is at least as long as the default one.
         let healthy = Simulation::default().horizon_us - Simulation::default().healthy_after_us;
         simulation.horizon_us = simulation.horizon_us.max(simulation.healthy_after_us.saturating_add(healthy));
-        let mut parameters = simulation.parameters(&scenario.defaults());
+        let mut parameters = scenario.defaults().simulated(&simulation);
         let setup = setup_for(scenario.as_ref(), &parameters, 0, SIMULATED);
         let names = setup.node_names();
         let planned = options.fault_at.iter().map(|text| {

@@ -3,10 +3,10 @@
 use super::strategy::Strategy;
 use super::verdict::{Cause, Verdict};
 use crate::property::{NONDETERMINISM, NOT_MODELLED, Property};
-use crate::trace::Recorder;
 use crate::world::choice::Choice;
 use crate::world::explored::{Explored, Tally};
 use crate::world::fault::Fault;
+use crate::world::recorder::Recorder;
 use crate::world::setup::Setup;
 use crate::world::system::Violation;
 use serde::Serialize;
@@ -257,7 +257,9 @@ impl Search {
         if seen.held & all != all {
             return Some(Cause::NoHolder);
         }
-        let unseen = |(at, property): (usize, &Arc<dyn Property>)| property.must_be_seen() && seen.looked & (1 << at.min(63)) == 0;
+        let unseen = |(at, property): (usize, &Arc<dyn Property>)| {
+            property.must_be_seen() && seen.looked & (1 << at.min(63)) == 0
+        };
         let never_struck = |(fault, left): (Fault, u8)| left > 0 && !seen.struck(fault);
         let never = self.setup.properties.iter().enumerate().any(unseen) || self.setup.budgets.iter().any(never_struck);
         never.then_some(Cause::NeverHappened)

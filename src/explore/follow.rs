@@ -1,9 +1,9 @@
 //! Follow: runs a given schedule, strictly or as far as it goes.
 
-use crate::trace::{Recorder, TraceError};
+use crate::base::millis;
 use crate::world::choice::{Act, Choice};
 use crate::world::explored::{Explored, Remember};
-use crate::world::fault::millis;
+use crate::world::recorder::Recorder;
 use crate::world::setup::Setup;
 use crate::world::system::System;
 use std::sync::Arc;
@@ -48,8 +48,20 @@ fn finish(world: &mut Explored, scratch: &mut Vec<Choice>) {
     }
 }
 
+/// The code does not do any more what a schedule says.
+#[derive(Debug, thiserror::Error)]
+#[error("at step {step}: it says '{expected}', possible here: {possible}")]
+pub struct Diverged {
+    /// The place in the schedule, from 1.
+    pub step: usize,
+    /// The choice that it names.
+    pub expected: String,
+    /// The choices that there are.
+    pub possible: String,
+}
+
 /// Makes exactly the choices with these names.
-pub fn follow_names(setup: &Arc<Setup>, names: &[String], recorder: Recorder) -> Result<Explored, TraceError> {
+pub fn follow_names(setup: &Arc<Setup>, names: &[String], recorder: Recorder) -> Result<Explored, Diverged> {
     let mut world = Explored::new(Arc::clone(setup), Remember::Nothing, recorder);
     let mut enabled = Vec::new();
     for (at, name) in names.iter().enumerate() {
@@ -60,7 +72,7 @@ pub fn follow_names(setup: &Arc<Setup>, names: &[String], recorder: Recorder) ->
             world.system().enabled(&mut enabled);
             let possible: Vec<String> = enabled.iter().map(|choice| choice.name(world.system())).collect();
             let possible = if possible.is_empty() { "nothing".to_owned() } else { possible.join("; ") };
-            return Err(TraceError::Diverged { step: at + 1, expected: name.clone(), possible });
+            return Err(Diverged { step: at + 1, expected: name.clone(), possible });
         };
         world.step(choice);
     }

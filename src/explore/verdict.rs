@@ -54,7 +54,10 @@ pub enum Cause {
 impl Cause {
     /// True if everything was seen, and nothing that could have been wrong.
     pub fn is_vacuous(self) -> bool {
-        matches!(self, Cause::NoAcquisition | Cause::NoContention | Cause::NoHolder | Cause::NothingJudged | Cause::NeverHappened)
+        matches!(
+            self,
+            Cause::NoAcquisition | Cause::NoContention | Cause::NoHolder | Cause::NothingJudged | Cause::NeverHappened
+        )
     }
 }
 

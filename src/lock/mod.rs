@@ -24,7 +24,7 @@ mod sync;
 mod undo;
 pub mod zookeeper;
 
-use crate::history::Mode;
+use crate::base::Mode;
 use crate::port::{Blob, Host, Instant, Outcome};
 use hold::Hold;
 use std::fmt;

@@ -8,7 +8,7 @@
 
 use super::sync::{Mutex, MutexGuard, lock};
 use super::{Guard, Lease, Lock, NotAcquired, Undo};
-use crate::history::Mode;
+use crate::base::Mode;
 use crate::port::{Blob, Outcome};
 use std::collections::BTreeMap;
 use std::sync::Arc;

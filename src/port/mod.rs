@@ -10,20 +10,18 @@ mod host;
 pub mod mysql;
 mod outcome;
 mod redis;
-pub mod time;
 pub mod zookeeper;
 
+pub use crate::base::{Blob, Elapsed, Instant, WallTime, time};
 pub use absent::Absent;
-pub use doublehold_models::Blob;
 pub use etcd::Etcd;
 pub use host::Host;
 pub use mysql::MySql;
 pub use outcome::{Outcome, Refusal, Unknown};
 pub use redis::{Command, Redis, Script, Subscription, Value};
-pub use time::{Elapsed, Instant, WallTime};
 pub use zookeeper::ZooKeeper;
 
-use crate::history::Event;
+use crate::base::Event;
 use std::ops::Range;
 
 /// The ports of one client: its own machine ([`Host`]), the servers it can reach, and the history.

@@ -1,6 +1,7 @@
 //! Outcome: how a request ended, with the third case that a caller must face.
 
 use super::{Blob, etcd, mysql, zookeeper};
+use crate::base::Ended;
 use std::fmt;
 
 /// How a request to a server ended (Jepsen's `:ok`, `:fail`, `:info`).
@@ -87,5 +88,16 @@ impl fmt::Display for Unknown {
             Unknown::ConnectionLost => "connection lost",
             Unknown::TimedOut => "timed out",
         })
+    }
+}
+
+impl Ended {
+    /// How an outcome ended, where `happened` reads the answer.
+    pub fn of<T>(outcome: &Outcome<T>, happened: impl FnOnce(&T) -> bool) -> Ended {
+        match outcome {
+            Outcome::Ok(value) if happened(value) => Ended::Ok,
+            Outcome::Ok(_) | Outcome::Fail(_) => Ended::Fail,
+            Outcome::Indeterminate(_) => Ended::Indeterminate,
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Bounded wait: an acquire comes back by the deadline that it was given.
 
 use super::{Judged, Memory, Moment, Property, View};
+use crate::base::millis;
 use crate::history::Event;
-use crate::world::fault::millis;
 
 /// An acquire that takes longer, by the client's own clock, than its deadline and one attempt. What the client was paused
 /// for does not count.

@@ -68,8 +68,11 @@ impl Property for FreeLock {
 /// True if somebody else has the lock, or wants it.
 fn is_taken(view: &dyn View, client: usize, lock: &Blob) -> bool {
     let wanted = view.holds().wanting(lock).any(|other| other != client);
-    let held = view.locks().iter().enumerate().filter(|(_, (name, _))| name == lock).any(|(number, (_, services))| {
-        services.iter().any(|service| view.holder_on(number, *service).is_some())
-    });
+    let held = view
+        .locks()
+        .iter()
+        .enumerate()
+        .filter(|(_, (name, _))| name == lock)
+        .any(|(number, (_, services))| services.iter().any(|service| view.holder_on(number, *service).is_some()));
     wanted || held
 }

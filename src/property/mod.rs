@@ -25,7 +25,6 @@ mod undersell;
 
 use crate::history::{Audit, Event, Hold, HoldOrder, Holds};
 use crate::port::{Blob, Instant};
-use crate::world::setup::Holder;
 use std::fmt;
 use std::sync::Arc;
 
@@ -101,6 +100,15 @@ impl Judged {
     pub fn broken(wrong: Option<String>) -> Judged {
         wrong.map_or(Judged::Fine, Judged::Broken)
     }
+}
+
+/// A token on a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// What the lock's owner put there.
+    pub token: Blob,
+    /// Whether it goes away by itself.
+    pub expires: bool,
 }
 
 /// What an oracle can see: the state of a simulated system, or a history from the real world. Of a simulated system all of it

@@ -73,7 +73,7 @@ pub fn look(scenario: &dyn Scenario, effort: Effort, stop: &AtomicBool) -> Cell 
 
 fn sample(scenario: &dyn Scenario, states: u64, seeds: u64, stop: &AtomicBool) -> Shows {
     let simulation = scenario.simulation();
-    let parameters = simulation.parameters(&scenario.defaults());
+    let parameters = scenario.defaults().simulated(&simulation);
     for seed in 0..seeds {
         if stop.load(Ordering::Relaxed) {
             return Shows::Interrupted;

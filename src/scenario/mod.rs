@@ -14,11 +14,10 @@ pub mod registry;
 use crate::flow::reconcile::Unanswered;
 use crate::history::Audit;
 use crate::port::Ports;
-use crate::property::CONVERGENCE;
-use crate::world::fault::{Assumptions, Budgets, millis};
+use crate::world::fault::{Assumptions, Budgets};
 use crate::world::seat::{SeatPorts, Task};
 use crate::world::setup::{ArrivalTime, Fixture, Program, Setup};
-use crate::world::system::{System, Violation};
+pub use crate::world::simulation::Simulation;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -98,6 +97,19 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    /// The same for a simulated run: the fault kinds are the scenario's, their number is not limited.
+    pub fn simulated(&self, simulation: &Simulation) -> Parameters {
+        let unlimited = self.budgets.iter().fold(Budgets::NONE, |budgets, (fault, _)| budgets.with(fault, u8::MAX));
+        Parameters {
+            clients: simulation.clients,
+            operations: simulation.operations,
+            think_us_max: simulation.think_us_max,
+            budgets: unlimited,
+            assumptions: Assumptions { delay_us_max: None, pause_us_max: None, ..self.assumptions },
+            judged: self.judged.clone(),
+        }
+    }
+
     /// Says what is wrong with parameters that no command would have written.
     pub fn check(&self) -> Result<(), String> {
         if !(1..=CLIENTS_MAX).contains(&self.clients) {
@@ -193,31 +205,6 @@ pub trait Scenario: Send + Sync {
     }
 }
 
-impl Simulation {
-    /// What is broken if some client has not ended by the horizon.
-    pub fn not_converged(&self, system: &System) -> Option<Violation> {
-        let waiting: Vec<String> = system.waiting_clients().map(|client| format!("client-{client}")).collect();
-        if waiting.is_empty() || system.now_us < self.horizon_us {
-            return None;
-        }
-        let what = format!("{} had not ended at {}", waiting.join(", "), millis(system.now_us));
-        Some(Violation { property: CONVERGENCE.to_owned(), what })
-    }
-
-    /// The scenario's parameters for a simulated run: the fault kinds are the scenario's, their number is not limited.
-    pub fn parameters(&self, defaults: &Parameters) -> Parameters {
-        let unlimited = defaults.budgets.iter().fold(Budgets::NONE, |budgets, (fault, _)| budgets.with(fault, u8::MAX));
-        Parameters {
-            clients: self.clients,
-            operations: self.operations,
-            think_us_max: self.think_us_max,
-            budgets: unlimited,
-            assumptions: Assumptions { delay_us_max: None, pause_us_max: None, ..defaults.assumptions },
-            judged: defaults.judged.clone(),
-        }
-    }
-}
-
 /// A scenario's setup for a world, judged by the properties that the parameters name: simulated clients are not alike, and come at any time.
 pub fn setup_for(scenario: &dyn Scenario, parameters: &Parameters, seed: u64, world: &str) -> Setup {
     let mut setup = scenario.setup(parameters, seed);
@@ -229,52 +216,4 @@ pub fn setup_for(scenario: &dyn Scenario, parameters: &Parameters, seed: u64, wo
         setup.arrival = ArrivalTime::AnyTime;
     }
     setup
-}
-
-/// How a scenario runs in the simulated world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Simulation {
-    /// The number of clients.
-    pub clients: usize,
-    /// How often each client acquires the lock.
-    pub operations: usize,
-    /// The least time that a message takes, in microseconds.
-    pub latency_us_min: u64,
-    /// The usual time on top, exponentially distributed, in microseconds; at the most ten times as long.
-    pub latency_us_mean: u64,
-    /// A message on a slow connection takes up to this much longer, in microseconds.
-    pub slow_us_max: u64,
-    /// How long a client thinks at the most before each operation, in microseconds.
-    pub think_us_max: u64,
-    /// A client's pause lasts up to this long, in microseconds.
-    pub pause_us_max: u64,
-    /// A node that is behind takes in one thing more within this time, in microseconds.
-    pub lag_us_max: u64,
-    /// A crashed server stays down for up to this long beyond the least, in microseconds.
-    pub down_us_max: u64,
-    /// The mean time between two faults of one kind, in microseconds.
-    pub fault_every_us: u64,
-    /// Faults stop at this moment, and a healthy phase begins, in microseconds.
-    pub healthy_after_us: u64,
-    /// Everything must have ended by this moment, in microseconds.
-    pub horizon_us: u64,
-}
-
-impl Default for Simulation {
-    fn default() -> Self {
-        Simulation {
-            clients: 3,
-            operations: 20,
-            latency_us_min: 200,
-            latency_us_mean: 800,
-            slow_us_max: 400_000,
-            think_us_max: 20_000,
-            pause_us_max: 300_000,
-            lag_us_max: 300_000,
-            down_us_max: 200_000,
-            fault_every_us: 500_000,
-            healthy_after_us: 60_000_000,
-            horizon_us: 600_000_000,
-        }
-    }
 }

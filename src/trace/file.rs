@@ -1,6 +1,7 @@
 //! The trace file: JSON with a versioned schema.
 
 use super::{TraceEvent, write_whole};
+use crate::explore::follow::Diverged;
 use crate::history::Entry;
 use crate::scenario::{EXPLORED, Parameters, SIMULATED};
 use crate::world::system::Violation;
@@ -74,17 +75,8 @@ pub enum TraceError {
     #[error("the trace is of scenario '{0}', which this build does not have")]
     UnknownScenario(String),
     /// The code does not do any more what the trace says.
-    #[error(
-        "the trace does not fit the code any more, at step {step}: it says '{expected}', possible here: {possible}"
-    )]
-    Diverged {
-        /// The place in the schedule, from 1.
-        step: usize,
-        /// The choice that the trace names.
-        expected: String,
-        /// The choices that there are.
-        possible: String,
-    },
+    #[error("the trace does not fit the code any more, {0}")]
+    Diverged(#[from] Diverged),
     /// The execution is the same, but what it says about it is not.
     #[error("the execution follows the trace, but {what} differ at line {line}: expected '{expected}', got '{got}'")]
     Different {

@@ -3,9 +3,10 @@
 //! The act says what happens, the target what it happens to. The kind of fault, the name in schedules, the
 //! renaming under shrinking and what a nemesis may hit all follow from the two.
 
-use super::fault::{Fault, millis};
+use super::fault::Fault;
 use super::seat::WaitId;
 use super::system::System;
+use crate::base::millis;
 use std::fmt;
 
 /// A connection, by its ends.

@@ -12,7 +12,7 @@ use super::seat::{Outgoing, Seat, SeatPorts, Tasks};
 use super::setup::Setup;
 use super::system::{System, Violation};
 use crate::property::NONDETERMINISM;
-use crate::trace::Recorder;
+use crate::world::recorder::Recorder;
 use doublehold_models::Digest;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
@@ -45,13 +45,7 @@ impl Live {
     fn new(setup: &Setup, client: usize, keep_digest: bool) -> Self {
         let seat = setup.seat(client, keep_digest);
         let task = setup.program.start(SeatPorts::new(&seat));
-        Live {
-            waker: Waker::from(Arc::clone(&seat)),
-            seat,
-            tasks: Tasks::of(task),
-            stamp: 0,
-            inputs: 0,
-        }
+        Live { waker: Waker::from(Arc::clone(&seat)), seat, tasks: Tasks::of(task), stamp: 0, inputs: 0 }
     }
 
     /// Tells the code something and runs it. True once it has come to its end.

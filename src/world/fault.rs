@@ -1,5 +1,6 @@
 //! Faults and assumptions: what may go wrong, how often, and what is taken for granted.
 
+use crate::base::millis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -173,9 +174,4 @@ impl fmt::Display for Assumptions {
         }
         Ok(())
     }
-}
-
-/// Microseconds as milliseconds.
-pub fn millis(us: u64) -> String {
-    if us.is_multiple_of(1000) { format!("{} ms", us / 1000) } else { format!("{}.{:03} ms", us / 1000, us % 1000) }
 }

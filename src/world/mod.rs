@@ -50,11 +50,15 @@ pub mod queue;
 #[cfg(feature = "real-redis")]
 pub mod real;
 #[cfg(feature = "check")]
+pub mod recorder;
+#[cfg(feature = "check")]
 pub mod seat;
 #[cfg(feature = "check")]
 pub mod setup;
 #[cfg(feature = "sim")]
 pub mod simulated;
+#[cfg(feature = "check")]
+pub mod simulation;
 #[cfg(feature = "check")]
 pub mod system;
 #[cfg(feature = "check")]

@@ -8,7 +8,7 @@ use super::queue::Pushed;
 use super::seat::{Purpose, Told, WaitId};
 use super::system::System;
 use crate::port::{Blob, Outcome, Refusal};
-use crate::trace::Recorder;
+use crate::world::recorder::Recorder;
 use doublehold_models::{ClientId, ConnId, Output, Request, Sent, Service};
 use std::rc::Rc;
 

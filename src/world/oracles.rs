@@ -5,12 +5,11 @@
 
 use super::fault::Fault;
 use super::nodes::Clocks;
-use super::setup::Holder;
+use super::recorder::Recorder;
 use super::system::{System, Violation};
 use crate::history::{Event, HoldOrder};
 use crate::port::Blob;
-use crate::property::{Judged, Memory, Moment, NOT_MODELLED, Property};
-use crate::trace::Recorder;
+use crate::property::{Holder, Judged, Memory, Moment, NOT_MODELLED, Property};
 use doublehold_models::{ClientId, Output, Request, Service};
 use smallvec::SmallVec;
 use std::rc::Rc;

@@ -3,7 +3,8 @@
 use super::fault::{Assumptions, Budgets, Fault};
 use super::seat::{Seat, SeatPorts, Task};
 use crate::history::Audit;
-use crate::property::Property;
+use crate::property::{Holder, Property};
+
 use doublehold_models::{Blob, NodeClock, Service, ServiceConfig};
 use std::fmt;
 use std::future::Future;
@@ -119,23 +120,17 @@ pub enum Probe {
     Reading(Reading),
 }
 
+/// Reads a lock's holder off a service.
+type Read = dyn Fn(&Service, &[NodeClock]) -> Option<Holder> + Send + Sync;
+
 /// A probe of one's own.
 #[derive(Clone)]
-pub struct Reading(Arc<dyn Fn(&Service, &[NodeClock]) -> Option<Holder> + Send + Sync>);
+pub struct Reading(Arc<Read>);
 
 impl fmt::Debug for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Reading(…)")
     }
-}
-
-/// A token on a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// What the lock's owner put there.
-    pub token: Blob,
-    /// Whether it goes away by itself.
-    pub expires: bool,
 }
 
 impl Probe {

@@ -18,7 +18,7 @@ use super::queue::Pushed;
 use super::seat::Told;
 use super::setup::{ServiceSpec, Setup};
 use crate::history::{HoldOrder, Holds};
-use crate::trace::Recorder;
+use crate::world::recorder::Recorder;
 use doublehold_models::Service;
 use smallvec::SmallVec;
 use std::rc::Rc;

@@ -1,11 +1,10 @@
 //! View: what the oracles can see of a simulated system. All of it is in the fingerprint.
 
 use super::clients::Status;
-use super::setup::Holder;
 use super::system::System;
 use crate::history::Holds;
 use crate::port::Blob;
-use crate::property::View;
+use crate::property::{Holder, View};
 
 impl View for System {
     fn holds(&self) -> &Holds {

@@ -59,7 +59,7 @@ pub(super) fn busy_shop(table: &mut String) -> Result<(), CliError> {
     for (name, guard) in [("decrement", Guard::Decrement), ("for-update", Guard::ForUpdate)] {
         let scenario = shop(guard, CLIENTS, ORDERS);
         let simulation = scenario.simulation();
-        let parameters = simulation.parameters(&scenario.defaults());
+        let parameters = scenario.defaults().simulated(&simulation);
         let mut steps = 0;
         let started = Instant::now();
         for seed in 0..SEEDS {

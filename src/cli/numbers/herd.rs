@@ -36,7 +36,7 @@ pub(super) fn tables(registry: &Registry, text: &mut String) -> Result<(), CliEr
 fn wake_ups(registry: &Registry, name: &str, clients: usize) -> Result<f64, CliError> {
     let scenario = registry.find(name).expect("the scenario is built in");
     let simulation = Simulation { clients, operations: 1, think_us_max: 0, ..scenario.simulation() };
-    let parameters: Parameters = simulation.parameters(&scenario.defaults());
+    let parameters: Parameters = scenario.defaults().simulated(&simulation);
     let mut setup = setup_for(scenario.as_ref(), &parameters, SEED, SIMULATED);
     setup.properties.clear();
     let run = run_seed(&Arc::new(setup), &simulation, &[], Recorder::off());

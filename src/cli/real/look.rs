@@ -2,9 +2,9 @@
 
 use super::super::error::CliError;
 use crate::port::{Blob, Command as RedisCommand, Outcome, Redis, Value};
+use crate::property::Holder;
 use crate::scenario::guarded::{LOCK, STOCK};
 use crate::world::real::{RealRedis, RedisOptions};
-use crate::world::setup::Holder;
 
 /// The counter's first value.
 pub(super) const STOCK_AT_START: i64 = 1_000_000;

@@ -2,8 +2,8 @@
 
 use super::super::args::RealOptions;
 use super::look::{Left, STOCK_AT_START};
-use crate::history::judge::judge;
 use crate::history::{Audit, Ended, Entry, Event, NotSold};
+use crate::judge::judge;
 use crate::property::{self, Property};
 use crate::scenario::guarded::LOCK;
 use crate::world::real::monotonic_us;

@@ -81,7 +81,7 @@ impl<H: Host, M: MySql> Clone for LockTable<H, M> {
             host: self.host.clone(),
             sessions: self.sessions.clone(),
             name: self.name.clone(),
-            config: self.config.clone(),
+            config: self.config,
             left_over: self.left_over.clone(),
         }
     }

@@ -21,7 +21,7 @@ mod client;
 pub mod sequence;
 
 use super::{Guard, Lease, Lock, NotAcquired, Undo};
-use crate::history::Mode;
+use crate::base::Mode;
 use crate::port::zookeeper::{Session, SessionState, Watch, WatchEvent};
 use crate::port::{Blob, Instant, Outcome, Ports};
 pub use client::{Client, ClientConfig, Delete, Owned, Protection, SessionOf};

@@ -10,8 +10,8 @@ mod redis;
 mod zookeeper;
 
 use super::clock::Reading;
+use crate::base::time::{self, Observed};
 use crate::history::Event;
-use crate::port::time::{self, Observed};
 use crate::port::{self, Blob, Host, Instant, Outcome, Ports, WallTime};
 use doublehold_models::{Digest, Request, Response};
 use etcd::{Places, SeatEtcd};

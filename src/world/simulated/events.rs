@@ -1,9 +1,9 @@
 //! Events: the queue of what will happen when.
 
 use super::streams::Stream;
-use crate::scenario::Simulation;
 use crate::world::choice::{Act, Choice, LinkName};
 use crate::world::queue::Pushed;
+use crate::world::simulation::Simulation;
 use crate::world::system::System;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};

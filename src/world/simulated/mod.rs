@@ -20,8 +20,8 @@ mod streams;
 
 use super::setup::Setup;
 use super::system::Violation;
-use crate::scenario::Simulation;
-use crate::trace::Recorder;
+use crate::world::recorder::Recorder;
+use crate::world::simulation::Simulation;
 pub use nemesis::{Planned, Target};
 use std::sync::Arc;
 

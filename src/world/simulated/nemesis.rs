@@ -2,9 +2,9 @@
 
 use super::events::{Due, EventQueue};
 use super::streams::Stream;
-use crate::scenario::Simulation;
 use crate::world::choice::{Act, Choice, Target as At};
 use crate::world::fault::Fault;
+use crate::world::simulation::Simulation;
 use crate::world::system::System;
 
 /// A fault at a fixed time.

@@ -1,6 +1,6 @@
 //! Audit: what is left on the servers after everybody has ended.
 
-use crate::port::Blob;
+use super::Blob;
 use serde::{Deserialize, Serialize};
 
 /// What an auditor finds.

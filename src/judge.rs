@@ -4,10 +4,9 @@
 //! *effect* is judged by what it leaves: every accepted write of the guarded counter takes one off what it read,
 //! so two accepted writes over the same value mean that one overwrote the other.
 
-use super::{Audit, Ended, Entry, Event, HoldOrder, Holds};
+use crate::history::{Audit, Ended, Entry, Event, HoldOrder, Holds};
 use crate::port::Blob;
-use crate::property::{Judged, Memory, Moment, Property, View};
-use crate::world::setup::Holder;
+use crate::property::{Holder, Judged, Memory, Moment, Property, View};
 use crate::world::system::Violation;
 use std::collections::BTreeMap;
 use std::sync::Arc;

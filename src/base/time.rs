@@ -319,6 +319,12 @@ impl fmt::Display for Instant {
     }
 }
 
+/// Microseconds as milliseconds.
+#[cfg(feature = "check")]
+pub(crate) fn millis(us: u64) -> String {
+    if us.is_multiple_of(1000) { format!("{} ms", us / 1000) } else { format!("{}.{:03} ms", us / 1000, us % 1000) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

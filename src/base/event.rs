@@ -1,0 +1,210 @@
+//! Event: what clients tell the history.
+
+use super::Instant;
+use doublehold_models::Blob;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Something that a client did or learnt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// It begins to acquire a lock.
+    Acquiring {
+        /// The lock's name.
+        lock: Blob,
+        /// How long it is ready to wait, in microseconds of its own clock.
+        wait_us_max: u64,
+    },
+    /// It holds the lock now.
+    Acquired {
+        /// The lock's name.
+        lock: Blob,
+        /// What marks the lock as this client's on the servers.
+        token: Blob,
+        /// The fencing token, if the lock gives one.
+        fence: Option<u64>,
+        /// Until when the lock told it to believe in the hold, by its own monotonic clock.
+        valid_until: Option<Instant>,
+        /// Who may hold it at the same time.
+        #[serde(default, skip_serializing_if = "Mode::is_exclusive")]
+        mode: Mode,
+    },
+    /// It gave up.
+    NotAcquired {
+        /// The lock's name.
+        lock: Blob,
+        /// What the lock said.
+        why: String,
+    },
+    /// The lock told it that the hold goes on.
+    Extended {
+        /// The lock's name.
+        lock: Blob,
+        /// What marks the hold on the servers.
+        token: Blob,
+        /// The new end of the hold.
+        valid_until: Option<Instant>,
+    },
+    /// The lock told it that the hold is lost.
+    Lost {
+        /// The lock's name.
+        lock: Blob,
+        /// What marks the hold on the servers.
+        token: Blob,
+    },
+    /// It begins to release: from here on it does nothing as the holder.
+    Releasing {
+        /// The lock's name.
+        lock: Blob,
+        /// What marks the hold on the servers.
+        token: Blob,
+    },
+    /// The release ended.
+    Released {
+        /// The lock's name.
+        lock: Blob,
+        /// How.
+        outcome: Ended,
+    },
+    /// It read the guarded resource.
+    Read {
+        /// The resource's name.
+        resource: Blob,
+        /// What it found.
+        value: i64,
+    },
+    /// It wrote the guarded resource.
+    Wrote {
+        /// The resource's name.
+        resource: Blob,
+        /// The value that it had read.
+        base: i64,
+        /// The value that it wrote.
+        value: i64,
+        /// How the write ended.
+        outcome: Ended,
+    },
+    /// A request was told that it has got what it wanted.
+    Sold {
+        /// The request.
+        request: Blob,
+    },
+    /// A request was told that it has not.
+    NotSold {
+        /// The request.
+        request: Blob,
+        /// Why.
+        why: NotSold,
+    },
+}
+
+/// Why a request did not get what it wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotSold {
+    /// There is nothing left.
+    SoldOut,
+    /// The lock was not held any more.
+    NotHeld,
+    /// What was to be written refused the fencing token.
+    Stale,
+    /// Somebody else was first, each time that it was tried.
+    Conflict,
+    /// No server, or it refused.
+    Unavailable,
+    /// It may have got it: an answer was lost.
+    Unknown,
+}
+
+impl fmt::Display for NotSold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotSold::SoldOut => "sold out",
+            NotSold::NotHeld => "the lock is not held any more",
+            NotSold::Stale => "the fencing token is stale",
+            NotSold::Conflict => "somebody else was first, each time",
+            NotSold::Unavailable => "not available",
+            NotSold::Unknown => "nobody knows: an answer was lost",
+        })
+    }
+}
+
+/// Who may hold a lock beside a holder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Nobody.
+    #[default]
+    Exclusive,
+    /// Others that share it: readers.
+    Shared,
+    /// Others, up to this many in all: the permits of a semaphore.
+    Permits(usize),
+}
+
+impl Mode {
+    fn is_exclusive(&self) -> bool {
+        *self == Mode::Exclusive
+    }
+
+    /// True if a hold may begin beside those that there are.
+    pub fn may_join(self, others: impl IntoIterator<Item = Mode>) -> bool {
+        let mut others = others.into_iter();
+        match self {
+            Mode::Exclusive => others.next().is_none(),
+            Mode::Shared => others.all(|other| other == Mode::Shared),
+            Mode::Permits(permits) => others.count() < permits,
+        }
+    }
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ended {
+    /// It happened.
+    Ok,
+    /// It did not happen.
+    Fail,
+    /// Nobody knows.
+    Indeterminate,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Ended::Ok => "ok",
+            Ended::Fail => "fail",
+            Ended::Indeterminate => "indeterminate",
+        })
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let until = |valid_until: &Option<Instant>| match valid_until {
+            Some(until) => format!(", valid until its own {until}"),
+            None => String::new(),
+        };
+        match self {
+            Event::Acquiring { lock, .. } => write!(f, "wants {lock}"),
+            Event::Acquired { lock, token, fence, valid_until, mode } => {
+                let shared = if mode.is_exclusive() { "" } else { ", shared" };
+                write!(f, "HOLDS {lock} as {token}{}{shared}", until(valid_until))?;
+                fence.map_or(Ok(()), |fence| write!(f, ", fencing token {fence}"))
+            }
+            Event::NotAcquired { lock, why } => write!(f, "does not get {lock}: {why}"),
+            Event::Extended { lock, valid_until, .. } => write!(f, "extended {lock}{}", until(valid_until)),
+            Event::Lost { lock, .. } => write!(f, "is told that {lock} is lost"),
+            Event::Releasing { lock, .. } => write!(f, "releases {lock}"),
+            Event::Released { lock, outcome } => write!(f, "has released {lock}: {outcome}"),
+            Event::Read { resource, value } => write!(f, "reads {resource} = {value}"),
+            Event::Wrote { resource, base, value, outcome } => {
+                write!(f, "wrote {resource} {base} → {value}: {outcome}")
+            }
+            Event::Sold { request } => write!(f, "SELLS to {request}"),
+            Event::NotSold { request, why } => write!(f, "sells nothing to {request}: {why}"),
+        }
+    }
+}
