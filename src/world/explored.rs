@@ -13,7 +13,6 @@ use super::setup::Setup;
 use super::system::{System, Violation};
 use crate::property::NONDETERMINISM;
 use crate::world::recorder::Recorder;
-use doublehold_models::Digest;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
@@ -25,9 +24,9 @@ const COMPARED_EVERY: u64 = 16;
 
 /// A digest of what a client's code asks for.
 fn digest_of(outbox: &[Outgoing]) -> u64 {
-    let mut digest = Digest::new();
-    outbox.iter().for_each(|outgoing| outgoing.hash(&mut digest));
-    digest.finish()
+    let mut hasher = rustc_hash::FxHasher::default();
+    outbox.iter().for_each(|outgoing| outgoing.hash(&mut hasher));
+    hasher.finish()
 }
 
 /// A client's code in mid-run.

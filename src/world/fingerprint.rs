@@ -65,16 +65,13 @@ impl System {
     fn digest_client(&self, client: usize, orders: &Option<SmallVec<[u64; 8]>>) -> u128 {
         let mut digest = Digest::naming_self(client);
         let links = || self.links.iter().filter(|link| usize::from(link.client) == client);
-        let mut waits: SmallVec<[u64; 8]> = self.clients[client]
-            .timers
-            .iter()
-            .map(|(id, _)| *id)
-            .chain(links().flat_map(|link| {
-                let requests = link.requests.iter().map(|flight| flight.id);
-                requests.chain(link.pending.iter().map(|pending| pending.id)).chain(link.open.iter().copied())
-            }))
-            .map(|id| id.0.into())
-            .collect();
+        let mut waits: SmallVec<[u64; 8]> = SmallVec::new();
+        waits.extend(self.clients[client].timers.iter().map(|(id, _)| id.0.into()));
+        for link in links() {
+            link.requests.iter().for_each(|flight| waits.push(flight.id.0.into()));
+            link.pending.iter().for_each(|pending| waits.push(pending.id.0.into()));
+            link.open.iter().for_each(|id| waits.push(id.0.into()));
+        }
         waits.sort_unstable();
         waits.dedup();
         digest.rank(WaitId::SERIES, waits);

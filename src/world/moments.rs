@@ -24,6 +24,8 @@ use std::ops::Range;
 /// A state of a client's code, and the clocks by which it judges.
 type CodeState = (u128, i32, i64);
 
+/// Code that has named nothing in so many steps is taken to compare no clocks, until it does.
+const IDLE_AFTER: u64 = 256;
 /// Later than any lease ends and any deadline lies that an execution begins with: a day.
 const FAR_US: u64 = 86_400 * 1_000_000;
 
@@ -81,6 +83,9 @@ pub(super) struct Moments {
     escaped: bool,
     /// Time may pass to `FAR_US` where nothing is due.
     far: bool,
+    /// How many steps of code have been noted, and whether some were not, as nothing had been named in many.
+    noted: u64,
+    incomplete: bool,
     /// The stretches of time in which a client was held up for an unknown time: where moments would have mattered.
     open: FxHashMap<CodeState, Stretches>,
 }
@@ -116,8 +121,19 @@ impl Moments {
         self.escaped = true;
     }
 
+    /// True as long as it is not worth while to note anything.
+    fn is_idle(&mut self) -> bool {
+        let idle = self.noted > IDLE_AFTER && self.named.is_empty() && self.known.is_empty() && !self.escaped;
+        self.incomplete |= idle;
+        idle
+    }
+
     /// Notes what one step of a client's code has named.
     pub(super) fn note(&mut self, before: CodeState, after: CodeState, thresholds: &[Threshold]) {
+        self.noted += 1;
+        if thresholds.is_empty() && self.is_idle() {
+            return;
+        }
         if !thresholds.is_empty() {
             let moments = thresholds.iter().map(|threshold| (threshold.at_us, threshold.steps_back));
             grow(self.named.entry(before).or_default(), moments);
@@ -130,6 +146,9 @@ impl Moments {
     /// The moments, beyond those at which something changes by itself, at which time may stop in a state.
     pub(super) fn offer(&mut self, system: &System, into: &mut BTreeSet<u64>) {
         into.clear();
+        if self.is_idle() {
+            return;
+        }
         let until = system.next_moment();
         if until.is_some_and(|until| until <= system.now_us + 1) || !system.is_time_open() {
             return;
@@ -177,8 +196,9 @@ impl Moments {
             let matters = |at_us: &u64| open.is_some_and(|open| open.contains(*at_us));
             moments.keys().any(|at_us| is_new(at_us) && matters(at_us))
         };
-        let far = self.endless && self.escaped;
-        let news = closed.iter().any(is_news) || far && !self.far;
+        let missed = std::mem::take(&mut self.incomplete) && !(self.named.is_empty() && !self.escaped);
+        let far = (self.endless || missed) && self.escaped;
+        let news = missed || closed.iter().any(is_news) || far && !self.far;
         self.far = far;
         self.known = closed;
         news

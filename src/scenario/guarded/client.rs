@@ -17,44 +17,45 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Guarded {
-    /// Runs a client to its end.
+    /// Runs a client to its end. Each lock's future has a box of its own: the largest of them would be copied for all.
     pub(super) async fn run_with<P: Ports>(&self, ports: &P) {
         match &self.lock {
-            LockKind::None => self.repeat_unlocked(ports).await,
+            LockKind::None => Box::pin(self.repeat_unlocked(ports)).await,
             LockKind::LockTable(config) => {
-                self.repeat(ports, &LockTable::new(ports, ports.mysql(0), LOCK, *config)).await;
+                Box::pin(self.repeat(ports, &LockTable::new(ports, ports.mysql(0), LOCK, *config))).await;
             }
-            LockKind::UserLock => self.repeat(ports, &UserLock::new(ports, ports.mysql(0), LOCK)).await,
+            LockKind::UserLock => Box::pin(self.repeat(ports, &UserLock::new(ports, ports.mysql(0), LOCK))).await,
             LockKind::InProcess => {
                 let lock = InProcessLock::new(ports, LOCK, Duration::from_millis(10));
-                self.repeat(ports, &lock).await;
+                Box::pin(self.repeat(ports, &lock)).await;
             }
             LockKind::Redis(config) => {
                 let lock = RedisLock::new(ports, ports.redis(0), LOCK, config.clone());
-                self.repeat(ports, &lock).await;
+                Box::pin(self.repeat(ports, &lock)).await;
             }
             LockKind::RedLock(config) => {
                 let servers = (0..self.servers).map(|server| ports.redis(server)).collect();
                 let lock = RedLock::new(ports, servers, LOCK, config.clone());
-                self.repeat(ports, &lock).await;
+                Box::pin(self.repeat(ports, &lock)).await;
             }
             LockKind::ZooKeeper(config) => {
                 let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
-                self.repeat(ports, &ZkLock::new(&client, ZK_PATH, *config)).await;
+                Box::pin(self.repeat(ports, &ZkLock::new(&client, ZK_PATH, *config))).await;
             }
             LockKind::ZooKeeperReadWrite(config) => {
                 let kind = if ports.client().is_multiple_of(3) { Kind::Writer } else { Kind::Reader };
                 let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
-                self.repeat(ports, &ZkLock::new(&client, ZK_PATH, zookeeper::Config { kind, ..*config })).await;
+                Box::pin(self.repeat(ports, &ZkLock::new(&client, ZK_PATH, zookeeper::Config { kind, ..*config })))
+                    .await;
             }
             LockKind::ZooKeeperReentrant(config, reentry) => {
                 let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
                 let lock = ZkLock::new(&client, ZK_PATH, *config);
-                self.repeat(ports, &Reentrant::new(&lock, &Arc::new(Record::default()), 0, *reentry)).await;
+                Box::pin(self.repeat(ports, &Reentrant::new(&lock, &Arc::new(Record::default()), 0, *reentry))).await;
             }
             LockKind::Etcd(config) => {
                 let client = etcd::Client::new(ports, ports.etcd(0..self.servers), config.client);
-                self.repeat(ports, &EtcdLock::new(&client, ETCD_PREFIX, *config)).await;
+                Box::pin(self.repeat(ports, &EtcdLock::new(&client, ETCD_PREFIX, *config))).await;
             }
         }
     }
