@@ -99,6 +99,7 @@ impl Lanes {
         self.second = fold(self.second ^ other, KEYS[1] ^ one);
     }
 
+    #[inline]
     fn finish(mut self) -> u128 {
         if let Some(last) = self.waits {
             self.mix_two(last, ODD);
@@ -139,6 +140,7 @@ impl Digest {
     pub const RENAMED_CLIENTS_MAX: usize = 16;
 
     /// A digest that takes names as they are.
+    #[inline]
     pub fn new() -> Self {
         Digest { lanes: START, rename: None, mentioned: 0, items: SmallVec::new(), ranks: SmallVec::new() }
     }
@@ -156,6 +158,7 @@ impl Digest {
 
     /// A digest for what one client has seen: its own name is written as "mine", and the names of
     /// others are noted in [`mentioned`](Digest::mentioned).
+    #[inline]
     pub fn naming_self(client: usize) -> Self {
         let mut digest = Digest::new();
         if client < Self::RENAMED_CLIENTS_MAX {
@@ -178,12 +181,14 @@ impl Digest {
     }
 
     /// The fingerprint.
+    #[inline]
     pub fn finish128(&self) -> u128 {
         debug_assert!(self.items.is_empty(), "a list of items has no end");
         self.lanes.finish()
     }
 
     /// Writes a client under the number that it has been given.
+    #[inline]
     fn name(&mut self, client: usize) {
         let Some(rename) = &self.rename else { return self.lanes.mix(NAME | client as u64) };
         // A name of no client here is text; to be safe it counts as every client's.
@@ -235,6 +240,7 @@ impl Digest {
         }
     }
 
+    #[inline]
     fn ranked(&mut self, series: u16, number: u64) {
         let live = self.ranks.iter().find(|(of, _)| *of == series);
         let rank = |live: &SmallVec<[u64; 8]>| live.binary_search(&number).map_or(u64::MAX, |rank| rank as u64);
@@ -270,23 +276,28 @@ impl Hasher for Digest {
         self.bytes(rest);
     }
 
+    #[inline]
     fn write_u8(&mut self, number: u8) {
         self.lanes.mix(number.into());
     }
 
+    #[inline]
     fn write_u16(&mut self, number: u16) {
         self.lanes.mix(number.into());
     }
 
+    #[inline]
     fn write_u32(&mut self, number: u32) {
         self.lanes.mix(number.into());
     }
 
+    #[inline]
     fn write_u64(&mut self, number: u64) {
         self.lanes.mix(number);
     }
 
     /// Adds a number, or tells the digest something: see `RESERVED`.
+    #[inline]
     fn write_u128(&mut self, number: u128) {
         let (high, low) = ((number >> 64) as u64, number as u64);
         if high == RESERVED {
@@ -299,36 +310,44 @@ impl Hasher for Digest {
         self.lanes.mix(high);
     }
 
+    #[inline]
     fn write_usize(&mut self, number: usize) {
         self.lanes.mix(number as u64);
     }
 
+    #[inline]
     fn write_i8(&mut self, number: i8) {
         self.lanes.mix(i64::from(number).cast_unsigned());
     }
 
+    #[inline]
     fn write_i16(&mut self, number: i16) {
         self.lanes.mix(i64::from(number).cast_unsigned());
     }
 
+    #[inline]
     fn write_i32(&mut self, number: i32) {
         self.lanes.mix(i64::from(number).cast_unsigned());
     }
 
+    #[inline]
     fn write_i64(&mut self, number: i64) {
         self.lanes.mix(number.cast_unsigned());
     }
 
+    #[inline]
     fn write_i128(&mut self, number: i128) {
         self.write_u128(number.cast_unsigned());
     }
 
     /// Discriminants come this way.
+    #[inline]
     fn write_isize(&mut self, number: isize) {
         self.lanes.mix((number as i64).cast_unsigned());
     }
 
     /// The upper half of [`finish128`](Digest::finish128).
+    #[inline]
     fn finish(&self) -> u64 {
         (self.finish128() >> 64) as u64
     }

@@ -6,6 +6,7 @@ use std::hash::Hasher;
 pub(crate) const RANKED: u64 = 0x2E9B_7F14_C3D8_0000;
 
 /// Hashes a number of a series. A fingerprint's hasher may take its rank among those that are alive in its place.
+#[inline]
 pub fn ranked(series: u16, number: u64, state: &mut impl Hasher) {
     state.write_u128(u128::from(RANKED | u64::from(series)) << 64 | u128::from(number));
 }

@@ -76,7 +76,7 @@ impl System {
         waits.dedup();
         digest.rank(WaitId::SERIES, waits);
         if let Some(orders) = orders {
-            digest.rank(HoldOrder::SERIES, orders.clone());
+            digest.rank(HoldOrder::SERIES, SmallVec::from_slice(orders));
         }
         self.clients[client].hash(&mut digest);
         self.holds.told(client).hash(&mut digest);

@@ -1,6 +1,7 @@
 //! Fixture: code that runs alone on simulated services, at once: before the clients begin, or after they have ended.
 
 use super::clock::{Clock, Reading};
+use super::link::Links;
 use super::seat::{Outgoing, Seat, SeatPorts, Told};
 use super::setup::Fixture;
 use super::system::{System, Violation};
@@ -8,7 +9,6 @@ use crate::history::Audit;
 use crate::port::{Outcome, Unknown};
 use crate::property::NOT_MODELLED;
 use doublehold_models::{ConnId, Output, Request, Sent};
-use smallvec::SmallVec;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -56,7 +56,7 @@ impl System {
             return nothing_asked;
         }
         let mut after = self.clone();
-        (after.pushed, after.links) = (None, SmallVec::new());
+        (after.pushed, after.links) = (None, Links::default());
         for node in 0..after.nodes.len() {
             if after.nodes[node].paused_since.is_some() {
                 after.resume_node(node);

@@ -10,6 +10,7 @@ use super::seat::{Purpose, WaitId};
 use crate::port::Outcome;
 use doublehold_models::{ClientId, Request, Response};
 use smallvec::SmallVec;
+use std::ops::{Index, IndexMut};
 use std::rc::Rc;
 
 /// The moment, true time, until which something in flight must have arrived; `None`: nothing forces it.
@@ -98,6 +99,72 @@ pub struct Link {
     silent_since_us: Option<u64>,
     /// The client's end is gone.
     pub gone: Option<Gone>,
+}
+
+/// The connections of a system, ordered by their names. A copy shares each of them until it changes.
+#[derive(Clone, Default)]
+pub struct Links(SmallVec<[Rc<Link>; 6]>);
+
+impl Links {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Link> + ExactSizeIterator + Clone {
+        self.0.iter().map(|link| &**link)
+    }
+
+    /// The place of the first of which this is true.
+    pub fn position(&self, is: impl Fn(&Link) -> bool) -> Option<usize> {
+        self.0.iter().position(|link| is(link))
+    }
+
+    /// All of them, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.0.iter_mut().map(Rc::make_mut)
+    }
+
+    /// The place of the one with this name.
+    pub fn find(&self, name: LinkName) -> Option<usize> {
+        self.0.binary_search_by_key(&name, |link| link.name()).ok()
+    }
+
+    /// Takes one in; its place.
+    pub fn insert(&mut self, fresh: Link) -> usize {
+        let at = self.0.partition_point(|link| link.name() < fresh.name());
+        self.0.insert(at, Rc::new(fresh));
+        at
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, at: usize) -> Link {
+        Rc::unwrap_or_clone(self.0.remove(at))
+    }
+
+    /// Keeps those of which this is true.
+    pub fn retain(&mut self, keeps: impl Fn(&Link) -> bool) {
+        self.0.retain(|link| keeps(link));
+    }
+}
+
+impl Index<usize> for Links {
+    type Output = Link;
+    fn index(&self, at: usize) -> &Link {
+        &self.0[at]
+    }
+}
+
+impl IndexMut<usize> for Links {
+    fn index_mut(&mut self, at: usize) -> &mut Link {
+        Rc::make_mut(&mut self.0[at])
+    }
 }
 
 impl Link {
@@ -228,6 +295,12 @@ impl Link {
     /// A slow connection is an ordinary one again when nothing is on it.
     pub fn settle(&mut self) {
         self.slow &= !(self.open.is_empty() && self.requests.is_empty());
+    }
+
+    /// True if the client waits for this on it.
+    pub fn waits_for(&self, id: WaitId) -> bool {
+        self.open.contains(&id)
+            || self.arrivals.iter().any(|arriving| matches!(&arriving.what, Arrival::Answer(of, _) if *of == id))
     }
 
     /// The client does not wait for this any more.

@@ -15,21 +15,20 @@ use std::rc::Rc;
 impl System {
     /// The place of a connection in the list.
     pub(super) fn find_link(&self, at: LinkName) -> Option<usize> {
-        self.links.binary_search_by_key(&at, Link::name).ok()
+        self.links.find(at)
     }
 
     /// The place of the connection that a client's code knows by this number; a new one if there is none.
     fn channel(&mut self, client: usize, node: u16, channel: u8, purpose: Purpose) -> usize {
         let theirs = |link: &Link| (usize::from(link.client), link.node) == (client, node);
         let known = |link: &Link| theirs(link) && link.channel == channel && link.gone.is_none();
-        if let Some(at) = self.links.iter().position(known) {
+        if let Some(at) = self.links.position(known) {
             return at;
         }
         let taken = |lane: u8| self.links.iter().any(|link| theirs(link) && link.lane == lane);
         let lane = (0..=u8::MAX).find(|lane| !taken(*lane)).expect("a client has fewer than 256 connections to a node");
         let fresh = Link::new(ClientId(client as u16), node, lane, channel, purpose);
-        let at = self.links.partition_point(|link| link.name() < fresh.name());
-        self.links.insert(at, fresh);
+        let at = self.links.insert(fresh);
         at
     }
 
@@ -119,13 +118,15 @@ impl System {
         let timers = self.clients[client].timers.len();
         self.clients[client].timers.retain(|(timer, _)| *timer != id);
         self.footprint.timed |= timers != self.clients[client].timers.len();
-        let theirs = |link: &&mut Link| usize::from(link.client) == client && link.gone.is_none();
-        self.links.iter_mut().filter(theirs).for_each(|link| link.forget(id));
+        let has_it = |link: &Link| usize::from(link.client) == client && link.gone.is_none() && link.waits_for(id);
+        if let Some(at) = self.links.position(has_it) {
+            self.links[at].forget(id);
+        }
         // The client has given up on a silent connection; its next request opens a new one.
         let given_up = |link: &Link| {
             usize::from(link.client) == client && link.stalled && link.open.is_empty() && !link.tells_idle()
         };
-        while let Some(at) = self.links.iter().position(given_up) {
+        while let Some(at) = self.links.position(given_up) {
             self.break_link(at);
         }
     }
@@ -135,7 +136,7 @@ impl System {
         let known = |link: &Link| {
             (usize::from(link.client), link.node, link.channel) == (client, node, channel) && link.gone.is_none()
         };
-        if let Some(at) = self.links.iter().position(known) {
+        if let Some(at) = self.links.position(known) {
             // A silent connection carries the end of it as little as anything else; the node finds out by itself.
             let gone = Gone { due_by: self.due_by(), lossy: self.links[at].stalled };
             self.detach(at, gone);
@@ -172,7 +173,7 @@ impl System {
     /// Takes the client's end off all its connections.
     pub(super) fn detach_all(&mut self, client: usize, gone: Gone) {
         let live = |link: &Link| usize::from(link.client) == client && link.gone.is_none();
-        while let Some(at) = self.links.iter().position(live) {
+        while let Some(at) = self.links.position(live) {
             self.detach(at, gone);
         }
     }

@@ -232,13 +232,16 @@ impl System {
             if after.is_some() {
                 self.footprint.seen.held |= 1 << lock.min(63);
             }
-            if before != after {
+            let changed = before != after;
+            if changed {
                 let client = by.map(|by| by.client);
                 self.check(&Moment::LockChanged { by: client, service, lock, before: &before, after: &after });
                 let ends = before.is_some() && by.is_none() && !self.is_down(service);
                 self.footprint.seen.leases_ended += u64::from(ends);
             }
-            self.place(lock, service, by);
+            if changed || self.setup.locks[lock].probe.has_queue() {
+                self.place(lock, service, by);
+            }
         }
         let Some(by) = by else { return };
         for (resource, old) in before.resources {

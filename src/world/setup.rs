@@ -139,6 +139,11 @@ impl Probe {
         Probe::Reading(Reading(Arc::new(holder)))
     }
 
+    /// True if tokens can wait behind the holder's.
+    pub fn has_queue(&self) -> bool {
+        matches!(self, Probe::ZooKeeperPath(_) | Probe::EtcdPrefix(_))
+    }
+
     /// The tokens that the service has: the holder's, and those that wait behind it where there is a queue.
     pub fn tokens(&self, service: &Service, clocks: &[NodeClock]) -> Vec<Blob> {
         match self {

@@ -10,7 +10,7 @@ use super::choice::{Act, Choice, LinkName, Target};
 use super::clients::{ClientState, Input, Status, Wake};
 use super::clock::{Clock, Reading};
 use super::fault::{Budgets, Fault};
-use super::link::Link;
+use super::link::{Link, Links};
 use super::moments::Threshold;
 use super::nodes::NodeState;
 use super::oracles::{Memories, Placed, Seen};
@@ -67,7 +67,7 @@ pub struct System {
     /// The servers, those of one service side by side.
     pub nodes: SmallVec<[NodeState; 3]>,
     /// The connections that there are, ordered by client, node and lane.
-    pub links: SmallVec<[Link; 6]>,
+    pub links: Links,
     /// The faults that may still happen.
     pub budgets: Budgets,
     /// How often time may still pass the end of a lease.
@@ -104,7 +104,7 @@ impl System {
             clients: std::iter::repeat_n(ClientState::default(), setup.clients).collect(),
             services: services.collect(),
             nodes: setup.services.iter().enumerate().flat_map(members).collect(),
-            links: SmallVec::new(),
+            links: Links::default(),
             budgets: setup.budgets,
             expiries_left: setup.assumptions.expiries_max,
             holds: Holds::default(),
