@@ -161,6 +161,10 @@ fn print(examined: &Examined, several: bool, options: &CheckOptions) {
         say!("  also broken: {}: {}", violation.property, violation.what);
         say!("    {}; `--property {}` shows it", count(schedule.len() as u64, "step"), violation.property);
     }
+    let goes_on = !options.first && !options.expected && properties.len() > 1;
+    if matches!(report.verdict, Verdict::Violated(_)) && goes_on && !report.others_exhausted {
+        say!("  the search for other broken properties was cut");
+    }
     say!("  judged: {}", properties.join(", "));
     if !report.not_looked_at.is_empty() {
         say!("  never came to be judged: {}", report.not_looked_at.join(", "));
