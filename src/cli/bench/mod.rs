@@ -22,14 +22,6 @@ use std::time::Instant;
 const SAMPLES: u64 = 300_000;
 /// The depth of the bugs that PCT looks for.
 const PCT_DEPTH: usize = 3;
-/// What the shared design gives for other tools, measured on another machine: seconds for (3,1), (4,1), (5,1).
-const REFERENCE: [(&str, [&str; 3]); 4] = [
-    ("explicit states in plain Rust, the limit", ["0.0024", "0.075", "3.9"]),
-    ("Stateright 0.31, plain model / actors", ["0.005 / 0.033", "0.18 / 0.91", "6.3 / –"]),
-    ("Spin 6.5 without / with partial order", ["0.020 / –", "0.36 / 0.12", "9.7 / 2.3"]),
-    ("TLC 2.15", ["2.6", "10.7", "102"]),
-];
-
 /// Sound locks and guards, with the faults that they are to be exhausted with.
 const EXHAUSTED: [&str; 6] = [
     "zk-sequential-leader-crash",
@@ -44,7 +36,6 @@ pub(super) fn run(options: &BenchOptions, registry: &Registry, stop: &AtomicBool
     let scenario = registry.find("ttl-lock").expect("the benchmark's scenario is built in").as_ref();
     let mut table = String::from("# Benchmarks\n\nMeasured by `doublehold bench`, on one core.\n\n");
     exhaustive(scenario, options, stop, &mut table);
-    reference(&mut table);
     sampled(scenario, stop, &mut table);
     ensembles(registry, stop, &mut table);
     mysql::statements(&mut table);
@@ -96,14 +87,6 @@ fn exhaust(
     let _ = writeln!(table, "| {clients},{expiries} | {name} | {states}{note} | {executions} | {seconds:.3} |");
 }
 
-fn reference(table: &mut String) {
-    table.push_str("\nThe same model elsewhere (shared design, another machine), in seconds:\n\n");
-    table.push_str("| tool | 3,1 | 4,1 | 5,1 |\n|---|---|---|---|\n");
-    for (tool, [three, four, five]) in REFERENCE {
-        let _ = writeln!(table, "| {tool} | {three} | {four} | {five} |");
-    }
-}
-
 fn sampled(scenario: &dyn Scenario, stop: &AtomicBool, table: &mut String) {
     table.push_str("\n| strategy, clients | executions/s |\n|---|---|\n");
     for clients in [2, 3] {
@@ -111,9 +94,6 @@ fn sampled(scenario: &dyn Scenario, stop: &AtomicBool, table: &mut String) {
         sample("random, each execution alone", &mut Random::alone(1), scenario, clients, stop, table);
         sample("pct", &mut Pct::new(1, PCT_DEPTH), scenario, clients, stop, table);
     }
-    table.push_str(
-        "\nFor comparison: shuttle 0.9.9 65,000/s, loom 0.7.2 13,000/s, TraceForge 0.2.1 10,000/s with two clients.\n",
-    );
 }
 
 /// Locks on ensembles: what the issues of this project demand a speed of.
