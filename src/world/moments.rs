@@ -196,7 +196,8 @@ impl Moments {
             let matters = |at_us: &u64| open.is_some_and(|open| open.contains(*at_us));
             moments.keys().any(|at_us| is_new(at_us) && matters(at_us))
         };
-        let missed = std::mem::take(&mut self.incomplete) && !(self.named.is_empty() && !self.escaped);
+        let missed = self.incomplete && (self.escaped || !self.named.is_empty());
+        self.incomplete = false;
         let far = (self.endless || missed) && self.escaped;
         let news = missed || closed.iter().any(is_news) || far && !self.far;
         self.far = far;
