@@ -28,8 +28,7 @@ impl System {
         let taken = |lane: u8| self.links.iter().any(|link| theirs(link) && link.lane == lane);
         let lane = (0..=u8::MAX).find(|lane| !taken(*lane)).expect("a client has fewer than 256 connections to a node");
         let fresh = Link::new(ClientId(client as u16), node, lane, channel, purpose);
-        let at = self.links.insert(fresh);
-        at
+        self.links.insert(fresh)
     }
 
     /// A service's name for a connection.
