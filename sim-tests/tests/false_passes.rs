@@ -404,6 +404,13 @@ fn a_pause_without_limit_is_as_long_as_a_time_out() {
     assert_violated(&world.pause_ms(None), "leak");
 }
 
+/// A server that is paused leaves a request unanswered, and serves it all the same.
+#[test]
+fn a_paused_server_serves_later_what_was_given_up() {
+    let world = World::redis(LeavesLockBehind, 1).redis_lock("lock").judged_by(&["leak"]);
+    assert_violated(&world.faults(Fault::NodePause, 1), "leak");
+}
+
 clients! {
     /// A holder that finds little left of its lease gives the lock back, and goes on.
     GivesBackEarly(ports) {
@@ -889,5 +896,46 @@ fn nobody_gives_up_on_a_free_lock() {
     assert_violated(&judged(World::redis(GivesUpOnNothing, 2).any_time()), "free-lock");
     for reduce in REDUCTIONS {
         assert_eq!(judged(World::redis(GivesUpOnAHeldLock, 2).any_time()).exhaust(reduce), Judged::Holds);
+    }
+}
+
+// Pools.
+
+/// Writes without waiting, and reads: over one connection, or over two of a pool.
+#[derive(Clone)]
+struct WritesAndReads {
+    pooled: bool,
+}
+
+impl Workload for WritesAndReads {
+    async fn run<P: Ports>(&self, ports: P) {
+        let first = ports.redis(0);
+        let second = if self.pooled { first.another() } else { first.clone() };
+        let write = first.call(set("key", "new"));
+        let mut write = pin!(write);
+        let mut read = pin!(second.call(get("key")));
+        let mut seen = None;
+        std::future::poll_fn(|cx| {
+            let written = write.as_mut().poll(cx).is_ready();
+            if seen.is_none()
+                && let Poll::Ready(value) = read.as_mut().poll(cx)
+            {
+                seen = Some(value);
+            }
+            if written || seen.is_some() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        if matches!(seen, Some(Outcome::Ok(Value::Nil))) {
+            ports.record(mark("overtaken"));
+        }
+    }
+}
+
+/// Requests over two connections overtake each other; over one they do not.
+#[test]
+fn connections_of_a_pool_overtake_each_other() {
+    assert_reached(&World::redis(WritesAndReads { pooled: true }, 1), "overtaken");
+    for reduce in REDUCTIONS {
+        assert!(!World::redis(WritesAndReads { pooled: false }, 1).reaches("overtaken", reduce), "{reduce:?}");
     }
 }
