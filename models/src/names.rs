@@ -36,8 +36,8 @@ pub(crate) fn note_comparison(left: &[u8], right: &[u8]) {
     }
 }
 
-/// The same text with the clients' names in another order: each name has another place, and of any two names below ten, or
-/// above, the other is the smaller one. None if it names nobody.
+/// Replaces each client's name by another of the same length, so that the order of any two names below ten, or of any two
+/// above, is reversed. `None` if the text names no client.
 pub(crate) fn mirrored(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut mirrored = Vec::with_capacity(bytes.len());
     let mut rest = bytes;

@@ -186,7 +186,7 @@ return 1",
 };
 
 clients! {
-    /// Takes a lock from whoever has a larger token.
+    /// Takes the lock over from a holder with a larger token.
     Bully(ports) {
         let redis = ports.redis(0);
         let token = ports.unique_id();
@@ -461,6 +461,39 @@ fn every_span_of_elapsed_time_is_met() {
     let world = World::redis(Elapsed, 1).delay_ms(Some(10));
     assert_reached(&world, "quick");
     assert_reached(&world, "slow");
+}
+
+clients! {
+    /// Compares its clock in few executions only, long after a search has begun: where another client came between its reads.
+    ComparesLate(ports) {
+        let redis = ports.redis(0);
+        if ports.client() == 1 {
+            for _ in 0..12 {
+                drop(redis.call(Command::new("INCR").arg("n")).await);
+            }
+            drop(redis.call(set("key", "x")).await);
+            return;
+        }
+        for _ in 0..8 {
+            if redis.call(get("key")).await != Outcome::Ok(Value::Nil) {
+                return;
+            }
+        }
+        let start = ports.monotonic();
+        if redis.call(get("key")).await == Outcome::Ok(Value::Nil) {
+            return;
+        }
+        let elapsed = ports.monotonic().since(start);
+        if elapsed >= ms(7) && elapsed < ms(9) {
+            ports.record(mark("slow"));
+        }
+    }
+}
+
+/// A search that has met no comparison for long follows the first that it meets.
+#[test]
+fn a_comparison_that_comes_late_is_followed() {
+    assert_reached(&World::redis(ComparesLate, 2).delay_ms(Some(10)), "slow");
 }
 
 // Runs that say nothing.

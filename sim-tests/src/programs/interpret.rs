@@ -22,7 +22,7 @@ use std::time::Duration;
 pub(super) struct Interpreter(pub(super) Arc<Program>);
 
 const LOCK: &str = "lock";
-/// How long a client waits for a message that a server sends of its own accord.
+/// How long a client waits for a pushed message.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// What an exact wall clock shows at the start.
@@ -119,7 +119,7 @@ const fn ms(ms: u64) -> Duration {
 
 impl Workload for Interpreter {
     async fn run<P: Ports>(&self, ports: P) {
-        // Whoever asks for its number can be told apart.
+        // Asking for the number ends symmetry, so clients that run the same code do not.
         let client = if self.0.is_alike() { 0 } else { ports.client() };
         let shared = Arc::new(Mutex::new(Shared::default()));
         let mut machine = Machine::new(&ports, &self.0, &shared, self.0.code_of(client));
