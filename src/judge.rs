@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_left_is_a_leak() {
-        let left = Some(Holder { token: "token".into(), expires: true });
+        let left = Some(Holder { token: "token".into(), ends: crate::property::Ends::ByTime });
         assert_eq!(broken(&[acquired(10, 0, 20)], vec![None, left]), ["leak"]);
     }
 }

@@ -33,4 +33,4 @@ pub use digest::{ClientId, Digest};
 pub use names::take_names_compared;
 pub use rank::ranked;
 #[cfg(feature = "nodes")]
-pub use service::{ConnId, Due, NodeClock, Output, Request, Response, Sent, Service, ServiceConfig};
+pub use service::{ConnId, Due, Lost, NodeClock, Output, Request, Response, Sent, Service, ServiceConfig};

@@ -40,6 +40,15 @@ impl NodeClock {
     }
 }
 
+/// What a member loses when it goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// Its process: what it had handed to the operating system still reaches the disk.
+    Process,
+    /// Power: what was not synced to the disk is gone.
+    Power,
+}
+
 /// A request to a server of any kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
@@ -421,13 +430,14 @@ impl Service {
         }
     }
 
-    /// A member's machine loses power: everything that was not synced to its disk is gone. Its connections end.
-    pub fn crash(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
+    /// A member goes down, and loses what only `lost` had. Its connections end.
+    pub fn crash(&mut self, clocks: &[NodeClock], member: u8, lost: Lost, out: &mut Vec<Output>) {
         match self {
-            Service::Redis(node) => node.crash(),
+            Service::Redis(node) => node.crash(lost),
+            // They sync what they answer.
             Service::ZooKeeper(ensemble) => ensemble.crash(clocks, member, out),
             Service::Etcd(cluster) => cluster.crash(clocks, member, out),
-            Service::MySql(server) => server.crash(),
+            Service::MySql(server) => server.crash(lost),
         }
     }
 

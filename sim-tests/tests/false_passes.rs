@@ -1,80 +1,17 @@
 //! Programs that a checker has judged wrongly: each test is one mistake that must not come back.
 
+use doublehold_sim_tests::clients;
+use doublehold_sim_tests::programs::asserts::*;
 use doublehold_sim_tests::programs::host::*;
 use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
-
-/// A workload: the code of one client.
-macro_rules! clients {
-    ($(#[$doc:meta])* $name:ident($ports:ident) $body:block) => {
-        $(#[$doc])*
-        #[derive(Clone)]
-        struct $name;
-
-        impl Workload for $name {
-            async fn run<P: Ports>(&self, $ports: P) $body
-        }
-    };
-}
-
-const fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
-fn set(key: &'static str, value: impl Into<Blob>) -> Command {
-    Command::new("SET").arg(key).arg(value)
-}
-
-fn set_nx(key: &'static str, value: impl Into<Blob>, ttl_ms: u64) -> Command {
-    set(key, value).arg("NX").arg("PX").arg(ttl_ms)
-}
-
-fn get(key: &'static str) -> Command {
-    Command::new("GET").arg(key)
-}
-
-fn del(key: &'static str) -> Command {
-    Command::new("DEL").arg(key)
-}
-
-fn is_ok(outcome: &Outcome<Value>) -> bool {
-    matches!(outcome, Outcome::Ok(reply) if reply.is_ok())
-}
 
 static RELEASE: Script = Script {
     body: "-- release if it is ours
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0",
 };
-
-const REDUCTIONS: [Reduce; 4] = [Reduce::Nothing, Reduce::PartialOrder, Reduce::Symmetry, Reduce::All];
-
-/// Searches with all reductions, with each alone and with none all find that this property is broken.
-#[track_caller]
-fn assert_violated(world: &World, property: &str) {
-    for reduce in REDUCTIONS {
-        assert_eq!(world.exhaust(reduce), Judged::violated(property), "{reduce:?}, {}", world.assumed());
-    }
-}
-
-/// No search accuses anybody. It need not say that the program holds: there may be too little in it to be judged.
-#[track_caller]
-fn assert_not_accused(world: &World) {
-    for reduce in REDUCTIONS {
-        let judged = world.exhaust(reduce);
-        assert!(!matches!(judged, Judged::Violated(_)), "{reduce:?}, {}: {judged:?}", world.assumed());
-    }
-}
-
-/// Searches with all reductions, with each alone and with none all find an execution that records this mark.
-#[track_caller]
-fn assert_reached(world: &World, label: &'static str) {
-    for reduce in REDUCTIONS {
-        assert!(world.reaches(label, reduce), "{label} is not reached by a search with {reduce:?}");
-    }
-}
 
 // Fingerprints.
 

@@ -25,6 +25,10 @@ fn with(parameters: &Parameters, change: impl FnOnce(&mut Assumptions)) -> Param
     changed
 }
 
+/// The faults of which one more is tried.
+const WORSE: [Fault; 6] =
+    [Fault::Pause, Fault::Break, Fault::ClientCrash, Fault::NodeCrash, Fault::NodePause, Fault::NodePowerLoss];
+
 /// The same with less taken for granted, one thing at a time.
 fn weaker(scenario: &dyn Scenario) -> Vec<(String, Parameters)> {
     let parameters = scenario.defaults();
@@ -39,7 +43,7 @@ fn weaker(scenario: &dyn Scenario) -> Vec<(String, Parameters)> {
         weaker.push(("π ∞".to_owned(), with(&parameters, |assumptions| assumptions.pause_us_max = None)));
     }
     let setup = scenario.setup(&parameters, 1);
-    for fault in [Fault::Pause, Fault::Break, Fault::ClientCrash, Fault::NodeCrash] {
+    for fault in WORSE {
         if setup.can_suffer(fault) {
             let budgets = parameters.budgets.with(fault, parameters.budgets.left(fault) + 1);
             weaker.push((format!("one {fault} more"), Parameters { budgets, ..parameters.clone() }));

@@ -295,8 +295,10 @@ fn check_target(text: &str, planned: &Planned, setup: &Setup) -> Result<(), Stri
     };
     let nodes: Vec<String> = setup.services.iter().flat_map(of).collect();
     let (hits_clients, hits_nodes) = match fault {
-        Fault::Pause | Fault::ClientCrash | Fault::ClientClockStep | Fault::SessionExpiry => (true, false),
-        Fault::NodeCrash | Fault::NodePause | Fault::ClockStep | Fault::Lag => (false, true),
+        Fault::Pause | Fault::ClientCrash | Fault::ClientPowerLoss | Fault::ClientClockStep | Fault::SessionExpiry => {
+            (true, false)
+        }
+        Fault::NodeCrash | Fault::NodePowerLoss | Fault::NodePause | Fault::ClockStep | Fault::Lag => (false, true),
         Fault::Break | Fault::Stall | Fault::Delay => (true, true),
     };
     let hits = match planned.target {

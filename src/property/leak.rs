@@ -1,6 +1,6 @@
 //! Leak: a client that has ended leaves no lock behind.
 
-use super::{Judged, Memory, Moment, Property, View};
+use super::{Ends, Judged, Memory, Moment, Property, View};
 
 /// After quiescence a server still holds the token of a client that ended in order, or holds the token of a
 /// crashed one without a TTL. What a broken connection delivers late counts as a crashed client's.
@@ -34,7 +34,7 @@ impl Property for Leak {
                 // A request that was given up and lands late is nothing that its client could undo.
                 let excused = crashed || view.came_late(number, &holder.token);
                 let (token, service) = (&holder.token, view.service_name(service));
-                let what = match (excused, holder.expires) {
+                let what = match (excused, holder.ends != Ends::Never) {
                     (true, true) => continue,
                     (true, false) => {
                         format!("{name} is held on {service} for ever by {token}, whose client crashed or gave up")

@@ -25,6 +25,7 @@ mod undersell;
 
 use crate::history::{Audit, Event, Hold, HoldOrder, Holds};
 use crate::port::{Blob, Instant};
+use doublehold_models::ConnId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -107,8 +108,26 @@ impl Judged {
 pub struct Holder {
     /// What the lock's owner put there.
     pub token: Blob,
-    /// Whether it goes away by itself.
-    pub expires: bool,
+    /// How it goes away if its owner does nothing.
+    pub ends: Ends,
+}
+
+/// How a token goes away if its owner does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// It stays.
+    Never,
+    /// By time: a TTL, a lease or a session runs out.
+    ByTime,
+    /// With its owner's connection, once the server has learnt that this is gone.
+    WithConnection(ConnId),
+}
+
+impl Ends {
+    /// By time, or never.
+    pub fn by_time(ends: bool) -> Ends {
+        if ends { Ends::ByTime } else { Ends::Never }
+    }
 }
 
 /// What an oracle can see: the state of a simulated system, or a history from the real world. Of a simulated system all of it

@@ -162,7 +162,7 @@ pub fn preface(effort: Effort) -> String {
          there are, with messages that take no time. *Nothing*: no oversell in the first {} states, nor in {} runs of the simulated world with four clients and \
          five requests each. *Oversells*: a minimal trace, which `doublehold replay` follows; or a seed, for \
          `doublehold sim`. What oversells without a fault is not tried with one.\n\n\
-         The servers of a Redis lock keep nothing when they lose power (their default keeps minutes-old snapshots); the stock's Redis and the database lose \
+         The servers of a Redis lock keep nothing when they crash (their default keeps minutes-old snapshots); the stock's Redis and the database lose \
          nothing, but in the last column: there the database fails over to a replica that may lack what was answered, which no lock can mend.\n",
         effort.states, effort.seeds
     );

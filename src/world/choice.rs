@@ -67,8 +67,10 @@ pub enum Act {
     Pause,
     /// A paused process goes on.
     Resume,
-    /// A client's process ends; a node loses power.
+    /// A process ends; its machine lives on.
     Crash,
+    /// A process's machine is gone.
+    PowerLoss,
     /// A node that is down starts again.
     Restart,
     /// A node falls behind the others of its service.
@@ -148,14 +150,24 @@ impl Choice {
             (_, Act::Delay) => Fault::Delay,
             (Target::Client(_), Act::Pause) => Fault::Pause,
             (Target::Client(_), Act::Crash) => Fault::ClientCrash,
+            (Target::Client(_), Act::PowerLoss) => Fault::ClientPowerLoss,
             (Target::Client(_), Act::Step(_)) => Fault::ClientClockStep,
             (Target::Node(_), Act::Pause) => Fault::NodePause,
             (Target::Node(_), Act::Crash) => Fault::NodeCrash,
+            (Target::Node(_), Act::PowerLoss) => Fault::NodePowerLoss,
             (Target::Node(_), Act::Step(_)) => Fault::ClockStep,
             (_, Act::Lag) => Fault::Lag,
             (_, Act::Expire(_)) => Fault::SessionExpiry,
             _ => return None,
         })
+    }
+
+    /// The client that it ends from without.
+    pub fn kills(&self) -> Option<usize> {
+        match (self.at, self.act) {
+            (Target::Client(client), Act::Crash | Act::PowerLoss) => Some(usize::from(client)),
+            _ => None,
+        }
     }
 
     /// True if it spends a fault budget.
@@ -233,6 +245,7 @@ impl fmt::Display for Act {
             Act::Pause => f.write_str("pause"),
             Act::Resume => f.write_str("resume"),
             Act::Crash => f.write_str("crash"),
+            Act::PowerLoss => f.write_str("loses power"),
             Act::Restart => f.write_str("restart"),
             Act::Lag => f.write_str("falls behind"),
             Act::CatchUp => f.write_str("catches up"),

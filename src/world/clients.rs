@@ -212,13 +212,21 @@ impl System {
         self.footprint.visible = true;
         recorder.finished(self.now_us, client);
         let due_by = self.due_by();
-        self.detach_all(client, Gone { due_by, lossy: false });
+        self.detach_all(client, Gone { due_by, lossy: false, silent: false });
     }
 
     pub(super) fn crash_client(&mut self, client: usize) {
         self.end_client(client, Status::Crashed);
         let due_by = self.due_by();
-        self.detach_all(client, Gone { due_by, lossy: true });
+        self.detach_all(client, Gone { due_by, lossy: true, silent: false });
+    }
+
+    /// The client's machine is gone. Servers keep its connections: nothing tells them.
+    pub(super) fn power_client_off(&mut self, client: usize) {
+        self.hear(client, false);
+        self.end_client(client, Status::Crashed);
+        let due_by = self.due_by();
+        self.detach_all(client, Gone { due_by, lossy: true, silent: true });
     }
 
     /// Nothing asks again what the code of a client that has ended had seen, or what its clocks show.

@@ -166,11 +166,13 @@ impl System {
         let nodes = (0..self.nodes.len()).filter_map(|node| self.node_timer(node)).filter(|_| expiries);
         let restart = self.setup.assumptions.restart_us_min;
         let restarts = self.nodes.iter().filter_map(|node| Some(node.down_since? + restart));
-        // Whoever wakes from a pause finds its timers due: as many as the pause was long.
+        // Whoever wakes from a pause finds its timers due: as many as the pause was long. So does a server.
         let paused = self.clients.iter().filter(|client| matches!(client.status, Status::Paused(_)));
         let overslept =
             paused.flat_map(|client| client.timers.iter().map(|(_, at)| client.clock.true_at_monotonic(*at)));
-        let moments = nodes.chain(restarts).chain(overslept).filter(|at| *at > self.now_us);
+        let stopped = (0..self.nodes.len()).filter(|node| self.nodes[*node].paused_since.is_some());
+        let missed = stopped.filter_map(|node| self.own_timer(node));
+        let moments = nodes.chain(restarts).chain(overslept).chain(missed).filter(|at| *at > self.now_us);
         moments.chain(self.time_limit()).min()
     }
 
@@ -191,6 +193,9 @@ impl System {
             if self.may_suffer(Fault::ClientCrash) {
                 into.push(Choice::client(client, Act::Crash));
             }
+            if self.may_suffer(Fault::ClientPowerLoss) {
+                into.push(Choice::client(client, Act::PowerLoss));
+            }
             if self.may_suffer(Fault::ClientClockStep) {
                 let steps = self.setup.assumptions.clock_steps_us;
                 into.extend(steps.iter().map(|us| Choice::client(client, Act::Step(us))));
@@ -205,6 +210,9 @@ impl System {
             }
             if self.may_suffer(Fault::NodeCrash) && self.nodes[node].is_running() {
                 into.push(Choice::node(node, Act::Crash));
+            }
+            if self.may_suffer(Fault::NodePowerLoss) && self.nodes[node].is_running() {
+                into.push(Choice::node(node, Act::PowerLoss));
             }
             if self.may_suffer(Fault::NodePause) && self.can_pause(node) {
                 into.push(Choice::node(node, Act::Pause));

@@ -4,7 +4,7 @@
 //! So going back to a state costs one clone, and only the client that acts next has its code run again, from its own
 //! inputs; nodes and other clients are not run again at all.
 
-use super::choice::{Act, Choice, Target};
+use super::choice::Choice;
 use super::clients::{Input, Ran, Status, Wake};
 use super::moments::Moments;
 use super::oracles::Seen;
@@ -175,8 +175,8 @@ impl Explored {
         if let Some(wake) = self.system.apply(choice, &mut self.recorder) {
             self.run(wake);
         }
-        if let Choice { at: Target::Client(client), act: Act::Crash } = choice {
-            self.live[usize::from(client)] = None;
+        if let Some(client) = choice.kills() {
+            self.live[client] = None;
         }
         self.take_tally();
     }

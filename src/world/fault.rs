@@ -16,9 +16,10 @@ pub enum Fault {
     Delay,
     /// A client stops for a while, and the world goes on.
     Pause,
-    /// A client's process ends.
+    /// A client's process ends; its machine closes the connections.
     ClientCrash,
-    /// A server loses power; it may come back with what its disk kept.
+    /// A server's process ends; its machine closes the connections, and what it was given to write reaches the disk. The
+    /// server may come back.
     NodeCrash,
     /// A server's wall clock jumps.
     ClockStep,
@@ -30,11 +31,15 @@ pub enum Fault {
     SessionExpiry,
     /// A server stops for a while: what is sent to it waits, and its timers fire late.
     NodePause,
+    /// A client's machine is gone: servers are not told, and keep its connections.
+    ClientPowerLoss,
+    /// A server's machine is gone, and clients are not told. It may come back with what was synced to its disk.
+    NodePowerLoss,
 }
 
 impl Fault {
     /// All kinds, in the order of their budgets.
-    pub const ALL: [Fault; 11] = [
+    pub const ALL: [Fault; 13] = [
         Fault::Break,
         Fault::Stall,
         Fault::Delay,
@@ -46,6 +51,8 @@ impl Fault {
         Fault::Lag,
         Fault::SessionExpiry,
         Fault::NodePause,
+        Fault::ClientPowerLoss,
+        Fault::NodePowerLoss,
     ];
 
     /// The name on the command line.
@@ -62,6 +69,8 @@ impl Fault {
             Fault::Lag => "lag",
             Fault::SessionExpiry => "session-expiry",
             Fault::NodePause => "node-pause",
+            Fault::ClientPowerLoss => "client-power-loss",
+            Fault::NodePowerLoss => "node-power-loss",
         }
     }
 }

@@ -66,6 +66,8 @@ pub struct Gone {
     /// What is in flight may be lost: the connection broke, or the process crashed. Otherwise the node learns of the end
     /// after everything that was sent before it.
     pub lossy: bool,
+    /// The client's machine is gone: the node will never learn of the end.
+    pub silent: bool,
 }
 
 /// One connection.
@@ -91,6 +93,8 @@ pub struct Link {
     pub pending: SmallVec<[Pending; 1]>,
     /// It has gone silent: nothing gets through, and neither end is told.
     pub stalled: bool,
+    /// It has gone silent because the node's machine is gone: once that is back, the client is told.
+    pub dark: bool,
     /// It is slow until nothing is on it any more: its messages may take longer than Δ.
     pub slow: bool,
     /// For how long the client bears its silence, in microseconds of its own clock; for ever if `None`.
@@ -181,6 +185,7 @@ impl Link {
             open: SmallVec::new(),
             pending: SmallVec::new(),
             stalled: false,
+            dark: false,
             slow: false,
             silence_us_max: None,
             silent_since_us: None,
@@ -217,14 +222,15 @@ impl Link {
             }
         }
         waited.append(&mut self.open);
-        (self.stalled, self.silence_us_max, self.silent_since_us) = (false, None, None);
+        (self.stalled, self.dark) = (false, false);
+        (self.silence_us_max, self.silent_since_us) = (None, None);
         self.gone = Some(gone);
         waited
     }
 
-    /// The node's machine is gone with everything in flight. The client will be told.
+    /// The node's end is gone with everything in flight. The client will be told.
     pub fn lose(&mut self, due_by: DueBy) {
-        let waited = self.detach(Gone { due_by: None, lossy: true });
+        let waited = self.detach(Gone { due_by: None, lossy: true, silent: false });
         self.gone = None;
         self.requests.clear();
         self.pending.clear();
@@ -265,6 +271,18 @@ impl Link {
         self.arrivals.clear();
         self.stalled = true;
         self.silent_since_us = Some(now_mono_us);
+    }
+
+    /// The node does not answer from now on, for a while.
+    pub fn unanswered(&mut self, now_mono_us: u64) {
+        self.silent_since_us.get_or_insert(now_mono_us);
+    }
+
+    /// The node answers again, unless the client has given the connection up.
+    pub fn answers_again(&mut self, now_mono_us: u64) {
+        if !self.stalled && !self.is_given_up(now_mono_us) {
+            self.silent_since_us = None;
+        }
     }
 
     /// The client has not listened since its own clock showed `since_mono_us`: the connection counts as silent if that is longer

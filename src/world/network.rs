@@ -42,6 +42,12 @@ impl System {
         LinkName { client: conn.client as u8, node: member as u8, lane: conn.lane }
     }
 
+    /// True if the client's machine at the other end of a connection is gone, and the node will not learn of it.
+    pub(super) fn is_abandoned(&self, node: usize, conn: ConnId) -> bool {
+        let at = self.find_link(self.name_of(node, conn));
+        at.and_then(|at| self.links[at].gone).is_some_and(|gone| gone.silent)
+    }
+
     /// True if the node keeps something for a connection that would be lost with it.
     pub(super) fn is_kept(&self, link: &Link) -> bool {
         self.services[self.service_of(link.node.into())].keeps(self.conn(link))
@@ -63,7 +69,8 @@ impl System {
     /// side waits for it. A slow connection takes its time.
     fn request_due_by(&self, link: &Link) -> DueBy {
         let waits = link.gone.is_none() && self.is_paused(link.client.into());
-        let exempt = link.slow || waits || self.nodes[usize::from(link.node)].paused_since.is_some();
+        let node = &self.nodes[usize::from(link.node)];
+        let exempt = link.slow || waits || node.paused_since.is_some() || node.dark;
         if exempt { None } else { self.due_by() }
     }
 
@@ -82,7 +89,9 @@ impl System {
             let link = &mut self.links[at];
             link.requests.iter_mut().for_each(|flight| flight.due_by = to_node);
             link.arrivals.iter_mut().for_each(|arriving| arriving.due_by = to_client);
-            link.gone.iter_mut().for_each(|gone| gone.due_by = to_node);
+            let tells = !link.requests.is_empty();
+            let told = |gone: &&mut Gone| tells || !gone.silent;
+            link.gone.iter_mut().filter(told).for_each(|gone| gone.due_by = to_node);
         }
     }
 
@@ -99,7 +108,8 @@ impl System {
         let holds = self.hold_tag(client);
         let at = self.channel(client, node, channel, purpose);
         let (to_node, to_client) = (self.request_due_by(&self.links[at]), self.arrival_due_by(&self.links[at]));
-        let down = self.nodes[usize::from(node)].down_since.is_some();
+        let dark = self.nodes[usize::from(node)].dark;
+        let down = self.nodes[usize::from(node)].down_since.is_some() && !dark;
         let link = &mut self.links[at];
         let name = link.name();
         link.open.push(id);
@@ -109,7 +119,9 @@ impl System {
             self.push(Pushed::Deliver(name));
         } else if !link.swallows() {
             link.requests.push(InFlight { id, request: Rc::new(request), due_by: to_node, holds });
-            self.push(Pushed::Serve(name));
+            if !dark {
+                self.push(Pushed::Serve(name));
+            }
         }
     }
 
@@ -120,6 +132,10 @@ impl System {
         let has_it = |link: &Link| usize::from(link.client) == client && link.gone.is_none() && link.waits_for(id);
         if let Some(at) = self.links.position(has_it) {
             self.links[at].forget(id);
+            if self.nodes[usize::from(self.links[at].node)].dark {
+                // The client was still trying to connect.
+                self.links[at].requests.retain(|flight| flight.id != id);
+            }
         }
         // The client has given up on a silent connection; its next request opens a new one.
         let given_up = |link: &Link| {
@@ -137,7 +153,7 @@ impl System {
         };
         if let Some(at) = self.links.position(known) {
             // A silent connection carries the end of it as little as anything else; the node finds out by itself.
-            let gone = Gone { due_by: self.due_by(), lossy: self.links[at].stalled };
+            let gone = Gone { due_by: self.due_by(), lossy: self.links[at].stalled, silent: false };
             self.detach(at, gone);
         }
     }
@@ -146,6 +162,26 @@ impl System {
     pub(super) fn keep_alive(&mut self, client: usize, node: u16, channel: u8, silence_us_max: u64) {
         let at = self.channel(client, node, channel, Purpose::Push);
         self.links[at].silence_us_max = Some(silence_us_max);
+        if !self.nodes[usize::from(node)].is_answering() {
+            self.unanswered(at);
+        }
+    }
+
+    /// The node at the other end of a connection does not answer for a while.
+    pub(super) fn unanswered(&mut self, at: usize) {
+        let now_mono_us = self.client_clock(self.links[at].client.into()).mono_us;
+        if self.links[at].silence_us_max.is_some() {
+            self.links[at].unanswered(now_mono_us);
+            self.push_silence(at);
+        }
+    }
+
+    /// The node at the other end of a connection answers again.
+    pub(super) fn answers_again(&mut self, at: usize) {
+        let now_mono_us = self.client_clock(self.links[at].client.into()).mono_us;
+        if self.links[at].silence_us_max.is_some() {
+            self.links[at].answers_again(now_mono_us);
+        }
     }
 
     // The client's end goes.
@@ -154,6 +190,10 @@ impl System {
     fn detach(&mut self, at: usize, gone: Gone) -> smallvec::SmallVec<[WaitId; 4]> {
         let waited = self.links[at].detach(gone);
         let name = self.links[at].name();
+        if self.nodes[usize::from(self.links[at].node)].dark {
+            // What is still there was to be sent once the client had connected.
+            self.links[at].requests.clear();
+        }
         self.settle_gone(at);
         if self.find_link(name).is_some() {
             self.push(Pushed::HangUp(name, gone.lossy));
@@ -161,11 +201,17 @@ impl System {
         waited
     }
 
-    /// The node has no more use for the rest of a connection: nothing is in flight, and it keeps nothing.
+    /// The node has no more use for the rest of a connection: nothing is in flight, and it keeps nothing. Where it keeps
+    /// something, of a machine that is gone it will learn nothing.
     fn settle_gone(&mut self, at: usize) {
         let link = &self.links[at];
-        if link.gone.is_some() && link.requests.is_empty() && !self.is_kept(link) {
+        if link.gone.is_none() || !link.requests.is_empty() {
+            return;
+        }
+        if !self.is_kept(link) {
             self.links.remove(at);
+        } else if let Some(gone @ Gone { silent: true, .. }) = &mut self.links[at].gone {
+            gone.due_by = None;
         }
     }
 
@@ -182,7 +228,7 @@ impl System {
         let link = &self.links[at];
         let (client, node, channel) = (usize::from(link.client), link.node, link.channel);
         let (purpose, tells_idle) = (link.purpose, link.tells_idle());
-        let waited = self.detach(at, Gone { due_by: self.due_by(), lossy: true });
+        let waited = self.detach(at, Gone { due_by: self.due_by(), lossy: true, silent: false });
         if tells_idle || !waited.is_empty() {
             let at = self.channel(client, node, channel, purpose);
             let due_by = self.arrival_due_by(&self.links[at]);
@@ -192,15 +238,22 @@ impl System {
         }
     }
 
-    /// True if the node can learn that the client's end of a connection is gone.
+    /// True if the node can learn that the client's end of a connection is gone, or what was sent on it can be lost.
     pub(super) fn can_hang_up(&self, at: usize) -> bool {
         let link = &self.links[at];
         let up = self.nodes[usize::from(link.node)].paused_since.is_none();
-        up && link.gone.is_some_and(|gone| gone.lossy || link.requests.is_empty())
+        up && link.gone.is_some_and(|gone| match link.requests.is_empty() {
+            true => !gone.silent,
+            false => gone.lossy,
+        })
     }
 
-    /// The node learns that the client's end of a connection is gone.
+    /// The node learns that the client's end of a connection is gone; or, if that is silent, what was sent on it is lost.
     pub(super) fn hang_up(&mut self, at: usize) {
+        if self.links[at].gone.is_some_and(|gone| gone.silent) {
+            self.links[at].requests.clear();
+            return self.settle_gone(at);
+        }
         let link = self.links.remove(at);
         let (node, conn) = (usize::from(link.node), self.conn(&link));
         self.touch_service(node, None, |service, clocks, _| service.disconnect(clocks, conn));
@@ -217,6 +270,15 @@ impl System {
         }
     }
 
+    /// A connection goes silent because the node's machine is gone.
+    pub(super) fn darken(&mut self, at: usize) {
+        let now_mono_us = self.client_clock(self.links[at].client.into()).mono_us;
+        self.links[at].stall(now_mono_us);
+        self.links[at].pending.clear();
+        self.links[at].dark = true;
+        self.push_silence(at);
+    }
+
     /// A connection becomes slow.
     pub(super) fn delay(&mut self, at: usize) {
         self.links[at].slow = true;
@@ -230,13 +292,15 @@ impl System {
         for at in 0..self.links.len() {
             let link = &self.links[at];
             let watched = link.silence_us_max.is_some() && !link.stalled && !link.is_given_up(now_mono_us);
-            if usize::from(link.client) == client && link.gone.is_none() && watched {
+            let reached = self.nodes[usize::from(link.node)].is_running();
+            if usize::from(link.client) == client && link.gone.is_none() && watched && reached {
                 self.hear_on(at, heard);
             }
         }
     }
 
-    fn hear_on(&mut self, at: usize, heard: bool) {
+    /// The node that a connection leads to learns that its client has fallen silent, or is heard again.
+    pub(super) fn hear_on(&mut self, at: usize, heard: bool) {
         let (node, conn) = (usize::from(self.links[at].node), self.conn(&self.links[at]));
         self.touch_service(node, None, |service, clocks, _| service.hear(clocks, conn, heard));
     }
@@ -247,7 +311,7 @@ impl System {
     pub(super) fn can_serve(&self, at: usize) -> bool {
         let link = &self.links[at];
         let sends = link.gone.is_some() || !self.is_paused(link.client.into());
-        sends && !link.requests.is_empty() && self.nodes[usize::from(link.node)].paused_since.is_none()
+        sends && !link.requests.is_empty() && self.nodes[usize::from(link.node)].is_running()
     }
 
     pub(super) fn serve(&mut self, at: usize, recorder: &mut Recorder) {

@@ -4,7 +4,7 @@ use super::clock::Clock;
 use super::link::Link;
 use super::queue::Pushed;
 use super::system::System;
-use doublehold_models::{Due, NodeClock};
+use doublehold_models::{Due, Lost, NodeClock, Output};
 use smallvec::SmallVec;
 
 /// The clocks of all members of a service.
@@ -21,6 +21,8 @@ pub struct NodeState {
     pub clock: Clock,
     /// When it went down, true time; `None` while it is up.
     pub down_since: Option<u64>,
+    /// Its machine is gone: nobody answers in its place.
+    pub dark: bool,
     /// Since when its process stands still, true time.
     pub paused_since: Option<u64>,
 }
@@ -28,7 +30,12 @@ pub struct NodeState {
 impl NodeState {
     /// A server that is up.
     pub fn new(service: u8, member: u8) -> Self {
-        NodeState { service, member, clock: Clock::default(), down_since: None, paused_since: None }
+        NodeState { service, member, clock: Clock::default(), down_since: None, dark: false, paused_since: None }
+    }
+
+    /// True if it answers, if only by refusing.
+    pub fn is_answering(&self) -> bool {
+        !self.dark && self.paused_since.is_none()
     }
 
     /// True if it serves requests and its timers fire.
@@ -59,10 +66,12 @@ impl System {
 
     /// When a node's state changes by itself next, true time.
     pub(super) fn node_timer(&self, node: usize) -> Option<u64> {
+        self.nodes[node].is_running().then(|| self.own_timer(node)).flatten()
+    }
+
+    /// The same, whether the node is there to do it or not.
+    pub(super) fn own_timer(&self, node: usize) -> Option<u64> {
         let state = &self.nodes[node];
-        if !state.is_running() {
-            return None;
-        }
         let service = &self.services[self.service_of(node)];
         Some(match service.next_timer(self.node_clock(node).for_node(), state.member)? {
             Due::Wall(at) => state.clock.true_at_wall(at),
@@ -114,14 +123,32 @@ impl System {
     }
 
     pub(super) fn pause_node(&mut self, node: usize) {
+        for at in self.watched_links(node) {
+            self.hear_on(at, false);
+            self.unanswered(at);
+        }
         self.nodes[node].paused_since = Some(self.now_us);
         self.renew_due(|link| usize::from(link.node) == node);
+    }
+
+    /// The connections to a node whose clients watch for silence, and are heard.
+    fn watched_links(&self, node: usize) -> SmallVec<[usize; 2]> {
+        let watched = |link: &Link| {
+            let live = link.gone.is_none() && !link.stalled && !self.is_paused(link.client.into());
+            usize::from(link.node) == node && link.silence_us_max.is_some() && live && !self.is_given_up(link)
+        };
+        self.links.iter().enumerate().filter(|(_, link)| watched(link)).map(|(at, _)| at).collect()
     }
 
     pub(super) fn resume_node(&mut self, node: usize) {
         self.nodes[node].paused_since = None;
         self.renew_due(|link| usize::from(link.node) == node);
+        // By its clock it has not heard of its clients for so long: it looks at that before it reads what they have sent.
         self.tick(node);
+        for at in self.watched_links(node) {
+            self.answers_again(at);
+            self.hear_on(at, true);
+        }
         for at in 0..self.links.len() {
             if usize::from(self.links[at].node) == node {
                 self.push_waiting(at);
@@ -130,27 +157,60 @@ impl System {
         self.push_ready(node);
     }
 
+    /// A node's process ends; its machine breaks the connections.
     pub(super) fn crash_node(&mut self, node: usize) {
+        let outputs = self.take_down(node, Lost::Process);
+        self.reset_links(node, |_| true);
+        self.send_all(node, outputs);
+    }
+
+    /// A node's machine is gone; its clients hear nothing any more.
+    pub(super) fn power_node_off(&mut self, node: usize) {
+        self.nodes[node].dark = true;
+        let outputs = self.take_down(node, Lost::Power);
+        for at in 0..self.links.len() {
+            if usize::from(self.links[at].node) == node && !self.links[at].stalled {
+                self.darken(at);
+            }
+        }
+        self.send_all(node, outputs);
+    }
+
+    fn take_down(&mut self, node: usize, lost: Lost) -> Vec<Output> {
         self.nodes[node].down_since = Some(self.now_us);
         let member = self.nodes[node].member;
-        let outputs = self.ask_service(node, None, |service, clocks, out| service.crash(clocks, member, out));
-        let due_by = self.due_by();
+        let outputs = self.ask_service(node, None, |service, clocks, out| service.crash(clocks, member, lost, out));
         self.links.retain(|link| usize::from(link.node) != node || link.gone.is_none());
+        outputs
+    }
+
+    /// These connections to a node break, with everything in flight.
+    fn reset_links(&mut self, node: usize, which: impl Fn(&Link) -> bool) {
+        let due_by = self.due_by();
         for at in 0..self.links.len() {
-            if usize::from(self.links[at].node) == node {
+            if usize::from(self.links[at].node) == node && which(&self.links[at]) {
                 self.links[at].lose(due_by);
                 let name = self.links[at].name();
                 self.push(Pushed::Deliver(name));
             }
         }
         self.renew_due(|link: &Link| usize::from(link.node) == node);
-        self.send_all(node, outputs);
     }
 
     pub(super) fn restart_node(&mut self, node: usize) {
         let member = self.nodes[node].member;
         self.nodes[node].down_since = None;
         self.touch_service(node, None, |service, clocks, out| service.restart(clocks, member, out));
+        if std::mem::take(&mut self.nodes[node].dark) {
+            // Of the connections that it had before it knows nothing; to those that clients were about to open it answers.
+            self.reset_links(node, |link| link.dark);
+            for at in 0..self.links.len() {
+                if usize::from(self.links[at].node) == node && !self.links[at].requests.is_empty() {
+                    self.answers_again(at);
+                    self.push_waiting(at);
+                }
+            }
+        }
     }
 
     pub(super) fn lag(&mut self, node: usize) {

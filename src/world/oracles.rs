@@ -9,7 +9,7 @@ use super::recorder::Recorder;
 use super::system::{System, Violation};
 use crate::history::{Event, HoldOrder};
 use crate::port::Blob;
-use crate::property::{Holder, Judged, Memory, Moment, NOT_MODELLED, Property};
+use crate::property::{Ends, Holder, Judged, Memory, Moment, NOT_MODELLED, Property};
 use doublehold_models::{ClientId, Output, Request, Service};
 use smallvec::SmallVec;
 use std::rc::Rc;
@@ -114,7 +114,13 @@ impl System {
         if self.is_down(service) {
             return None;
         }
-        self.setup.locks[lock].probe.holder(&self.services[service], &self.clocks_of(node))
+        let mut holder = self.setup.locks[lock].probe.holder(&self.services[service], &self.clocks_of(node))?;
+        if let Ends::WithConnection(conn) = holder.ends
+            && self.is_abandoned(node, conn)
+        {
+            holder.ends = Ends::Never;
+        }
+        Some(holder)
     }
 
     /// True if all nodes of a service are down.

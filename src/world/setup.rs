@@ -3,7 +3,7 @@
 use super::fault::{Assumptions, Budgets, Fault};
 use super::seat::{Seat, SeatPorts, Task};
 use crate::history::Audit;
-use crate::property::{Holder, Property};
+use crate::property::{Ends, Holder, Property};
 
 use doublehold_models::{Blob, NodeClock, Service, ServiceConfig};
 use std::fmt;
@@ -157,24 +157,24 @@ impl Probe {
         match self {
             Probe::RedisKey(key) => {
                 let (token, deadline) = service.redis_string(clocks, key)?;
-                Some(Holder { token, expires: deadline.is_some() })
+                Some(Holder { token, ends: Ends::by_time(deadline.is_some()) })
             }
             Probe::ZooKeeperPath(path) => {
                 let (token, expires) = service.zookeeper_first(path)?;
-                Some(Holder { token, expires })
+                Some(Holder { token, ends: Ends::by_time(expires) })
             }
             Probe::MySqlLockTable(name) => {
                 let (token, expires) = service.mysql_lock_row(clocks, name)?;
-                Some(Holder { token, expires })
+                Some(Holder { token, ends: Ends::by_time(expires) })
             }
-            // It ends with its session.
             Probe::MySqlUserLock(name) => {
                 let owner = service.mysql_user_lock(name)?;
-                Some(Holder { token: Blob::from(format!("client-{}", owner.client)), expires: true })
+                let token = Blob::from(format!("client-{}", owner.client));
+                Some(Holder { token, ends: Ends::WithConnection(owner) })
             }
             Probe::EtcdPrefix(prefix) => {
                 let (token, expires) = service.etcd_first(prefix)?;
-                Some(Holder { token, expires })
+                Some(Holder { token, ends: Ends::by_time(expires) })
             }
             Probe::Reading(Reading(read)) => read(service, clocks),
         }
@@ -210,10 +210,10 @@ impl Setup {
             }),
             Fault::NodePause => configs().any(|config| config.members() == 1),
             Fault::SessionExpiry => configs().any(|config| matches!(config, ServiceConfig::ZooKeeper(_))),
-            Fault::NodeCrash | Fault::ClockStep | Fault::Break | Fault::Stall | Fault::Delay => {
+            Fault::NodeCrash | Fault::NodePowerLoss | Fault::ClockStep | Fault::Break | Fault::Stall | Fault::Delay => {
                 configs().next().is_some()
             }
-            Fault::Pause | Fault::ClientCrash | Fault::ClientClockStep => true,
+            Fault::Pause | Fault::ClientCrash | Fault::ClientPowerLoss | Fault::ClientClockStep => true,
         }
     }
 

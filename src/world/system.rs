@@ -149,7 +149,7 @@ impl System {
 
     /// True once every client has ended and nothing is in flight.
     pub fn is_quiescent(&self) -> bool {
-        let settled = |link: &Link| link.requests.is_empty() && link.gone.is_none();
+        let settled = |link: &Link| link.requests.is_empty() && link.gone.is_none_or(|gone| gone.silent);
         self.waiting_clients().next().is_none() && self.links.iter().all(settled)
     }
 
@@ -198,6 +198,7 @@ impl System {
             Act::Pause => self.pause_client(client),
             Act::Resume => self.resume_client(client),
             Act::Crash => self.crash_client(client),
+            Act::PowerLoss => self.power_client_off(client),
             Act::Step(us) => self.clients[client].clock.offset_us += us,
             other => panic!("a client cannot suffer this: {other}"),
         }
@@ -213,6 +214,7 @@ impl System {
             Act::Pause => self.pause_node(node),
             Act::Resume => self.resume_node(node),
             Act::Crash => self.crash_node(node),
+            Act::PowerLoss => self.power_node_off(node),
             Act::Restart => self.restart_node(node),
             Act::Lag => self.lag(node),
             Act::CatchUp => self.catch_up(node),

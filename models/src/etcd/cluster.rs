@@ -275,7 +275,7 @@ impl Cluster {
         (from + 1..=now).for_each(|revision| tell(&self.store, server, revision, revision, out));
     }
 
-    /// A server loses power. What was committed is on the disks of a quorum.
+    /// A server goes down. What was committed is on the disks of a quorum.
     pub fn crash(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
         self.servers[usize::from(member)] = Server::default();
         if self.leader == Some(member) || !self.has_quorum() {

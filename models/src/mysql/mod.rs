@@ -29,7 +29,7 @@
 //! - The victim of a deadlock is who has the fewest changes and locks, and among equals who closed the circle, as in InnoDB.
 //! - Sessions that wait for each other's user locks wait until their time is over; the real server finds the deadlock.
 //! - A commit that another statement implies (`BEGIN`, a definition) does not wait for the replica.
-//! - The replica cannot be asked. It takes over when the primary loses power, which is what a restart then is; the old primary comes back as its
+//! - The replica cannot be asked. It takes over when the primary goes down, which is what a restart then is; the old primary comes back as its
 //!   replica, without what only it had. Takeover takes no time beyond the restart's. A session that ends while its commit waits for
 //!   the replica commits at once.
 //!
@@ -88,7 +88,7 @@ pub struct Config {
     pub dialect: Dialect,
     /// How long a statement waits for a row, in seconds (`innodb_lock_wait_timeout`).
     pub lock_wait_timeout_s: u32,
-    /// What becomes of commits when the machine loses power (`innodb_flush_log_at_trx_commit`).
+    /// What becomes of commits when the server goes down (`innodb_flush_log_at_trx_commit`).
     pub flush: Flush,
     /// Whether another machine takes over, and what it has then; without one the machine itself starts again.
     #[serde(default)]
@@ -128,7 +128,9 @@ pub enum Flush {
     /// With every commit (1).
     #[default]
     EachCommit,
-    /// Once a second (0 and 2: where the machine loses power they are the same).
+    /// Written with every commit, and flushed once a second (2): the operating system keeps it when the process alone ends.
+    Written,
+    /// Written and flushed once a second (0).
     EachSecond,
 }
 

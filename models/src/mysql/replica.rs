@@ -1,4 +1,4 @@
-//! Replica: what of the commits has reached another machine, which takes over when this one loses power.
+//! Replica: what of the commits has reached another machine, which takes over when this one goes down.
 //!
 //! The primary writes commits into its binary log, in order; the replica receives them in that order. Whoever takes over has
 //! what it has received. With asynchronous replication a commit is answered before that; with semi-synchronous replication

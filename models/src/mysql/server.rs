@@ -4,7 +4,6 @@
 //! stay. What it had seen before the lock is locked, so that doing it again gives the same, but for rows that a READ COMMITTED scan had
 //! passed and did not lock.
 
-use super::Config;
 use super::ast::{Isolation, Statement};
 use super::failure::{Done, Stop, lock_wait_timeout};
 use super::locks::Locks;
@@ -12,7 +11,8 @@ use super::parse::parse;
 use super::replica::Replica;
 use super::table::{Key, Table, TrxId, View};
 use super::wire::{Reply, Request};
-use crate::{Blob, ConnId, Due, NodeClock, Output, Response};
+use super::{Config, Flush};
+use crate::{Blob, ConnId, Due, Lost, NodeClock, Output, Response};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -406,10 +406,11 @@ impl Server {
         self.flushed = None;
     }
 
-    /// The machine loses power. What was flushed is on its disk, and nothing else; where there is a replica, that takes over with what it
-    /// has received.
-    pub fn crash(&mut self) {
-        self.tables = match (self.replica.take(), self.flushed.take()) {
+    /// It goes down. What was flushed is on its disk, and what was written where the process alone has ended; where there is a
+    /// replica, that takes over with what it has received.
+    pub fn crash(&mut self, lost: Lost) {
+        let kept = lost == Lost::Process && self.config.flush == Flush::Written;
+        self.tables = match (self.replica.take(), self.flushed.take().filter(|_| !kept)) {
             (Some(replica), _) => replica.into_tables(),
             (None, Some((tables, _))) => Tables::clone(&tables),
             (None, None) => self.committed(),

@@ -118,7 +118,7 @@ impl Server {
     /// Ends the transaction, if there is one, and keeps what it has done.
     pub(super) fn commit(&mut self, conn: ConnId) {
         let changes = self.session(conn).trx.as_ref().is_some_and(|trx| !trx.undo.is_empty());
-        if changes && self.config.flush == Flush::EachSecond && self.flushed.is_none() {
+        if changes && self.config.flush != Flush::EachCommit && self.flushed.is_none() {
             // Until the next flush the disk has what was committed before.
             self.flushed = Some((Rc::new(self.committed()), self.now_us + FLUSH_EVERY_US));
         }

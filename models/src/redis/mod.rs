@@ -38,7 +38,7 @@ mod zsets;
 
 use crate::escape::Fixed;
 use crate::resp::{Command, Value};
-use crate::{Blob, ConnId, NodeClock, Output, Response};
+use crate::{Blob, ConnId, Lost, NodeClock, Output, Response};
 use call::{Call, Failure};
 use keyspace::Keyspace;
 use persistence::Disk;
@@ -141,9 +141,9 @@ impl Node {
         }
     }
 
-    /// Loses power.
-    pub fn crash(&mut self) {
-        self.db = self.disk.surviving(std::mem::take(&mut self.db));
+    /// Goes down.
+    pub fn crash(&mut self, lost: Lost) {
+        self.db = self.disk.surviving(std::mem::take(&mut self.db), lost);
         self.scripts = ScriptCache::default();
         self.transactions = Transactions::default();
         self.subscribers = Subscribers::default();

@@ -3,13 +3,13 @@
 use super::call::Save;
 use super::keyspace::Keyspace;
 use crate::escape::Fixed;
+use crate::service::Lost;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
 const SECOND_US: i64 = 1_000_000;
 
-/// How a server persists its data. A crash here is the machine losing power: what the operating
-/// system had not been told to sync is gone.
+/// How a server persists its data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "kebab-case")]
 pub enum Persistence {
@@ -60,7 +60,7 @@ pub(super) struct Disk {
 enum Policy {
     Nothing,
     Everything,
-    Periodic { seconds: u32, changes: u64 },
+    Periodic { seconds: u32, changes: u64, appended: bool },
     OnDemand,
 }
 
@@ -69,8 +69,10 @@ impl Disk {
         let policy = match persistence {
             Persistence::None => Policy::Nothing,
             Persistence::Durable | Persistence::Aof { fsync: Fsync::Always } => Policy::Everything,
-            Persistence::Rdb { seconds, changes } => Policy::Periodic { seconds: *seconds, changes: *changes },
-            Persistence::Aof { fsync: Fsync::Everysec } => Policy::Periodic { seconds: 1, changes: 1 },
+            Persistence::Rdb { seconds, changes } => {
+                Policy::Periodic { seconds: *seconds, changes: *changes, appended: false }
+            }
+            Persistence::Aof { fsync: Fsync::Everysec } => Policy::Periodic { seconds: 1, changes: 1, appended: true },
             Persistence::Aof { fsync: Fsync::No } => Policy::OnDemand,
         };
         Disk { policy: Fixed(policy), synced: None, next_sync: None, dirty: 0 }
@@ -94,7 +96,7 @@ impl Disk {
         }
         match *self.policy {
             Policy::Periodic { .. } | Policy::OnDemand if self.dirty == 0 => self.synced = None,
-            Policy::Periodic { seconds, changes } if self.next_sync.is_none() && self.dirty >= changes => {
+            Policy::Periodic { seconds, changes, .. } if self.next_sync.is_none() && self.dirty >= changes => {
                 self.next_sync = Some(now_us + i64::from(seconds) * SECOND_US);
             }
             _ => {}
@@ -116,11 +118,13 @@ impl Disk {
         self.dirty = 0;
     }
 
-    /// The data set that a crash leaves.
-    pub(super) fn surviving(&self, db: Keyspace) -> Keyspace {
+    /// The data set that is there after the server has gone down. Before it replies it writes to its append-only file, and
+    /// the operating system keeps that when the process alone ends.
+    pub(super) fn surviving(&self, db: Keyspace, lost: Lost) -> Keyspace {
         match (*self.policy, &self.synced) {
             (Policy::Nothing, _) => Keyspace::default(),
             (Policy::Everything, _) | (_, None) => db,
+            (Policy::Periodic { appended: true, .. } | Policy::OnDemand, _) if lost == Lost::Process => db,
             (_, Some(synced)) => (**synced).clone(),
         }
     }
@@ -130,6 +134,7 @@ impl Disk {
 mod tests {
     use super::*;
     use crate::digest::{Mutation, each_shows};
+    use crate::redis::keyspace::{Data, Entry};
 
     #[test]
     fn every_field_is_in_the_digest() {
@@ -141,6 +146,31 @@ mod tests {
             ("changes", |disk| disk.dirty = 1),
         ];
         each_shows(&disk, changes);
+    }
+
+    fn survive(persistence: Persistence, lost: Lost) -> bool {
+        let mut disk = Disk::new(&persistence);
+        disk.before_write(&Keyspace::default(), true);
+        disk.after_command(0, 1, Save::No);
+        let mut written = Keyspace::default();
+        written.insert("key".into(), Entry { data: Data::Str("value".into()), expire_at: None });
+        disk.surviving(written.clone(), lost).peek(b"key", 0).is_some()
+    }
+
+    /// A write that was answered and not synced yet: the page cache outlives the process, not the machine.
+    #[test]
+    fn what_is_appended_survives_the_process_and_not_the_power() {
+        for (persistence, process, power) in [
+            (Persistence::None, false, false),
+            (Persistence::Rdb { seconds: 60, changes: 1 }, false, false),
+            (Persistence::Aof { fsync: Fsync::No }, true, false),
+            (Persistence::Aof { fsync: Fsync::Everysec }, true, false),
+            (Persistence::Aof { fsync: Fsync::Always }, true, true),
+            (Persistence::Durable, true, true),
+        ] {
+            let found = (survive(persistence.clone(), Lost::Process), survive(persistence.clone(), Lost::Power));
+            assert_eq!(found, (process, power), "{persistence:?}");
+        }
     }
 
     /// Where every change survives, or none does, they are not counted.

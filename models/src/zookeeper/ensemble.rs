@@ -426,7 +426,7 @@ impl Ensemble {
         }
     }
 
-    /// A server loses power. What was committed is on the disks of a quorum.
+    /// A server goes down. What was committed is on the disks of a quorum.
     pub fn crash(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
         let lost: Vec<ConnId> = self.sessions.connections().into_iter().filter(|conn| conn.member == member).collect();
         lost.into_iter().for_each(|conn| self.disconnect(clocks, conn));

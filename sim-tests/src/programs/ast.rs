@@ -64,6 +64,9 @@ pub enum Fault {
     ClientClockStep,
     Lag,
     SessionExpiry,
+    NodePause,
+    ClientPowerLoss,
+    NodePowerLoss,
 }
 
 /// What is assumed about time.

@@ -31,7 +31,7 @@ impl Draw {
 
 /// The properties that verdicts are compared by.
 const PROPERTIES: [&str; 5] = ["belief", "belief", "fencing-order", "effect", "deadlock"];
-const FAULTS: [Fault; 12] = [
+const FAULTS: [Fault; 15] = [
     // A pause has a length, and so counts for more.
     Fault::Pause,
     Fault::Pause,
@@ -45,6 +45,9 @@ const FAULTS: [Fault; 12] = [
     Fault::ClientClockStep,
     Fault::Lag,
     Fault::SessionExpiry,
+    Fault::NodePause,
+    Fault::ClientPowerLoss,
+    Fault::NodePowerLoss,
 ];
 
 /// The program with this seed.
@@ -95,6 +98,7 @@ fn faults(draw: &mut Draw, servers: &[Server]) -> Vec<Fault> {
         let can = match fault {
             Fault::Lag => servers.iter().any(|server| server.members() > 1),
             Fault::SessionExpiry => servers.iter().any(|server| matches!(server, Server::ZooKeeper(_))),
+            Fault::NodePause => servers.iter().any(|server| server.members() == 1),
             _ => true,
         };
         if can && !faults.contains(&fault) {

@@ -431,5 +431,8 @@ fn fault_of(fault: ast::Fault) -> Fault {
         ast::Fault::ClientClockStep => Fault::ClientClockStep,
         ast::Fault::Lag => Fault::Lag,
         ast::Fault::SessionExpiry => Fault::SessionExpiry,
+        ast::Fault::NodePause => Fault::NodePause,
+        ast::Fault::ClientPowerLoss => Fault::ClientPowerLoss,
+        ast::Fault::NodePowerLoss => Fault::NodePowerLoss,
     }
 }

@@ -7,9 +7,11 @@
 //! | `interpret` | runs a program's clients on the ports |
 //! | `shrink` | makes a program smaller that still shows a disagreement |
 //! | `host` | the checker's API, as far as the programs need it |
+//! | `asserts` | what hand-written programs are made of, and what searches must say about them |
 //! | `search` | searches of our own: blind, at random, and wrong ones that must be caught |
 //! | `compare` | which searches must agree about a program, and how |
 
+pub mod asserts;
 pub mod ast;
 pub mod compare;
 pub mod generate;

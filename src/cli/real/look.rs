@@ -2,7 +2,7 @@
 
 use super::super::error::CliError;
 use crate::port::{Blob, Command as RedisCommand, Outcome, Redis, Value};
-use crate::property::Holder;
+use crate::property::{Ends, Holder};
 use crate::scenario::guarded::{LOCK, STOCK};
 use crate::world::real::{RealRedis, RedisOptions};
 
@@ -42,7 +42,7 @@ pub(super) async fn look(urls: &[String]) -> Left {
         let token = server.call(RedisCommand::new("GET").arg(LOCK)).await.ok();
         let ttl = server.call(RedisCommand::new("PTTL").arg(LOCK)).await.ok().and_then(|value| value.as_int());
         left.holders.push(match token {
-            Some(Value::Bulk(token)) => Some(Holder { token, expires: ttl.is_some_and(|ttl| ttl >= 0) }),
+            Some(Value::Bulk(token)) => Some(Holder { token, ends: Ends::by_time(ttl.is_some_and(|ttl| ttl >= 0)) }),
             _ => None,
         });
         if number == 0 {

@@ -3,12 +3,14 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `redis` | sound Redis locks, rows R…, S13, the benchmarks' toy |
+//! | `faults` | locks that one kind of fault breaks, and its neighbour does not |
 //! | `etcd` | sound etcd locks, Jepsen's finding, and mistakes in them |
 //! | `known_bad` | Redis locks with one deliberate mistake each |
 //! | `mysql` | guards in the row, lock table, user locks, the shop, the draw; rows M…, S13, S14, and mistakes in SQL |
 //! | `zookeeper` | sound ZooKeeper locks, rows Z…, and mistakes in them |
 
 mod etcd;
+mod faults;
 mod known_bad;
 pub(crate) mod mysql;
 mod redis;
@@ -32,6 +34,7 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
     let mut all = Vec::new();
     all.extend(redis::scenarios());
     all.extend(known_bad::scenarios());
+    all.extend(faults::scenarios());
     all.extend(zookeeper::scenarios());
     all.extend(etcd::scenarios());
     all.extend(mysql::scenarios());
@@ -113,6 +116,10 @@ impl GuardedScenario {
     fn faults(mut self, fault: Fault, count: u8) -> Self {
         self.parameters.budgets = self.parameters.budgets.with(fault, count);
         self
+    }
+
+    fn without(self, fault: Fault) -> Self {
+        self.faults(fault, 0)
     }
 
     fn assume(mut self, change: impl FnOnce(&mut Assumptions)) -> Self {

@@ -200,17 +200,29 @@ fn lock_table() -> Vec<GuardedScenario> {
 fn commit_lost() -> Vec<GuardedScenario> {
     let summary = "the database loses power just after it has said that the order is placed";
     let source = "MySQL documentation, innodb_flush_log_at_trx_commit";
-    let sound = shop("mysql-commit-lost", Some("M8"), summary, source, sell(Guard::Decrement));
-    let mut sound = sound.only(property::Oversell).faults(Fault::NodeCrash, 1);
-    (sound.simulation.fault_every_us, sound.simulation.down_us_max) = (OFTEN_US, 5_000);
-    sound.simulation.operations = 30;
-    let lossy = |mut sound: GuardedScenario| {
-        sound.database.flush = Flush::EachSecond;
+    let goes_down = |name: &str, summary| {
+        let mut sound = shop(name, Some("M8"), summary, source, sell(Guard::Decrement)).only(property::Oversell);
+        (sound.simulation.fault_every_us, sound.simulation.down_us_max) = (OFTEN_US, 5_000);
+        sound.simulation.operations = 30;
         sound
     };
-    let mut rows = broken_and_fixed(sound, lossy, "flushed", "innodb_flush_log_at_trx_commit = 1");
-    rows.extend(failover());
-    rows
+    let flushing = |flush| {
+        move |mut sound: GuardedScenario| {
+            sound.database.flush = flush;
+            sound
+        }
+    };
+    let power = goes_down("mysql-commit-lost", summary).faults(Fault::NodePowerLoss, 1);
+    let summary = "the database's process ends just after it has said that the order is placed";
+    let process = goes_down("mysql-commit-lost-process", summary).faults(Fault::NodeCrash, 1);
+    let written = flushing(Flush::Written)(process.clone());
+    let fix = "innodb_flush_log_at_trx_commit = 2: the machine has what was written";
+    let rows = [
+        broken_and_fixed(power, flushing(Flush::Written), "flushed", "innodb_flush_log_at_trx_commit = 1"),
+        broken_and_fixed(written, flushing(Flush::EachSecond), "written", fix),
+        failover(),
+    ];
+    rows.into_iter().flatten().collect()
 }
 
 /// The machine that takes over has not received what was answered.

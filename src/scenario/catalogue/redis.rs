@@ -127,7 +127,7 @@ fn r3() -> Vec<GuardedScenario> {
         about("redlock-crash-restart", Some("R3"), "a server restarts without a key that it had not synced", source);
     let broken = base(about, workload(LockKind::RedLock(redlock_config()), 3, Work::Hold(ms(20))))
         .only(property::Belief)
-        .faults(Fault::NodeCrash, 1)
+        .faults(Fault::NodePowerLoss, 1)
         .keeps(Persistence::Aof { fsync: Fsync::Everysec })
         .violating("belief");
     let synced = broken
@@ -138,7 +138,9 @@ fn r3() -> Vec<GuardedScenario> {
         .clone()
         .assume(|assumptions| assumptions.restart_us_min = TTL_US + 2000)
         .fixed("delayed", "deployment: a restarted server stays out for longer than the longest TTL");
-    vec![broken, synced, delayed]
+    let process = broken.clone().without(Fault::NodePowerLoss).faults(Fault::NodeCrash, 1);
+    let process = process.fixed("process", "the process alone ends: the machine has what was appended");
+    vec![broken, synced, delayed, process]
 }
 
 /// RedLock without a per-server time-out to speak of, and one round trip that may take longer than the TTL.

@@ -86,7 +86,9 @@ impl GuardedScenario {
     /// What a verdict about this lock says nothing without: where a client can fall silent that holds a lease, it ends by itself.
     fn sometimes(&self, parameters: &Parameters) -> Option<Arc<dyn Property>> {
         let leased = matches!(self.workload.lock, LockKind::Redis(_) | LockKind::RedLock(_) | LockKind::Etcd(_));
-        let silent = [Fault::Pause, Fault::ClientCrash].iter().any(|fault| parameters.budgets.left(*fault) > 0);
+        let silent = [Fault::Pause, Fault::ClientCrash, Fault::ClientPowerLoss]
+            .iter()
+            .any(|fault| parameters.budgets.left(*fault) > 0);
         (leased && silent).then(|| Arc::new(Sometimes::LEASE_ENDS) as Arc<dyn Property>)
     }
 

@@ -31,6 +31,8 @@ pub enum Mutation {
     NoRelease,
     /// The fencing token sent to the resource is always the same.
     ConstantFence,
+    /// The fencing token is what the server's clock shows.
+    FenceFromClock,
     /// The extension does not look whose the key is.
     ExtendUnowned,
     /// Contenders' nodes are not ephemeral, their keys have no lease.
@@ -304,6 +306,13 @@ async fn delete_first_beside(cluster: &impl Etcd, keys: &etcd::Keys) -> etcd::Re
     etcd::Request::Txn(etcd::Txn { then: vec![delete], ..etcd::Txn::default() })
 }
 
+/// The fencing token is the server's time, in microseconds.
+const FENCE_FROM_CLOCK: &str = "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
+  local now = redis.call('TIME')
+  return now[1] * 1000000 + now[2]
+end
+return false";
+
 fn is_release(command: &Command) -> bool {
     command.words().get(1).is_some_and(|body| body.starts_with(b"-- release"))
 }
@@ -322,6 +331,9 @@ fn mutate(mutation: Mutation, command: Command) -> Command {
         Mutation::NoTtl if is_set => Some(words[..4].to_vec()),
         Mutation::ConstantFence if script.starts_with(b"-- read") || script.starts_with(b"-- write") => {
             Some([&words[..5], &[Blob::from_int(1)], &words[6..]].concat())
+        }
+        Mutation::FenceFromClock if script.starts_with(b"-- acquire with a fencing token") => {
+            Some([&words[..1], &[FENCE_FROM_CLOCK.into()], &words[2..]].concat())
         }
         Mutation::ExtendUnowned if script.starts_with(b"-- extend") => {
             Some(vec![Blob::from("PEXPIRE"), words[3].clone(), words[5].clone()])

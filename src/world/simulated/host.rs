@@ -258,8 +258,8 @@ impl Host {
         if let Some(wake) = self.system.apply(choice, &mut self.recorder) {
             self.run(wake).await;
         }
-        if let Choice { at: Target::Client(client), act: Act::Crash } = choice
-            && let Some(process) = self.processes[usize::from(client)].take()
+        if let Some(client) = choice.kills()
+            && let Some(process) = self.processes[client].take()
         {
             end(process);
         }

@@ -63,7 +63,7 @@ pub(super) fn pick(
     enabled: &mut Vec<Choice>,
 ) -> Option<Choice> {
     // The last client must not crash: nobody would be left to suffer.
-    if fault == Fault::ClientCrash && system.waiting_clients().count() < 2 {
+    if matches!(fault, Fault::ClientCrash | Fault::ClientPowerLoss) && system.waiting_clients().count() < 2 {
         return None;
     }
     system.enabled(enabled);
@@ -85,7 +85,7 @@ pub(super) fn recovery(
             let heal = Choice { act: Act::Resume, ..choice };
             Some((system.now_us + faults.below(simulation.pause_us_max + 1), heal))
         }
-        (At::Node(_), Act::Crash) => {
+        (At::Node(_), Act::Crash | Act::PowerLoss) => {
             let down = system.setup().assumptions.restart_us_min + faults.below(simulation.down_us_max + 1);
             Some((system.now_us + down, Choice { act: Act::Restart, ..choice }))
         }

@@ -1,0 +1,67 @@
+//! Locks that one kind of fault breaks, and its neighbour does not: power and process, forward and backward, server and client.
+
+use super::redis::{TTL_US, redis_lock, redlock_config};
+use super::{about, base, ms, workload};
+use crate::lock::redis;
+use crate::lock::redlock::{self, GiveBack};
+use crate::property;
+use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
+use crate::scenario::mutation::Mutation;
+use crate::world::fault::{ClockSteps, Fault};
+use std::time::Duration;
+
+/// All of them. `redis` and `mysql` have those that lose a write with the power: R3 and M8.
+pub(super) fn scenarios() -> Vec<GuardedScenario> {
+    [holder_without_power(), clock_steps_back(), server_pauses()].concat()
+}
+
+/// The session of a machine that is gone never ends: nothing tells the server.
+fn holder_without_power() -> Vec<GuardedScenario> {
+    let source = "MySQL documentation, GET_LOCK and wait_timeout";
+    let summary = "the holder's machine loses power, and its session stays";
+    let about = about("mysql-user-lock-power-loss", None, summary, source);
+    let broken = base(about, workload(LockKind::UserLock, 1, Work::Hold(ms(20))))
+        .only(property::Leak)
+        .faults(Fault::ClientPowerLoss, 1)
+        .violating("leak");
+    let process = broken.clone().without(Fault::ClientPowerLoss).faults(Fault::ClientCrash, 1);
+    let leased = broken.clone().lock(LockKind::Redis(redis_lock()));
+    vec![
+        broken,
+        process.fixed("process", "the process alone ends: its machine closes the connection"),
+        leased.fixed("lease", "a lock that ends by time"),
+    ]
+}
+
+/// Fencing tokens from a clock go back with it.
+fn clock_steps_back() -> Vec<GuardedScenario> {
+    let summary = "the fencing token is what the server's clock shows";
+    let about = about("mutant-fence-from-clock", None, summary, "deliberate mistake");
+    let lock = redis::Config { fencing: true, ..redis_lock() };
+    let stepping = |by_us: i64| {
+        base(about.clone(), workload(LockKind::Redis(lock.clone()), 1, Work::Hold(ms(20))))
+            .only(property::FencingOrder)
+            .mutated(Mutation::FenceFromClock)
+            .faults(Fault::ClockStep, 1)
+            .assume(|assumptions| assumptions.clock_steps_us = ClockSteps([by_us, 0]))
+    };
+    let step_us = TTL_US as i64 + 1000;
+    vec![
+        stepping(-step_us).violating("fencing-order"),
+        stepping(step_us).fixed("forward", "deployment: the clock never steps back"),
+    ]
+}
+
+/// A server that stops for a while serves what its clients have given up.
+fn server_pauses() -> Vec<GuardedScenario> {
+    let summary = "a server that stood still says yes to a client that waits no more, and keeps the key";
+    let about = about("mutant-late-yes-not-given-back", None, summary, "deliberate mistake");
+    let lock = redlock::Config { give_back: GiveBack::GrantedOnly, ..redlock_config() };
+    let mut broken = base(about, workload(LockKind::RedLock(lock), 3, Work::Hold(ms(20))))
+        .only(property::Leak)
+        .faults(Fault::NodePause, 1)
+        .violating("leak");
+    broken.workload.wait = Duration::ZERO;
+    let given_back = broken.clone().lock(LockKind::RedLock(redlock_config()));
+    vec![broken, given_back.fixed("given-back", "the lock gives back on every server, whatever that has answered")]
+}
