@@ -39,6 +39,10 @@ impl View for Recorded {
         false
     }
 
+    fn was_cut_off(&self, _client: usize) -> bool {
+        false
+    }
+
     fn waiting_clients(&self) -> Vec<usize> {
         let waits = |client: &usize| self.holds.told(*client).is_some_and(|told| told.acquiring.is_some());
         (0..self.clients).filter(waits).collect()

@@ -78,13 +78,13 @@ pub(super) struct ScenarioOptions {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub operations: Option<u32>,
     /// Fault budgets, such as `pause=1,clock-step=0`: break, stall, delay, pause, client-crash,
-    /// client-power-loss, node-crash, node-power-loss, node-pause, clock-step, client-clock-step, lag, session-expiry.
+    /// client-power-loss, node-crash, node-power-loss, node-pause, clock-step, client-clock-step, lag, session-expiry, partition.
     #[arg(long, value_parser = faults, value_name = "KIND=N,…")]
     pub faults: Option<FaultList>,
     /// Δ: the longest that a message takes; `inf` for ever.
     #[arg(long, value_parser = limit, value_name = "TIME")]
     pub delay: Option<TimeLimit>,
-    /// π: the longest pause of a client; `inf` for ever.
+    /// π: the longest pause of a process, and the longest partition; `inf` for ever.
     #[arg(long, value_parser = limit, value_name = "TIME")]
     pub pause: Option<TimeLimit>,
     /// ρ: how far a clock's rate may be off, in parts per million.

@@ -299,7 +299,7 @@ fn check_target(text: &str, planned: &Planned, setup: &Setup) -> Result<(), Stri
             (true, false)
         }
         Fault::NodeCrash | Fault::NodePowerLoss | Fault::NodePause | Fault::ClockStep | Fault::Lag => (false, true),
-        Fault::Break | Fault::Stall | Fault::Delay => (true, true),
+        Fault::Break | Fault::Stall | Fault::Delay | Fault::Partition => (true, true),
     };
     let hits = match planned.target {
         Target::Client(_) => hits_clients,

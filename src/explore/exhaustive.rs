@@ -115,8 +115,8 @@ impl Exhaustive {
     fn candidate(&self, system: &System, enabled: &[Choice]) -> Option<usize> {
         // A step of a node's clock is the one fault that a delivery to a client cannot race with.
         let endangered = Fault::ALL.iter().any(|fault| *fault != Fault::ClockStep && system.budgets.left(*fault) > 0);
-        // A restart is no fault with a budget, but it decides whether a request to the node is refused.
-        let restarts = system.nodes.iter().any(|node| node.down_since.is_some());
+        // A restart, or the end of a partition, is no fault with a budget, but it decides what becomes of requests.
+        let restarts = system.nodes.iter().any(|node| node.down_since.is_some()) || system.cut.is_some();
         if !self.reduction.partial_order || endangered || restarts {
             return None;
         }

@@ -145,6 +145,9 @@ pub trait View {
     /// True if the client's process ended before its code did.
     fn has_crashed(&self, client: usize) -> bool;
 
+    /// True if a partition has once been between the client and a server.
+    fn was_cut_off(&self, client: usize) -> bool;
+
     /// The clients that have not come to their end.
     fn waiting_clients(&self) -> Vec<usize>;
 

@@ -4,6 +4,7 @@
 //! renaming under shrinking and what a nemesis may hit all follow from the two.
 
 use super::fault::Fault;
+use super::partition::{self, Cut};
 use super::seat::WaitId;
 use super::system::System;
 use crate::base::millis;
@@ -31,6 +32,8 @@ pub enum Target {
     Node(u8),
     /// A connection.
     Link(LinkName),
+    /// The network as a whole.
+    Network,
 }
 
 /// What happens.
@@ -81,6 +84,10 @@ pub enum Act {
     Expire(u8),
     /// A process's wall clock jumps by this much, in microseconds.
     Step(i64),
+    /// Some processes cannot reach the others.
+    Cut(Cut),
+    /// All processes reach each other again.
+    Heal,
 }
 
 /// What happens next.
@@ -98,7 +105,7 @@ impl Target {
         match self {
             Target::Client(client) => Some(client),
             Target::Link(link) => Some(link.client),
-            Target::Time | Target::Node(_) => None,
+            Target::Time | Target::Node(_) | Target::Network => None,
         }
     }
 
@@ -107,7 +114,7 @@ impl Target {
         match self {
             Target::Node(node) => Some(node),
             Target::Link(link) => Some(link.node),
-            Target::Time | Target::Client(_) => None,
+            Target::Time | Target::Client(_) | Target::Network => None,
         }
     }
 
@@ -116,7 +123,7 @@ impl Target {
         Some(match self {
             Target::Client(client) => Target::Client(number(client)?),
             Target::Link(link) => Target::Link(LinkName { client: number(link.client)?, ..link }),
-            Target::Time | Target::Node(_) => self,
+            Target::Time | Target::Node(_) | Target::Network => self,
         })
     }
 }
@@ -156,6 +163,7 @@ impl Choice {
             (Target::Node(_), Act::Crash) => Fault::NodeCrash,
             (Target::Node(_), Act::PowerLoss) => Fault::NodePowerLoss,
             (Target::Node(_), Act::Step(_)) => Fault::ClockStep,
+            (_, Act::Cut(_)) => Fault::Partition,
             (_, Act::Lag) => Fault::Lag,
             (_, Act::Expire(_)) => Fault::SessionExpiry,
             _ => return None,
@@ -179,6 +187,7 @@ impl Choice {
     pub fn renamed(self, number: impl Fn(u8) -> Option<u8>) -> Option<Choice> {
         let act = match self.act {
             Act::Expire(client) => Act::Expire(number(client)?),
+            Act::Cut(cut) => Act::Cut(Cut { apart: cut.apart.renamed(&number)?, ..cut }),
             act => act,
         };
         Some(Choice { at: self.at.renamed(&number)?, act })
@@ -186,7 +195,11 @@ impl Choice {
 
     /// Its name in schedules: the same in every build and every run, and it says what happens.
     pub fn name(&self, system: &System) -> String {
-        format!("{}: {}", Subject { choice: *self, system }, self.act)
+        let subject = Subject { choice: *self, system };
+        match self.act {
+            Act::Cut(cut) => format!("{subject}: {}", partition::Told(cut, system)),
+            act => format!("{subject}: {act}"),
+        }
     }
 }
 
@@ -201,6 +214,7 @@ impl fmt::Display for Subject<'_> {
         let Subject { choice: Choice { at, act }, system } = self;
         let link = match at {
             Target::Time => return f.write_str("time"),
+            Target::Network => return f.write_str("network"),
             Target::Client(client) => return write!(f, "client-{client}"),
             Target::Node(node) => return f.write_str(&system.node_name(usize::from(*node))),
             Target::Link(link) => *link,
@@ -251,6 +265,8 @@ impl fmt::Display for Act {
             Act::CatchUp => f.write_str("catches up"),
             Act::Expire(client) => write!(f, "the session of client-{client} expires"),
             Act::Step(us) => write!(f, "clock steps {}", signed(us)),
+            Act::Cut(_) => f.write_str("some processes cannot reach the others"),
+            Act::Heal => f.write_str("heals"),
         }
     }
 }

@@ -71,6 +71,10 @@ pub struct ClientState {
     pub timers: SmallVec<[(WaitId, u64); 2]>,
     /// The digest of what its code has seen.
     pub seen: u128,
+    /// A partition sets it apart.
+    pub apart: bool,
+    /// A partition has once been between it and a server.
+    pub was_cut_off: bool,
     /// Later moments, true time, that its code has as bare numbers.
     pub leaked: SmallVec<[u64; 2]>,
 }
@@ -231,7 +235,8 @@ impl System {
 
     /// Nothing asks again what the code of a client that has ended had seen, or what its clocks show.
     fn end_client(&mut self, client: usize, status: Status) {
-        self.clients[client] = ClientState { status, ..ClientState::default() };
+        let ClientState { apart, was_cut_off, .. } = self.clients[client];
+        self.clients[client] = ClientState { status, apart, was_cut_off, ..ClientState::default() };
         self.holds.ended(client);
     }
 

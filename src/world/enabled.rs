@@ -26,6 +26,9 @@ impl System {
             self.offer_node_faults(into);
             self.offer_link_faults(into);
             self.offer_session_faults(into);
+            if self.may_suffer(Fault::Partition) && self.cut.is_none() {
+                self.offer_partitions(into);
+            }
         }
         self.offer_recoveries(into);
     }
@@ -149,7 +152,7 @@ impl System {
         due.chain(ready).chain(delays).chain(self.pause_ends()).chain(silences).min()
     }
 
-    /// When the processes that stand still must go on.
+    /// When the processes that stand still must go on, and the partition must heal.
     fn pause_ends(&self) -> impl Iterator<Item = u64> {
         let clients = self.clients.iter().filter_map(|client| match client.status {
             Status::Paused(since) => Some(since),
@@ -157,7 +160,8 @@ impl System {
         });
         let nodes = self.nodes.iter().filter_map(|node| node.paused_since);
         let pause_us_max = self.setup.assumptions.pause_us_max;
-        clients.chain(nodes).filter_map(move |since| Some(since.saturating_add(pause_us_max?)))
+        let cut = self.cut.map(|cut| cut.since_us);
+        clients.chain(nodes).chain(cut).filter_map(move |since| Some(since.saturating_add(pause_us_max?)))
     }
 
     /// The next moment at which something changes with time alone, or that time cannot pass.
@@ -165,7 +169,8 @@ impl System {
         let expiries = self.expiries_left != Some(0);
         let nodes = (0..self.nodes.len()).filter_map(|node| self.node_timer(node)).filter(|_| expiries);
         let restart = self.setup.assumptions.restart_us_min;
-        let restarts = self.nodes.iter().filter_map(|node| Some(node.down_since? + restart));
+        let down = self.nodes.iter().filter(|node| !node.outvoted);
+        let restarts = down.filter_map(|node| Some(node.down_since? + restart));
         // Whoever wakes from a pause finds its timers due: as many as the pause was long. So does a server.
         let paused = self.clients.iter().filter(|client| matches!(client.status, Status::Paused(_)));
         let overslept =
@@ -264,9 +269,12 @@ impl System {
                 into.push(Choice::node(number, Act::CatchUp));
             }
             let restart = self.setup.assumptions.restart_us_min;
-            if node.down_since.is_some_and(|since| since + restart <= self.now_us) {
+            if !node.outvoted && node.down_since.is_some_and(|since| since + restart <= self.now_us) {
                 into.push(Choice::node(number, Act::Restart));
             }
+        }
+        if self.cut.is_some() {
+            into.push(Choice { at: Target::Network, act: Act::Heal });
         }
     }
 }

@@ -35,11 +35,13 @@ pub enum Fault {
     ClientPowerLoss,
     /// A server's machine is gone, and clients are not told. It may come back with what was synced to its disk.
     NodePowerLoss,
+    /// Some processes cannot reach the others for a while, in both directions or in one.
+    Partition,
 }
 
 impl Fault {
     /// All kinds, in the order of their budgets.
-    pub const ALL: [Fault; 13] = [
+    pub const ALL: [Fault; 14] = [
         Fault::Break,
         Fault::Stall,
         Fault::Delay,
@@ -53,6 +55,7 @@ impl Fault {
         Fault::NodePause,
         Fault::ClientPowerLoss,
         Fault::NodePowerLoss,
+        Fault::Partition,
     ];
 
     /// The name on the command line.
@@ -71,6 +74,7 @@ impl Fault {
             Fault::NodePause => "node-pause",
             Fault::ClientPowerLoss => "client-power-loss",
             Fault::NodePowerLoss => "node-power-loss",
+            Fault::Partition => "partition",
         }
     }
 }
@@ -143,7 +147,7 @@ impl<'de> Deserialize<'de> for Budgets {
 pub struct Assumptions {
     /// Δ: the longest that a message takes, in microseconds; `None`: for ever.
     pub delay_us_max: Option<u64>,
-    /// π: the longest pause of a client, in microseconds; `None`: for ever.
+    /// π: the longest pause of a process, and the longest partition, in microseconds; `None`: for ever.
     pub pause_us_max: Option<u64>,
     /// ρ: how far a clock's rate may be off, in parts per million. Each clock runs too slow, right or
     /// too fast by this much.

@@ -93,6 +93,8 @@ pub struct Link {
     pub pending: SmallVec<[Pending; 1]>,
     /// It has gone silent: nothing gets through, and neither end is told.
     pub stalled: bool,
+    /// It has not come about yet: the client tries, and is not answered.
+    pub connecting: bool,
     /// It has gone silent because the node's machine is gone: once that is back, the client is told.
     pub dark: bool,
     /// It is slow until nothing is on it any more: its messages may take longer than Δ.
@@ -185,6 +187,7 @@ impl Link {
             open: SmallVec::new(),
             pending: SmallVec::new(),
             stalled: false,
+            connecting: false,
             dark: false,
             slow: false,
             silence_us_max: None,

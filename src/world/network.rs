@@ -10,6 +10,7 @@ use super::system::System;
 use crate::port::{Blob, Outcome, Refusal};
 use crate::world::recorder::Recorder;
 use doublehold_models::{ClientId, ConnId, Output, Request, Sent, Service};
+use smallvec::SmallVec;
 use std::rc::Rc;
 
 impl System {
@@ -27,7 +28,8 @@ impl System {
         }
         let taken = |lane: u8| self.links.iter().any(|link| theirs(link) && link.lane == lane);
         let lane = (0..=u8::MAX).find(|lane| !taken(*lane)).expect("a client has fewer than 256 connections to a node");
-        let fresh = Link::new(ClientId(client as u16), node, lane, channel, purpose);
+        let mut fresh = Link::new(ClientId(client as u16), node, lane, channel, purpose);
+        fresh.connecting = self.cannot_connect(client, node.into());
         self.links.insert(fresh)
     }
 
@@ -55,7 +57,8 @@ impl System {
 
     /// True if a break of this connection could be told from none.
     pub(super) fn is_breakable(&self, link: &Link) -> bool {
-        link.gone.is_none() && !link.is_broken() && (!link.is_quiet() || self.is_kept(link))
+        let reached = !link.connecting && !self.is_cut_to_node(link) && !self.is_cut_to_client(link);
+        link.gone.is_none() && reached && !link.is_broken() && (!link.is_quiet() || self.is_kept(link))
     }
 
     // When things must have arrived.
@@ -69,13 +72,14 @@ impl System {
     /// side waits for it. A slow connection takes its time.
     fn request_due_by(&self, link: &Link) -> DueBy {
         let waits = link.gone.is_none() && self.is_paused(link.client.into());
-        let node = &self.nodes[usize::from(link.node)];
-        let exempt = link.slow || waits || node.paused_since.is_some() || node.dark;
+        let paused = self.nodes[usize::from(link.node)].paused_since.is_some();
+        let exempt = link.slow || waits || paused || link.connecting || self.is_cut_to_node(link);
         if exempt { None } else { self.due_by() }
     }
 
     fn arrival_due_by(&self, link: &Link) -> DueBy {
-        if link.slow || self.is_paused(link.client.into()) { None } else { self.due_by() }
+        let exempt = link.slow || self.is_paused(link.client.into()) || self.is_cut_to_client(link);
+        if exempt { None } else { self.due_by() }
     }
 
     /// An end of these connections was paused, or goes on, or they became slow: what is on them has its whole time again.
@@ -108,18 +112,21 @@ impl System {
         let holds = self.hold_tag(client);
         let at = self.channel(client, node, channel, purpose);
         let (to_node, to_client) = (self.request_due_by(&self.links[at]), self.arrival_due_by(&self.links[at]));
-        let dark = self.nodes[usize::from(node)].dark;
-        let down = self.nodes[usize::from(node)].down_since.is_some() && !dark;
+        let down = self.nodes[usize::from(node)].down_since.is_some();
+        let unheard = self.cannot_connect(client, node.into());
         let link = &mut self.links[at];
+        // The node's end of what was a connection is gone.
+        link.connecting |= down && unheard && !link.swallows();
         let name = link.name();
         link.open.push(id);
-        if down && !link.is_broken() {
+        if down && !link.swallows() && !link.connecting {
             let what = Arrival::Answer(id, Outcome::Fail(Refusal::Refused));
             link.arrivals.push(Arriving { what, due_by: to_client });
             self.push(Pushed::Deliver(name));
         } else if !link.swallows() {
-            link.requests.push(InFlight { id, request: Rc::new(request), due_by: to_node, holds });
-            if !dark {
+            let due_by = to_node.filter(|_| !link.connecting);
+            link.requests.push(InFlight { id, request: Rc::new(request), due_by, holds });
+            if !link.connecting {
                 self.push(Pushed::Serve(name));
             }
         }
@@ -132,8 +139,7 @@ impl System {
         let has_it = |link: &Link| usize::from(link.client) == client && link.gone.is_none() && link.waits_for(id);
         if let Some(at) = self.links.position(has_it) {
             self.links[at].forget(id);
-            if self.nodes[usize::from(self.links[at].node)].dark {
-                // The client was still trying to connect.
+            if self.links[at].connecting {
                 self.links[at].requests.retain(|flight| flight.id != id);
             }
         }
@@ -162,7 +168,7 @@ impl System {
     pub(super) fn keep_alive(&mut self, client: usize, node: u16, channel: u8, silence_us_max: u64) {
         let at = self.channel(client, node, channel, Purpose::Push);
         self.links[at].silence_us_max = Some(silence_us_max);
-        if !self.nodes[usize::from(node)].is_answering() {
+        if self.links[at].connecting || self.nodes[usize::from(node)].paused_since.is_some() {
             self.unanswered(at);
         }
     }
@@ -176,22 +182,38 @@ impl System {
         }
     }
 
-    /// The node at the other end of a connection answers again.
+    /// The node at the other end of a connection answers again, if nothing else is between the two.
     pub(super) fn answers_again(&mut self, at: usize) {
-        let now_mono_us = self.client_clock(self.links[at].client.into()).mono_us;
-        if self.links[at].silence_us_max.is_some() {
+        let link = &self.links[at];
+        let now_mono_us = self.client_clock(link.client.into()).mono_us;
+        if self.is_reached(link) && !self.is_cut_to_client(link) {
             self.links[at].answers_again(now_mono_us);
         }
+    }
+
+    /// True if a node can hear its client on a connection.
+    fn is_reached(&self, link: &Link) -> bool {
+        let running = self.nodes[usize::from(link.node)].is_running() && !self.is_paused(link.client.into());
+        running && !link.connecting && !self.is_cut_to_node(link)
+    }
+
+    /// Those of these connections on which running clients watch for silence, and which they have not given up.
+    pub(super) fn watched_links(&self, which: impl Fn(&Link) -> bool) -> SmallVec<[usize; 2]> {
+        let watched = |link: &Link| {
+            let live = link.gone.is_none() && !link.stalled && !self.is_paused(link.client.into());
+            link.silence_us_max.is_some() && live && !self.is_given_up(link) && which(link)
+        };
+        self.links.iter().enumerate().filter(|(_, link)| watched(link)).map(|(at, _)| at).collect()
     }
 
     // The client's end goes.
 
     /// Takes the client's end off a connection. The node's end goes with it where the node could not tell.
-    fn detach(&mut self, at: usize, gone: Gone) -> smallvec::SmallVec<[WaitId; 4]> {
+    fn detach(&mut self, at: usize, gone: Gone) -> SmallVec<[WaitId; 4]> {
         let waited = self.links[at].detach(gone);
         let name = self.links[at].name();
-        if self.nodes[usize::from(self.links[at].node)].dark {
-            // What is still there was to be sent once the client had connected.
+        if self.links[at].connecting {
+            // It was to be sent once the client had connected.
             self.links[at].requests.clear();
         }
         self.settle_gone(at);
@@ -241,7 +263,7 @@ impl System {
     /// True if the node can learn that the client's end of a connection is gone, or what was sent on it can be lost.
     pub(super) fn can_hang_up(&self, at: usize) -> bool {
         let link = &self.links[at];
-        let up = self.nodes[usize::from(link.node)].paused_since.is_none();
+        let up = self.nodes[usize::from(link.node)].paused_since.is_none() && !self.is_cut_to_node(link);
         up && link.gone.is_some_and(|gone| match link.requests.is_empty() {
             true => !gone.silent,
             false => gone.lossy,
@@ -288,19 +310,16 @@ impl System {
 
     /// Nodes learn that a client has fallen silent on its connections, or is heard again.
     pub(super) fn hear(&mut self, client: usize, heard: bool) {
-        let now_mono_us = self.client_clock(client).mono_us;
-        for at in 0..self.links.len() {
-            let link = &self.links[at];
-            let watched = link.silence_us_max.is_some() && !link.stalled && !link.is_given_up(now_mono_us);
-            let reached = self.nodes[usize::from(link.node)].is_running();
-            if usize::from(link.client) == client && link.gone.is_none() && watched && reached {
-                self.hear_on(at, heard);
-            }
+        for at in self.watched_links(|link| usize::from(link.client) == client) {
+            self.hear_on(at, heard);
         }
     }
 
     /// The node that a connection leads to learns that its client has fallen silent, or is heard again.
     pub(super) fn hear_on(&mut self, at: usize, heard: bool) {
+        if heard && !self.is_reached(&self.links[at]) {
+            return;
+        }
         let (node, conn) = (usize::from(self.links[at].node), self.conn(&self.links[at]));
         self.touch_service(node, None, |service, clocks, _| service.hear(clocks, conn, heard));
     }
@@ -311,7 +330,8 @@ impl System {
     pub(super) fn can_serve(&self, at: usize) -> bool {
         let link = &self.links[at];
         let sends = link.gone.is_some() || !self.is_paused(link.client.into());
-        sends && !link.requests.is_empty() && self.nodes[usize::from(link.node)].is_running()
+        let passes = !link.connecting && !self.is_cut_to_node(link);
+        sends && passes && !link.requests.is_empty() && self.nodes[usize::from(link.node)].is_running()
     }
 
     pub(super) fn serve(&mut self, at: usize, recorder: &mut Recorder) {
@@ -446,7 +466,7 @@ impl System {
     pub(super) fn can_deliver(&self, at: usize) -> bool {
         let link = &self.links[at];
         let running = self.clients[usize::from(link.client)].status == Status::Running;
-        running && (!link.arrivals.is_empty() || self.is_given_up(link))
+        running && (!link.arrivals.is_empty() && !self.is_cut_to_client(link) || self.is_given_up(link))
     }
 
     pub(super) fn deliver(&mut self, at: usize) -> Wake {

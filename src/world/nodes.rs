@@ -1,5 +1,6 @@
 //! Nodes: the clocks, the timers, the pauses and the crashes of a system's servers.
 
+use super::choice::LinkName;
 use super::clock::Clock;
 use super::link::Link;
 use super::queue::Pushed;
@@ -23,6 +24,10 @@ pub struct NodeState {
     pub down_since: Option<u64>,
     /// Its machine is gone: nobody answers in its place.
     pub dark: bool,
+    /// A partition sets it apart.
+    pub apart: bool,
+    /// It reaches too few of its ensemble to serve anybody, until the partition has healed.
+    pub outvoted: bool,
     /// Since when its process stands still, true time.
     pub paused_since: Option<u64>,
 }
@@ -30,7 +35,16 @@ pub struct NodeState {
 impl NodeState {
     /// A server that is up.
     pub fn new(service: u8, member: u8) -> Self {
-        NodeState { service, member, clock: Clock::default(), down_since: None, dark: false, paused_since: None }
+        NodeState {
+            service,
+            member,
+            clock: Clock::default(),
+            down_since: None,
+            dark: false,
+            apart: false,
+            outvoted: false,
+            paused_since: None,
+        }
     }
 
     /// True if it answers, if only by refusing.
@@ -123,7 +137,7 @@ impl System {
     }
 
     pub(super) fn pause_node(&mut self, node: usize) {
-        for at in self.watched_links(node) {
+        for at in self.watched_links(|link| usize::from(link.node) == node) {
             self.hear_on(at, false);
             self.unanswered(at);
         }
@@ -131,21 +145,12 @@ impl System {
         self.renew_due(|link| usize::from(link.node) == node);
     }
 
-    /// The connections to a node whose clients watch for silence, and are heard.
-    fn watched_links(&self, node: usize) -> SmallVec<[usize; 2]> {
-        let watched = |link: &Link| {
-            let live = link.gone.is_none() && !link.stalled && !self.is_paused(link.client.into());
-            usize::from(link.node) == node && link.silence_us_max.is_some() && live && !self.is_given_up(link)
-        };
-        self.links.iter().enumerate().filter(|(_, link)| watched(link)).map(|(at, _)| at).collect()
-    }
-
     pub(super) fn resume_node(&mut self, node: usize) {
         self.nodes[node].paused_since = None;
         self.renew_due(|link| usize::from(link.node) == node);
         // By its clock it has not heard of its clients for so long: it looks at that before it reads what they have sent.
         self.tick(node);
-        for at in self.watched_links(node) {
+        for at in self.watched_links(|link| usize::from(link.node) == node) {
             self.answers_again(at);
             self.hear_on(at, true);
         }
@@ -197,19 +202,24 @@ impl System {
         self.renew_due(|link: &Link| usize::from(link.node) == node);
     }
 
+    /// A node starts again; but as a member that a partition has outvoted it serves nobody yet.
     pub(super) fn restart_node(&mut self, node: usize) {
         let member = self.nodes[node].member;
-        self.nodes[node].down_since = None;
-        self.touch_service(node, None, |service, clocks, out| service.restart(clocks, member, out));
-        if std::mem::take(&mut self.nodes[node].dark) {
-            // Of the connections that it had before it knows nothing; to those that clients were about to open it answers.
+        let was_dark = std::mem::take(&mut self.nodes[node].dark);
+        if self.is_outvoted(node) {
+            self.nodes[node].outvoted = true;
+        } else {
+            self.nodes[node].down_since = None;
+            self.touch_service(node, None, |service, clocks, out| service.restart(clocks, member, out));
+        }
+        if was_dark {
+            // Of the connections that it had before it knows nothing; those that clients were about to open come about.
             self.reset_links(node, |link| link.dark);
-            for at in 0..self.links.len() {
-                if usize::from(self.links[at].node) == node && !self.links[at].requests.is_empty() {
-                    self.answers_again(at);
-                    self.push_waiting(at);
-                }
-            }
+            let connecting = |link: &&Link| usize::from(link.node) == node && link.connecting;
+            let connecting: Vec<LinkName> = self.links.iter().filter(connecting).map(Link::name).collect();
+            connecting.into_iter().for_each(|name| self.connect(name));
+            self.renew_due(|link| usize::from(link.node) == node);
+            self.watched_links(|link| usize::from(link.node) == node).into_iter().for_each(|at| self.answers_again(at));
         }
     }
 

@@ -210,9 +210,13 @@ impl Setup {
             }),
             Fault::NodePause => configs().any(|config| config.members() == 1),
             Fault::SessionExpiry => configs().any(|config| matches!(config, ServiceConfig::ZooKeeper(_))),
-            Fault::NodeCrash | Fault::NodePowerLoss | Fault::ClockStep | Fault::Break | Fault::Stall | Fault::Delay => {
-                configs().next().is_some()
-            }
+            Fault::NodeCrash
+            | Fault::Partition
+            | Fault::NodePowerLoss
+            | Fault::ClockStep
+            | Fault::Break
+            | Fault::Stall
+            | Fault::Delay => configs().next().is_some(),
             Fault::Pause | Fault::ClientCrash | Fault::ClientPowerLoss | Fault::ClientClockStep => true,
         }
     }

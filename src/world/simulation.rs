@@ -20,7 +20,7 @@ pub struct Simulation {
     pub slow_us_max: u64,
     /// How long a client thinks at the most before each operation, in microseconds.
     pub think_us_max: u64,
-    /// A client's pause lasts up to this long, in microseconds.
+    /// A pause, or a partition, lasts up to this long, in microseconds.
     pub pause_us_max: u64,
     /// A node that is behind takes in one thing more within this time, in microseconds.
     pub lag_us_max: u64,

@@ -14,6 +14,7 @@ use super::link::{Link, Links};
 use super::moments::Threshold;
 use super::nodes::NodeState;
 use super::oracles::{Memories, Placed, Seen};
+use super::partition::Partition;
 use super::queue::Pushed;
 use super::seat::Told;
 use super::setup::{ServiceSpec, Setup};
@@ -68,6 +69,8 @@ pub struct System {
     pub nodes: SmallVec<[NodeState; 3]>,
     /// The connections that there are, ordered by client, node and lane.
     pub links: Links,
+    /// The partition that has not healed yet.
+    pub cut: Option<Partition>,
     /// The faults that may still happen.
     pub budgets: Budgets,
     /// How often time may still pass the end of a lease.
@@ -105,6 +108,7 @@ impl System {
             services: services.collect(),
             nodes: setup.services.iter().enumerate().flat_map(members).collect(),
             links: Links::default(),
+            cut: None,
             budgets: setup.budgets,
             expiries_left: setup.assumptions.expiries_max,
             holds: Holds::default(),
@@ -169,6 +173,11 @@ impl System {
             Target::Client(client) => return self.apply_to_client(usize::from(client), choice.act),
             Target::Node(node) => self.apply_to_node(usize::from(node), choice.act),
             Target::Link(link) => return self.apply_to_link(link, choice.act, recorder),
+            Target::Network => match choice.act {
+                Act::Cut(cut) => self.cut_off_from(cut),
+                Act::Heal => self.heal(),
+                other => panic!("the network cannot suffer this: {other}"),
+            },
         }
         None
     }

@@ -23,6 +23,10 @@ impl View for System {
         self.clients.get(client).is_some_and(|client| client.status == Status::Crashed)
     }
 
+    fn was_cut_off(&self, client: usize) -> bool {
+        self.clients.get(client).is_some_and(|client| client.was_cut_off)
+    }
+
     fn waiting_clients(&self) -> Vec<usize> {
         System::waiting_clients(self).collect()
     }

@@ -67,6 +67,7 @@ pub enum Fault {
     NodePause,
     ClientPowerLoss,
     NodePowerLoss,
+    Partition,
 }
 
 /// What is assumed about time.

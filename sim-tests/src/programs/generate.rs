@@ -31,7 +31,7 @@ impl Draw {
 
 /// The properties that verdicts are compared by.
 const PROPERTIES: [&str; 5] = ["belief", "belief", "fencing-order", "effect", "deadlock"];
-const FAULTS: [Fault; 15] = [
+const FAULTS: [Fault; 16] = [
     // A pause has a length, and so counts for more.
     Fault::Pause,
     Fault::Pause,
@@ -48,6 +48,7 @@ const FAULTS: [Fault; 15] = [
     Fault::NodePause,
     Fault::ClientPowerLoss,
     Fault::NodePowerLoss,
+    Fault::Partition,
 ];
 
 /// The program with this seed.

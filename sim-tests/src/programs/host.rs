@@ -260,7 +260,7 @@ impl World {
             Server::ZooKeeper(servers) => {
                 ServiceConfig::ZooKeeper(zookeeper::Config { servers, ..zookeeper::Config::default() })
             }
-            Server::Etcd(servers) => ServiceConfig::Etcd(etcd_model::Config { servers, ..Default::default() }),
+            Server::Etcd(servers) => etcd_cluster(servers),
             Server::MySql => mysql_config(),
         };
         let mut configs: Vec<ServiceConfig> = program.servers.iter().map(config).collect();
@@ -410,6 +410,11 @@ impl World {
     }
 }
 
+/// An etcd cluster of so many servers.
+pub fn etcd_cluster(servers: u8) -> ServiceConfig {
+    ServiceConfig::Etcd(etcd_model::Config { servers, ..Default::default() })
+}
+
 fn mysql_config() -> ServiceConfig {
     ServiceConfig::MySql(mysql::Config {
         dialect: mysql::Dialect::default(),
@@ -434,5 +439,6 @@ fn fault_of(fault: ast::Fault) -> Fault {
         ast::Fault::NodePause => Fault::NodePause,
         ast::Fault::ClientPowerLoss => Fault::ClientPowerLoss,
         ast::Fault::NodePowerLoss => Fault::NodePowerLoss,
+        ast::Fault::Partition => Fault::Partition,
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// All of them. `redis` and `mysql` have those that lose a write with the power: R3 and M8.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    [holder_without_power(), clock_steps_back(), server_pauses()].concat()
+    [holder_without_power(), clock_steps_back(), server_pauses(), partition()].concat()
 }
 
 /// The session of a machine that is gone never ends: nothing tells the server.
@@ -64,4 +64,22 @@ fn server_pauses() -> Vec<GuardedScenario> {
     broken.workload.wait = Duration::ZERO;
     let given_back = broken.clone().lock(LockKind::RedLock(redlock_config()));
     vec![broken, given_back.fixed("given-back", "the lock gives back on every server, whatever that has answered")]
+}
+
+/// TCP sends a holder's write again when its lease is long over.
+fn partition() -> Vec<GuardedScenario> {
+    let source = "Kleppmann, \"How to do distributed locking\"";
+    let about = about("redis-lock-partition", None, "a holder's write waits until a partition has healed", source);
+    let broken = base(about, workload(LockKind::Redis(redis_lock()), 1, Work::Plain))
+        .only(property::Effect)
+        .faults(Fault::Partition, 1)
+        .violating("effect");
+    let lock = redis::Config { fencing: true, ..redis_lock() };
+    let fenced = broken.clone().lock(LockKind::Redis(lock)).work(Work::Fenced);
+    let bounded = broken.clone().assume(|assumptions| assumptions.pause_us_max = Some(50_000));
+    vec![
+        broken,
+        fenced.fixed("fenced", "the resource checks fencing tokens"),
+        bounded.fixed("short", "deployment: a partition never outlasts a lease"),
+    ]
 }

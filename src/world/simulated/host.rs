@@ -206,7 +206,7 @@ impl Host {
                     // Whether the client has borne the silence for too long is told by its clock.
                     self.pass(at_us);
                 }
-                let recovers = matches!(choice.act, Act::Resume | Act::Restart | Act::CatchUp | Act::Start);
+                let recovers = matches!(choice.act, Act::Resume | Act::Restart | Act::CatchUp | Act::Heal | Act::Start);
                 if recovers || self.system.can_come(choice) { Some(choice) } else { None }
             }
             Due::Fault(kind) => {

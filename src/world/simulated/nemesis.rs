@@ -4,6 +4,7 @@ use super::events::{Due, EventQueue};
 use super::streams::Stream;
 use crate::world::choice::{Act, Choice, Target as At};
 use crate::world::fault::Fault;
+use crate::world::partition::Apart;
 use crate::world::simulation::Simulation;
 use crate::world::system::System;
 
@@ -30,6 +31,11 @@ pub enum Target {
 fn hits(choice: &Choice, target: Target) -> bool {
     match target {
         Target::Node(node) => choice.at.node().map(usize::from) == Some(node),
+        _ if choice.at == At::Network => match (choice.act, target) {
+            (Act::Cut(cut), Target::Client(client)) => cut.apart == Apart::Client(client as u8),
+            (Act::Cut(cut), Target::Node(node)) => cut.apart == Apart::Node(node as u8),
+            _ => false,
+        },
         Target::Client(client) if matches!(choice.act, Act::Expire(hit) if usize::from(hit) == client) => true,
         Target::Client(client) => choice.at.client().map(usize::from) == Some(client),
     }
@@ -81,6 +87,10 @@ pub(super) fn recovery(
     faults: &mut Stream,
 ) -> Option<(u64, Choice)> {
     match (choice.at, choice.act) {
+        (_, Act::Cut(_)) => {
+            let heal = Choice { act: Act::Heal, ..choice };
+            Some((system.now_us + faults.below(simulation.pause_us_max + 1), heal))
+        }
         (_, Act::Pause) => {
             let heal = Choice { act: Act::Resume, ..choice };
             Some((system.now_us + faults.below(simulation.pause_us_max + 1), heal))
