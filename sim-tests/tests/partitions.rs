@@ -1,9 +1,15 @@
 //! Partitions: what waits, what is never sent, and who serves nobody meanwhile.
 
+use doublehold::explore::random::Random;
+use doublehold::explore::{Limits, Verdict, check};
+use doublehold::scenario::Parameters;
+use doublehold::world::fault::Budgets;
 use doublehold_sim_tests::clients;
 use doublehold_sim_tests::programs::asserts::*;
 use doublehold_sim_tests::programs::host::etcd::Etcd;
 use doublehold_sim_tests::programs::host::*;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 clients! {
     /// One client writes on an old connection and gives up on the answer; then both look.
@@ -125,5 +131,31 @@ fn an_outvoted_member_serves_nobody() {
     let world = world.faults(Fault::Partition, 1);
     for label in ["served", "refused", "no answer"] {
         assert_reached(&world, label);
+    }
+}
+
+/// What random executions of a scenario under two partitions, and no other fault, say of this property.
+fn sampled(name: &str, property: &str, executions: u64) -> Verdict {
+    let scenario = doublehold_sim_tests::scenario(name);
+    let budgets = Budgets::NONE.with(Fault::Partition, 2);
+    let mut setup = scenario.setup(&Parameters { budgets, ..scenario.defaults() }, 1);
+    setup.properties.retain(|judged| judged.name() == property);
+    assert_eq!(setup.properties.len(), 1, "{name} is not judged by {property}");
+    let limits = Limits { executions_max: Some(executions), ..Limits::default() };
+    check(&Arc::new(setup), &mut Random::new(1), &limits, &AtomicBool::new(false), &mut |_| ()).verdict
+}
+
+/// A session, or a lease, that a partition outlasts ends for its client before it ends on the servers; a holder that does not ask is
+/// caught. There are too many partitions of two clients and three servers for an exhaustive search.
+#[test]
+fn locks_on_ensembles_survive_partitions_if_their_holders_ask() {
+    for (sound, deaf) in
+        [("zk-sequential-partition", "mutant-zk-ignores-expiry"), ("etcd-mutex-silence", "mutant-etcd-ignores-lease")]
+    {
+        for property in ["belief", "leak", "deadlock"] {
+            let verdict = sampled(sound, property, 10_000);
+            assert!(!matches!(verdict, Verdict::Violated(_)), "{sound}, {property}: {verdict:?}");
+        }
+        assert!(matches!(sampled(deaf, "belief", 200_000), Verdict::Violated(_)), "{deaf} passes");
     }
 }

@@ -95,7 +95,8 @@ pub struct Link {
     pub stalled: bool,
     /// It has not come about yet: the client tries, and is not answered.
     pub connecting: bool,
-    /// It has gone silent because the node's machine is gone: once that is back, the client is told.
+    /// It has gone silent because the node's end is gone, and the client cannot be told yet: the node's machine is gone too, or a
+    /// partition is between the two.
     pub dark: bool,
     /// It is slow until nothing is on it any more: its messages may take longer than Δ.
     pub slow: bool,
@@ -273,7 +274,7 @@ impl Link {
         self.requests.clear();
         self.arrivals.clear();
         self.stalled = true;
-        self.silent_since_us = Some(now_mono_us);
+        self.silent_since_us.get_or_insert(now_mono_us);
     }
 
     /// The node does not answer from now on, for a while.

@@ -292,8 +292,12 @@ impl System {
         }
     }
 
-    /// A connection goes silent because the node's machine is gone.
+    /// A connection goes silent because the node's end is gone, and the client cannot be told.
     pub(super) fn darken(&mut self, at: usize) {
+        // Of an earlier break the client will be told all the same.
+        if self.links[at].swallows() {
+            return;
+        }
         let now_mono_us = self.client_clock(self.links[at].client.into()).mono_us;
         self.links[at].stall(now_mono_us);
         self.links[at].pending.clear();

@@ -174,7 +174,7 @@ impl System {
         self.nodes[node].dark = true;
         let outputs = self.take_down(node, Lost::Power);
         for at in 0..self.links.len() {
-            if usize::from(self.links[at].node) == node && !self.links[at].stalled {
+            if usize::from(self.links[at].node) == node {
                 self.darken(at);
             }
         }
@@ -190,10 +190,16 @@ impl System {
     }
 
     /// These connections to a node break, with everything in flight.
-    fn reset_links(&mut self, node: usize, which: impl Fn(&Link) -> bool) {
+    pub(super) fn reset_links(&mut self, node: usize, which: impl Fn(&Link) -> bool) {
         let due_by = self.due_by();
         for at in 0..self.links.len() {
-            if usize::from(self.links[at].node) == node && which(&self.links[at]) {
+            if usize::from(self.links[at].node) != node || !which(&self.links[at]) {
+                continue;
+            }
+            if self.is_cut_to_client(&self.links[at]) {
+                // The reset does not get through. Once it does, the client is told.
+                self.darken(at);
+            } else {
                 self.links[at].lose(due_by);
                 let name = self.links[at].name();
                 self.push(Pushed::Deliver(name));

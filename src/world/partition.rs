@@ -221,6 +221,9 @@ impl System {
         self.cut = None;
         self.clients.iter_mut().for_each(|client| client.apart = false);
         self.nodes.iter_mut().for_each(|node| node.apart = false);
+        for node in (0..self.nodes.len()).filter(|node| !self.nodes[*node].dark).collect::<Vec<usize>>() {
+            self.reset_links(node, |link| link.dark);
+        }
         across.iter().for_each(|name| self.connect(*name));
         for at in self.watched_links(|link| across.contains(&link.name())) {
             self.answers_again(at);

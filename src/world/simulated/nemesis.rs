@@ -30,12 +30,12 @@ pub enum Target {
 
 fn hits(choice: &Choice, target: Target) -> bool {
     match target {
-        Target::Node(node) => choice.at.node().map(usize::from) == Some(node),
         _ if choice.at == At::Network => match (choice.act, target) {
             (Act::Cut(cut), Target::Client(client)) => cut.apart == Apart::Client(client as u8),
             (Act::Cut(cut), Target::Node(node)) => cut.apart == Apart::Node(node as u8),
             _ => false,
         },
+        Target::Node(node) => choice.at.node().map(usize::from) == Some(node),
         Target::Client(client) if matches!(choice.act, Act::Expire(hit) if usize::from(hit) == client) => true,
         Target::Client(client) => choice.at.client().map(usize::from) == Some(client),
     }
