@@ -414,6 +414,33 @@ impl Service {
         }
     }
 
+    /// True if a member syncs to its disk beside its answers, and no such sync takes long yet.
+    pub fn can_sync_slowly(&self) -> bool {
+        match self {
+            Service::Redis(node) => node.can_sync_slowly(),
+            Service::MySql(server) => server.can_sync_slowly(),
+            Service::ZooKeeper(_) | Service::Etcd(_) => false,
+        }
+    }
+
+    /// True while a sync takes long.
+    pub fn syncs_slowly(&self) -> bool {
+        match self {
+            Service::Redis(node) => node.syncs_slowly(),
+            Service::MySql(server) => server.syncs_slowly(),
+            Service::ZooKeeper(_) | Service::Etcd(_) => false,
+        }
+    }
+
+    /// A sync takes long from now on, or is over.
+    pub fn set_slow_sync(&mut self, slow: bool) {
+        match self {
+            Service::Redis(node) => node.set_slow_sync(slow),
+            Service::MySql(server) => server.set_slow_sync(slow),
+            Service::ZooKeeper(_) | Service::Etcd(_) => {}
+        }
+    }
+
     /// The clients that have a session here and no connection.
     pub fn cut_off(&self) -> Vec<u16> {
         match self {

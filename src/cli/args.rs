@@ -78,7 +78,7 @@ pub(super) struct ScenarioOptions {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub operations: Option<u32>,
     /// Fault budgets, such as `pause=1,clock-step=0`: break, stall, delay, pause, client-crash,
-    /// client-power-loss, node-crash, node-power-loss, node-pause, clock-step, client-clock-step, lag, session-expiry, partition.
+    /// client-power-loss, node-crash, node-power-loss, node-pause, clock-step, client-clock-step, lag, session-expiry, partition, slow-sync.
     #[arg(long, value_parser = faults, value_name = "KIND=N,…")]
     pub faults: Option<FaultList>,
     /// Δ: the longest that a message takes; `inf` for ever.

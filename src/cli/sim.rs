@@ -298,7 +298,12 @@ fn check_target(text: &str, planned: &Planned, setup: &Setup) -> Result<(), Stri
         Fault::Pause | Fault::ClientCrash | Fault::ClientPowerLoss | Fault::ClientClockStep | Fault::SessionExpiry => {
             (true, false)
         }
-        Fault::NodeCrash | Fault::NodePowerLoss | Fault::NodePause | Fault::ClockStep | Fault::Lag => (false, true),
+        Fault::NodeCrash
+        | Fault::NodePowerLoss
+        | Fault::NodePause
+        | Fault::ClockStep
+        | Fault::SlowSync
+        | Fault::Lag => (false, true),
         Fault::Break | Fault::Stall | Fault::Delay | Fault::Partition => (true, true),
     };
     let hits = match planned.target {

@@ -47,7 +47,7 @@ fn actor(choice: &Choice) -> Actor {
     let kind = match choice.act {
         Act::Serve | Act::Grant | Act::HangUp => 1,
         Act::Deliver => 2,
-        Act::Resume | Act::Restart | Act::CatchUp | Act::Heal => 3,
+        Act::Resume | Act::Restart | Act::CatchUp | Act::Heal | Act::Synced => 3,
         // Clocks are set in one order: what they are set to has a priority of its own.
         Act::SetClock { drift_ppm, offset_us } => {
             4 + (3 * (1 + drift_ppm.signum()) as u8 + (1 + offset_us.signum()) as u8)

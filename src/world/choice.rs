@@ -84,6 +84,10 @@ pub enum Act {
     Expire(u8),
     /// A process's wall clock jumps by this much, in microseconds.
     Step(i64),
+    /// A sync to a node's disk takes long.
+    SlowSync,
+    /// It is over.
+    Synced,
     /// Some processes cannot reach the others.
     Cut(Cut),
     /// All processes reach each other again.
@@ -163,6 +167,7 @@ impl Choice {
             (Target::Node(_), Act::Crash) => Fault::NodeCrash,
             (Target::Node(_), Act::PowerLoss) => Fault::NodePowerLoss,
             (Target::Node(_), Act::Step(_)) => Fault::ClockStep,
+            (_, Act::SlowSync) => Fault::SlowSync,
             (_, Act::Cut(_)) => Fault::Partition,
             (_, Act::Lag) => Fault::Lag,
             (_, Act::Expire(_)) => Fault::SessionExpiry,
@@ -265,6 +270,8 @@ impl fmt::Display for Act {
             Act::CatchUp => f.write_str("catches up"),
             Act::Expire(client) => write!(f, "the session of client-{client} expires"),
             Act::Step(us) => write!(f, "clock steps {}", signed(us)),
+            Act::SlowSync => f.write_str("a sync takes long"),
+            Act::Synced => f.write_str("synced at last"),
             Act::Cut(_) => f.write_str("some processes cannot reach the others"),
             Act::Heal => f.write_str("heals"),
         }

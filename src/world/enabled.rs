@@ -146,10 +146,11 @@ impl System {
             let at_mono_us = link.given_up_at().filter(|_| client.status == Status::Running)?;
             Some(client.clock.true_at_monotonic(at_mono_us))
         });
+        let syncs = self.nodes.iter().filter_map(|node| Some(node.slow_since? + SYNC_US_MAX));
         // Threads that may run do so before a message would have come.
         let delay_us_max = self.setup.assumptions.delay_us_max;
         let ready = delay_us_max.and_then(|_| self.ready().next()).map(|_| self.now_us);
-        due.chain(ready).chain(delays).chain(self.pause_ends()).chain(silences).min()
+        due.chain(ready).chain(delays).chain(self.pause_ends()).chain(silences).chain(syncs).min()
     }
 
     /// When the processes that stand still must go on, and the partition must heal.
@@ -222,6 +223,9 @@ impl System {
             if self.may_suffer(Fault::NodePause) && self.can_pause(node) {
                 into.push(Choice::node(node, Act::Pause));
             }
+            if self.may_suffer(Fault::SlowSync) && self.can_sync_slowly(node) {
+                into.push(Choice::node(node, Act::SlowSync));
+            }
             if self.may_suffer(Fault::ClockStep) {
                 let steps = self.setup.assumptions.clock_steps_us;
                 into.extend(steps.iter().map(|us| Choice::node(node, Act::Step(us))));
@@ -265,6 +269,9 @@ impl System {
             if node.paused_since.is_some() {
                 into.push(Choice::node(number, Act::Resume));
             }
+            if node.slow_since.is_some() {
+                into.push(Choice::node(number, Act::Synced));
+            }
             if self.is_behind(number) {
                 into.push(Choice::node(number, Act::CatchUp));
             }
@@ -278,6 +285,9 @@ impl System {
         }
     }
 }
+
+/// A sync takes at most this long. After two seconds a Redis appends all the same.
+const SYNC_US_MAX: u64 = 2_000_000;
 
 /// Time passes by at most this much at once where nothing is due: a hundred years.
 const LONGEST_WAIT_US: u64 = 100 * 366 * 86_400 * 1_000_000;

@@ -37,11 +37,13 @@ pub enum Fault {
     NodePowerLoss,
     /// Some processes cannot reach the others for a while, in both directions or in one.
     Partition,
+    /// A sync to a server's disk takes long, up to two seconds. A Redis postpones its appends behind it, a MySQL its next flush.
+    SlowSync,
 }
 
 impl Fault {
     /// All kinds, in the order of their budgets.
-    pub const ALL: [Fault; 14] = [
+    pub const ALL: [Fault; 15] = [
         Fault::Break,
         Fault::Stall,
         Fault::Delay,
@@ -56,6 +58,7 @@ impl Fault {
         Fault::ClientPowerLoss,
         Fault::NodePowerLoss,
         Fault::Partition,
+        Fault::SlowSync,
     ];
 
     /// The name on the command line.
@@ -75,6 +78,7 @@ impl Fault {
             Fault::ClientPowerLoss => "client-power-loss",
             Fault::NodePowerLoss => "node-power-loss",
             Fault::Partition => "partition",
+            Fault::SlowSync => "slow-sync",
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct NodeState {
     pub down_since: Option<u64>,
     /// Its machine is gone: nobody answers in its place.
     pub dark: bool,
+    /// Since when a sync to its disk takes long, true time.
+    pub slow_since: Option<u64>,
     /// A partition sets it apart.
     pub apart: bool,
     /// It reaches too few of its ensemble to serve anybody, until the partition has healed.
@@ -41,6 +43,7 @@ impl NodeState {
             clock: Clock::default(),
             down_since: None,
             dark: false,
+            slow_since: None,
             apart: false,
             outvoted: false,
             paused_since: None,
@@ -183,6 +186,7 @@ impl System {
 
     fn take_down(&mut self, node: usize, lost: Lost) -> Vec<Output> {
         self.nodes[node].down_since = Some(self.now_us);
+        self.nodes[node].slow_since = None;
         let member = self.nodes[node].member;
         let outputs = self.ask_service(node, None, |service, clocks, out| service.crash(clocks, member, lost, out));
         self.links.retain(|link| usize::from(link.node) != node || link.gone.is_none());
@@ -227,6 +231,17 @@ impl System {
             self.renew_due(|link| usize::from(link.node) == node);
             self.watched_links(|link| usize::from(link.node) == node).into_iter().for_each(|at| self.answers_again(at));
         }
+    }
+
+    /// True if a node is up and a sync to its disk can take long beside what it answers.
+    pub(super) fn can_sync_slowly(&self, node: usize) -> bool {
+        self.nodes[node].is_running() && self.services[self.service_of(node)].can_sync_slowly()
+    }
+
+    pub(super) fn slow_sync(&mut self, node: usize, slow: bool) {
+        self.nodes[node].slow_since = slow.then_some(self.now_us);
+        self.touch_service(node, None, |service, _, _| service.set_slow_sync(slow));
+        self.tick(node);
     }
 
     pub(super) fn lag(&mut self, node: usize) {

@@ -208,6 +208,7 @@ impl Setup {
                 ServiceConfig::MySql(config) => config.replication.is_some(),
                 ServiceConfig::Redis(_) => false,
             }),
+            Fault::SlowSync => configs().any(|config| Service::new(config).can_sync_slowly()),
             Fault::NodePause => configs().any(|config| config.members() == 1),
             Fault::SessionExpiry => configs().any(|config| matches!(config, ServiceConfig::ZooKeeper(_))),
             Fault::NodeCrash

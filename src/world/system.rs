@@ -225,6 +225,8 @@ impl System {
             Act::Crash => self.crash_node(node),
             Act::PowerLoss => self.power_node_off(node),
             Act::Restart => self.restart_node(node),
+            Act::SlowSync => self.slow_sync(node, true),
+            Act::Synced => self.slow_sync(node, false),
             Act::Lag => self.lag(node),
             Act::CatchUp => self.catch_up(node),
             Act::Expire(client) => self.expire(node, usize::from(client)),

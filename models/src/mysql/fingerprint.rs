@@ -55,6 +55,7 @@ impl Hash for Server {
             // The versions of the rows tell.
             history: _,
             flushed,
+            slow_flush,
             waits: _,
             replica,
             degraded,
@@ -63,7 +64,7 @@ impl Hash for Server {
             up,
         } = self;
         let standing = Standing::new(self);
-        (up, degraded, tables.len()).hash(state);
+        (up, degraded, slow_flush, tables.len()).hash(state);
         for (name, table) in tables {
             name.hash(state);
             table.hash_at(&standing, state);
@@ -204,6 +205,7 @@ mod tests {
                 all.user_locks.insert("a".into(), (CONN, 2));
             }),
             ("what is flushed", |all| all.flushed = Some((Rc::default(), 1))),
+            ("a slow flush", |all| all.slow_flush = true),
             ("when it will be", |all| all.flushed = Some((Rc::default(), 2))),
             ("the replica that lags", |all| all.lag()),
             ("what is on its way", |all| {

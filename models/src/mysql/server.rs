@@ -80,6 +80,8 @@ pub struct Server {
     pub(super) history: BTreeSet<(Blob, Key)>,
     /// What is on the disk, where commits are not flushed at once; and when that happens next.
     pub(super) flushed: Option<(Rc<Tables>, u64)>,
+    /// A flush takes long.
+    pub(super) slow_flush: bool,
     /// How many statements have waited.
     pub(super) waits: u64,
     pub(super) replica: Option<Replica>,
@@ -106,6 +108,7 @@ impl Server {
             next_trx: 1,
             history: BTreeSet::new(),
             flushed: None,
+            slow_flush: false,
             waits: 0,
             replica,
             degraded: false,
@@ -364,7 +367,7 @@ impl Server {
         let waiting = self.sessions.values().filter_map(|session| session.waiting.as_ref());
         let waits =
             waiting.filter(|waiting| !waiting.granted && waiting.until_us < u64::MAX).map(|waiting| waiting.until_us);
-        let flush = self.flushed.as_ref().map(|(_, at_us)| *at_us);
+        let flush = self.flushed.as_ref().filter(|_| !self.slow_flush).map(|(_, at_us)| *at_us);
         waits.chain(flush).min().map(Due::Monotonic)
     }
 
@@ -376,7 +379,7 @@ impl Server {
     /// Statements that have waited for too long give up.
     pub fn tick(&mut self, clock: NodeClock, out: &mut Vec<Output>) {
         self.now_us = clock.mono_us;
-        self.flushed.take_if(|(_, at_us)| *at_us <= clock.mono_us);
+        self.flushed.take_if(|(_, at_us)| !self.slow_flush && *at_us <= clock.mono_us);
         let late = |waiting: &Waiting| !waiting.granted && waiting.until_us <= clock.mono_us;
         let over = |session: &Session| session.waiting.as_ref().is_some_and(late);
         let late: Vec<ConnId> =
@@ -406,6 +409,21 @@ impl Server {
         self.flushed = None;
     }
 
+    /// True if flushes can take long beside the commits, and none does yet.
+    pub fn can_sync_slowly(&self) -> bool {
+        self.up && self.config.flush != Flush::EachCommit && !self.slow_flush
+    }
+
+    /// True while a flush takes long.
+    pub fn syncs_slowly(&self) -> bool {
+        self.slow_flush
+    }
+
+    /// A flush takes long from now on, or is over.
+    pub fn set_slow_sync(&mut self, slow: bool) {
+        self.slow_flush = slow;
+    }
+
     /// It goes down. What was flushed is on its disk, and what was written where the process alone has ended; where there is a
     /// replica, that takes over with what it has received.
     pub fn crash(&mut self, lost: Lost) {
@@ -421,6 +439,7 @@ impl Server {
         self.sessions.clear();
         self.user_locks.clear();
         self.history.clear();
+        self.slow_flush = false;
         self.up = false;
     }
 

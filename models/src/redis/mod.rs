@@ -141,6 +141,21 @@ impl Node {
         }
     }
 
+    /// True if the syncs of its file can take long beside its commands, and none does yet.
+    pub fn can_sync_slowly(&self) -> bool {
+        self.disk.can_be_slow()
+    }
+
+    /// True while a sync takes long.
+    pub fn syncs_slowly(&self) -> bool {
+        self.disk.is_slow()
+    }
+
+    /// A sync takes long from now on, or is over.
+    pub fn set_slow_sync(&mut self, slow: bool) {
+        if slow { self.disk.slow_down(&self.db) } else { self.disk.speed_up() }
+    }
+
     /// Goes down.
     pub fn crash(&mut self, lost: Lost) {
         self.db = self.disk.surviving(std::mem::take(&mut self.db), lost);

@@ -54,6 +54,8 @@ pub(super) struct Disk {
     next_sync: Option<i64>,
     /// Changes since the last sync, where they are at risk.
     dirty: u64,
+    /// A sync takes long: what was appended before it. The server postpones its writes until it is over.
+    slow: Option<Rc<Keyspace>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,7 +77,7 @@ impl Disk {
             Persistence::Aof { fsync: Fsync::Everysec } => Policy::Periodic { seconds: 1, changes: 1, appended: true },
             Persistence::Aof { fsync: Fsync::No } => Policy::OnDemand,
         };
-        Disk { policy: Fixed(policy), synced: None, next_sync: None, dirty: 0 }
+        Disk { policy: Fixed(policy), synced: None, next_sync: None, dirty: 0, slow: None }
     }
 
     /// Keeps what is on disk apart before the first command that may change the data set.
@@ -104,16 +106,39 @@ impl Disk {
     }
 
     pub(super) fn next_sync(&self) -> Option<i64> {
-        self.next_sync
+        self.next_sync.filter(|_| self.slow.is_none())
     }
 
     pub(super) fn is_due(&self, now_us: i64) -> bool {
-        self.next_sync.is_some_and(|at| at <= now_us)
+        self.next_sync().is_some_and(|at| at <= now_us)
+    }
+
+    /// True if the file is synced beside the commands, and no sync takes long yet.
+    pub(super) fn can_be_slow(&self) -> bool {
+        matches!(*self.policy, Policy::Periodic { appended: true, .. }) && self.slow.is_none()
+    }
+
+    /// True while a sync takes long.
+    pub(super) fn is_slow(&self) -> bool {
+        self.slow.is_some()
+    }
+
+    /// A sync takes long.
+    pub(super) fn slow_down(&mut self, db: &Keyspace) {
+        self.slow = Some(Rc::new(db.clone()));
+    }
+
+    /// The sync that took long is over; what was postponed is appended.
+    pub(super) fn speed_up(&mut self) {
+        let appended = self.slow.take();
+        if self.synced.is_some() {
+            self.synced = appended;
+        }
     }
 
     /// The disk now holds what memory holds.
     pub(super) fn sync(&mut self) {
-        self.synced = None;
+        (self.synced, self.slow) = (None, None);
         self.next_sync = None;
         self.dirty = 0;
     }
@@ -124,7 +149,9 @@ impl Disk {
         match (*self.policy, &self.synced) {
             (Policy::Nothing, _) => Keyspace::default(),
             (Policy::Everything, _) | (_, None) => db,
-            (Policy::Periodic { appended: true, .. } | Policy::OnDemand, _) if lost == Lost::Process => db,
+            (Policy::Periodic { appended: true, .. } | Policy::OnDemand, _) if lost == Lost::Process => {
+                self.slow.as_ref().map_or(db, |appended| (**appended).clone())
+            }
             (_, Some(synced)) => (**synced).clone(),
         }
     }
@@ -144,6 +171,7 @@ mod tests {
             ("the next sync", |disk| disk.next_sync = Some(0)),
             ("another next sync", |disk| disk.next_sync = Some(1)),
             ("changes", |disk| disk.dirty = 1),
+            ("a slow sync", |disk| disk.slow_down(&Keyspace::default())),
         ];
         each_shows(&disk, changes);
     }

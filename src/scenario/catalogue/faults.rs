@@ -8,11 +8,12 @@ use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
 use crate::scenario::mutation::Mutation;
 use crate::world::fault::{ClockSteps, Fault};
+use doublehold_models::redis::{Fsync, Persistence};
 use std::time::Duration;
 
 /// All of them. `redis` and `mysql` have those that lose a write with the power: R3 and M8.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    [holder_without_power(), clock_steps_back(), server_pauses(), partition()].concat()
+    [holder_without_power(), clock_steps_back(), server_pauses(), partition(), slow_sync()].concat()
 }
 
 /// The session of a machine that is gone never ends: nothing tells the server.
@@ -81,5 +82,27 @@ fn partition() -> Vec<GuardedScenario> {
         broken,
         fenced.fixed("fenced", "the resource checks fencing tokens"),
         bounded.fixed("short", "deployment: a partition never outlasts a lease"),
+    ]
+}
+
+/// Behind a sync that takes long a Redis postpones its appends: what it has answered meanwhile is in its process alone.
+fn slow_sync() -> Vec<GuardedScenario> {
+    let source = "redis.conf, appendfsync everysec and \"fsync is taking too long\"";
+    let summary = "a server's process ends while a sync takes long, and has not appended what it has answered";
+    let about = about("redis-lock-slow-sync", None, summary, source);
+    let broken = base(about, workload(LockKind::Redis(redis_lock()), 1, Work::Hold(ms(20))))
+        .only(property::Belief)
+        .keeps(Persistence::Aof { fsync: Fsync::Everysec })
+        .faults(Fault::NodeCrash, 1)
+        .faults(Fault::SlowSync, 1)
+        .violating("belief");
+    let synced = broken.clone().without(Fault::SlowSync);
+    let lives = broken.clone().without(Fault::NodeCrash);
+    let always = synced.clone().keeps(Persistence::Aof { fsync: Fsync::Always });
+    vec![
+        broken,
+        synced.fixed("crash-alone", "the disk is never slow: what was answered is appended"),
+        lives.fixed("sync-alone", "the process lives: what was postponed is appended in the end"),
+        always.fixed("always", "deployment: appendfsync always"),
     ]
 }

@@ -206,7 +206,10 @@ impl Host {
                     // Whether the client has borne the silence for too long is told by its clock.
                     self.pass(at_us);
                 }
-                let recovers = matches!(choice.act, Act::Resume | Act::Restart | Act::CatchUp | Act::Heal | Act::Start);
+                let recovers = matches!(
+                    choice.act,
+                    Act::Resume | Act::Restart | Act::CatchUp | Act::Heal | Act::Synced | Act::Start
+                );
                 if recovers || self.system.can_come(choice) { Some(choice) } else { None }
             }
             Due::Fault(kind) => {
@@ -242,7 +245,7 @@ impl Host {
     /// Lets time pass, and then makes the choice.
     async fn make(&mut self, at_us: u64, choice: Choice) {
         self.pass(at_us);
-        if matches!(choice.act, Act::CatchUp | Act::Resume) {
+        if matches!(choice.act, Act::CatchUp | Act::Resume | Act::Synced) {
             self.system.enabled(&mut self.enabled);
             if !self.enabled.contains(&choice) {
                 return;

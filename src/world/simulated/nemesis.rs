@@ -91,6 +91,10 @@ pub(super) fn recovery(
             let heal = Choice { act: Act::Heal, ..choice };
             Some((system.now_us + faults.below(simulation.pause_us_max + 1), heal))
         }
+        (_, Act::SlowSync) => {
+            let heal = Choice { act: Act::Synced, ..choice };
+            Some((system.now_us + faults.below(1 + simulation.lag_us_max), heal))
+        }
         (_, Act::Pause) => {
             let heal = Choice { act: Act::Resume, ..choice };
             Some((system.now_us + faults.below(simulation.pause_us_max + 1), heal))
