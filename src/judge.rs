@@ -4,7 +4,7 @@
 //! *effect* is judged by what it leaves: every accepted write of the guarded counter takes one off what it read,
 //! so two accepted writes over the same value mean that one overwrote the other.
 
-use crate::history::{Audit, Ended, Entry, Event, HoldOrder, Holds};
+use crate::history::{Ended, Entry, Event, Fact, HoldOrder, Holds};
 use crate::port::Blob;
 use crate::property::{Holder, Judged, Memory, Moment, Property, View};
 use crate::world::system::Violation;
@@ -79,7 +79,7 @@ pub fn judge(
     entries: &[Entry],
     lock: &Blob,
     left: Vec<Option<Holder>>,
-    audit: Option<&Audit>,
+    audit: Option<&Fact>,
     properties: &[Arc<dyn Property>],
 ) -> Vec<(u64, Violation)> {
     let clients = entries.iter().map(|entry| entry.client + 1).max().unwrap_or(0);

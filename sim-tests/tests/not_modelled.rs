@@ -3,7 +3,7 @@
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::{Limits, Verdict, check};
 use doublehold::flow::reconcile::Unanswered;
-use doublehold::history::Audit;
+use doublehold::history::Fact;
 use doublehold::port::mysql::{MySql, Session};
 use doublehold::port::{Command, Outcome, Ports, Redis};
 use doublehold::property::{self, NOT_MODELLED};
@@ -67,7 +67,7 @@ impl Workload for ErrorIsNo {
         Ok(())
     }
 
-    async fn audit<P: Ports>(&self, ports: P) -> Result<Option<Audit>, Unanswered> {
+    async fn audit<P: Ports>(&self, ports: P) -> Result<Option<Fact>, Unanswered> {
         if self.0 == Asks::Audit {
             drop(ports.redis(0).call(Command::new("LOLWUT")).await);
         }

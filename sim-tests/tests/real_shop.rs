@@ -1,6 +1,7 @@
 //! The rows of the catalogue that need no fault, on a real MySQL server: what is broken shows within some rounds, what is fixed never does.
 
-use doublehold::history::{Audit, Event, NotSold};
+use doublehold::flow::sale::{Audit, NotSold, Sale};
+use doublehold::history::{Event, Fact};
 use doublehold::lock::mysql::row::Guard;
 use doublehold::lock::mysql::{Retry, table};
 use doublehold::port::mysql::{MySql, Session};
@@ -41,11 +42,11 @@ impl Round {
     }
 
     fn gave_up(&self) -> bool {
-        self.events.iter().any(|event| matches!(event, Event::NotSold { why: NotSold::Conflict, .. }))
+        self.events.iter().any(|event| matches!(event.fact(), Some(Sale::NotSold { why: NotSold::Conflict, .. })))
     }
 
     fn sold(&self) -> usize {
-        self.events.iter().filter(|event| matches!(event, Event::Sold { .. })).count()
+        self.events.iter().filter(|event| matches!(event.fact(), Some(Sale::Sold { .. }))).count()
     }
 }
 
@@ -87,7 +88,8 @@ impl Shop {
             workload.audit(self.ports(0, None)).await.unwrap_or_else(|problem| panic!("{problem}"))
         });
         let events = events.lock().expect("nobody panics").clone();
-        Round { audit: audit.expect("there is something to audit"), events }
+        let audit = audit.as_ref().and_then(Fact::get).expect("there is something to audit");
+        Round { audit, events }
     }
 
     /// True if some round shows it.

@@ -1,6 +1,7 @@
 //! Event: what clients tell the history.
 
 use super::Instant;
+use super::fact::{Fact, Tells};
 use doublehold_models::Blob;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -85,48 +86,22 @@ pub enum Event {
         /// How the write ended.
         outcome: Ended,
     },
-    /// A request was told that it has got what it wanted.
-    Sold {
-        /// The request.
-        request: Blob,
-    },
-    /// A request was told that it has not.
-    NotSold {
-        /// The request.
-        request: Blob,
-        /// Why.
-        why: NotSold,
-    },
+    /// Something of a flow's or a user's own.
+    Told(Fact),
 }
 
-/// Why a request did not get what it wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NotSold {
-    /// There is nothing left.
-    SoldOut,
-    /// The lock was not held any more.
-    NotHeld,
-    /// What was to be written refused the fencing token.
-    Stale,
-    /// Somebody else was first, each time that it was tried.
-    Conflict,
-    /// No server, or it refused.
-    Unavailable,
-    /// It may have got it: an answer was lost.
-    Unknown,
-}
+impl Event {
+    /// A fact of a flow's or a user's own.
+    pub fn told<T: Tells>(fact: &T) -> Event {
+        Event::Told(Fact::of(fact))
+    }
 
-impl fmt::Display for NotSold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            NotSold::SoldOut => "sold out",
-            NotSold::NotHeld => "the lock is not held any more",
-            NotSold::Stale => "the fencing token is stale",
-            NotSold::Conflict => "somebody else was first, each time",
-            NotSold::Unavailable => "not available",
-            NotSold::Unknown => "nobody knows: an answer was lost",
-        })
+    /// The fact that it tells, if it is one of this type.
+    pub fn fact<T: Tells>(&self) -> Option<T> {
+        match self {
+            Event::Told(fact) => fact.get(),
+            _ => None,
+        }
     }
 }
 
@@ -203,8 +178,7 @@ impl fmt::Display for Event {
             Event::Wrote { resource, base, value, outcome } => {
                 write!(f, "wrote {resource} {base} → {value}: {outcome}")
             }
-            Event::Sold { request } => write!(f, "SELLS to {request}"),
-            Event::NotSold { request, why } => write!(f, "sells nothing to {request}: {why}"),
+            Event::Told(fact) => fact.fmt(f),
         }
     }
 }

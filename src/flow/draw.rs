@@ -4,7 +4,7 @@
 //! the user is.
 
 use super::reconcile::{Unanswered, audit, create_records};
-use crate::base::{Audit, NotSold};
+use super::sale::{Audit, NotSold};
 use crate::lock::mysql::transaction::within;
 use crate::lock::mysql::{Client, Retry, Stop, Transaction};
 use crate::port::mysql::{MySql, Session, Value};

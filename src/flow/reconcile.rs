@@ -2,7 +2,7 @@
 //!
 //! Source: article quality, "data reconciliation": records that are there more than once.
 
-use crate::base::Audit;
+use super::sale::Audit;
 use crate::lock::resource::{Access, Counter, Resource};
 use crate::port::mysql::{MySql, Session, Value};
 use crate::port::{Blob, Outcome, Ports};

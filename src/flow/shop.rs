@@ -5,7 +5,7 @@
 //! is not mended here.
 
 use super::reconcile::{STOCK_KEY, StockAt, Unanswered, answered, audit, create_records};
-use crate::base::{Audit, NotSold};
+use super::sale::{Audit, NotSold};
 use crate::lock::mysql::row::{self, Guard, Taken};
 use crate::lock::mysql::transaction::{ending, within};
 use crate::lock::mysql::{Client, Retry, Stop, Transaction};

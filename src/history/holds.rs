@@ -63,8 +63,6 @@ pub struct Holds {
     so_far: u64,
     /// Some hold had a fencing token.
     fenced: bool,
-    /// How many requests were told that they got what they wanted.
-    sold: u64,
 }
 
 impl Holds {
@@ -92,8 +90,7 @@ impl Holds {
                     }
                 }
             }
-            Event::Sold { .. } => self.sold += 1,
-            Event::Released { .. } | Event::Read { .. } | Event::Wrote { .. } | Event::NotSold { .. } => {}
+            Event::Released { .. } | Event::Read { .. } | Event::Wrote { .. } | Event::Told(_) => {}
         }
     }
 
@@ -133,11 +130,6 @@ impl Holds {
     /// Whether orders are fencing tokens, which later ones need not exceed.
     pub fn are_fenced(&self) -> bool {
         self.fenced
-    }
-
-    /// How many requests were told that they got what they wanted.
-    pub fn sold(&self) -> u64 {
-        self.sold
     }
 
     /// What a client has told; nothing if it has ended.

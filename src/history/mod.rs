@@ -5,7 +5,7 @@ pub mod serial;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::base::{Audit, Ended, Event, Mode, NotSold};
+pub use crate::base::{Ended, Event, Fact, Mode, Tells};
 pub use holds::{Hold, HoldOrder, Holds, Told};
 
 /// An event with its place in true time: a history is a sequence of these.

@@ -1,6 +1,7 @@
 //! Duplicates: what may be there once is there once.
 
 use super::{Judged, Memory, Moment, Property, View};
+use crate::flow::sale::Audit;
 
 /// The reconciliation finds a record more than once.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ impl Property for Duplicates {
     }
 
     fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {
-        let Moment::Audited(audit) = moment else { return Judged::Silent };
+        let Some(audit) = moment.audited::<Audit>() else { return Judged::Silent };
         let first = audit.duplicates.first();
         Judged::broken(first.map(|(record, count)| format!("the record {record} is there {count} times")))
     }

@@ -1,6 +1,7 @@
 //! Lost update: every order has taken its piece from the stock.
 
 use super::{Judged, Memory, Moment, Property, View};
+use crate::flow::sale::Audit;
 
 /// What is left and what was ordered are more than what there was: one deduction has overwritten another.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ impl Property for LostUpdate {
     }
 
     fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {
-        let Moment::Audited(audit) = moment else { return Judged::Silent };
+        let Some(audit) = moment.audited::<Audit>() else { return Judged::Silent };
         let Some((at_start, left)) = audit.stock else { return Judged::Silent };
         let taken = at_start - left;
         let lost = audit.orders > taken;

@@ -23,7 +23,7 @@ mod progress;
 mod sometimes;
 mod undersell;
 
-use crate::history::{Audit, Event, Hold, HoldOrder, Holds};
+use crate::history::{Event, Fact, Hold, HoldOrder, Holds, Tells};
 use crate::port::{Blob, Instant};
 use doublehold_models::ConnId;
 use std::fmt;
@@ -219,11 +219,21 @@ pub enum Moment<'a> {
         change: (String, String),
     },
     /// Every client has ended, and an auditor has asked the servers.
-    Audited(&'a Audit),
+    Audited(&'a Fact),
     /// Every client has ended, and nothing is in flight.
     Quiescent,
     /// Some client waits, and nothing can ever happen again.
     Stuck,
+}
+
+impl Moment<'_> {
+    /// What an auditor has found, if it is of this type.
+    pub fn audited<T: Tells>(&self) -> Option<T> {
+        match self {
+            Moment::Audited(fact) => fact.get(),
+            _ => None,
+        }
+    }
 }
 
 /// All properties.

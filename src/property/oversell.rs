@@ -1,6 +1,7 @@
 //! Oversell: no more is sold than there is.
 
 use super::{Judged, Memory, Moment, Property, View};
+use crate::flow::sale::{Audit, Sale};
 
 /// There are more orders than there was stock, the stock has fallen below nothing, or more requests were told that they got something than
 /// there was.
@@ -16,10 +17,20 @@ impl Property for Oversell {
         "no more is sold than there was"
     }
 
-    fn check(&self, _memory: &mut Memory, view: &dyn View, moment: &Moment) -> Judged {
-        let Moment::Audited(audit) = moment else { return Judged::Silent };
+    fn memory(&self) -> Memory {
+        // How many requests were told that they got something.
+        Memory::symmetric(0i64)
+    }
+
+    fn check(&self, memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {
+        let sold = memory.get::<i64>();
+        if let Moment::Recorded { event, .. } = moment
+            && let Some(Sale::Sold { .. }) = event.fact()
+        {
+            *sold += 1;
+        }
+        let Some(audit) = moment.audited::<Audit>() else { return Judged::Silent };
         let Some((at_start, left)) = audit.stock else { return Judged::Silent };
-        let sold = view.holds().sold().cast_signed();
         if audit.orders > at_start {
             return Judged::Broken(format!("{} orders for a stock of {at_start}", audit.orders));
         }
@@ -27,6 +38,6 @@ impl Property for Oversell {
             return Judged::Broken(format!("the stock of {at_start} has fallen to {left}"));
         }
         let told = format!("{sold} requests were told that they got one of a stock of {at_start}");
-        Judged::broken((sold > at_start).then_some(told))
+        Judged::broken((*sold > at_start).then_some(told))
     }
 }

@@ -1,7 +1,7 @@
 //! Progress: whoever tries again after a conflict gets through in the end.
 
 use super::{Judged, Memory, Moment, Property, View};
-use crate::history::{Event, NotSold};
+use crate::flow::sale::{NotSold, Sale};
 
 /// A request gave up after conflicts. Each conflict means that another request got through since the last try; whoever is allowed more tries than
 /// there are other requests must get through.
@@ -18,9 +18,10 @@ impl Property for Progress {
     }
 
     fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {
-        let (client, request) = match moment {
-            Moment::Recorded { client, event: Event::NotSold { request, why: NotSold::Conflict } } => (client, request),
-            Moment::Recorded { event: Event::Sold { .. }, .. } => return Judged::Fine,
+        let Moment::Recorded { client, event } = moment else { return Judged::Silent };
+        let request = match event.fact() {
+            Some(Sale::NotSold { request, why: NotSold::Conflict }) => request,
+            Some(Sale::Sold { .. }) => return Judged::Fine,
             _ => return Judged::Silent,
         };
         Judged::Broken(format!("client-{client} gives up on {request}: each of its tries ended in a conflict"))

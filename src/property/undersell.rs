@@ -1,6 +1,7 @@
 //! Undersell: nothing goes from the stock that is not sold.
 
 use super::{Judged, Memory, Moment, Property, View};
+use crate::flow::sale::Audit;
 
 /// What is left and what was ordered are less than what there was.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ impl Property for Undersell {
     }
 
     fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {
-        let Moment::Audited(audit) = moment else { return Judged::Silent };
+        let Some(audit) = moment.audited::<Audit>() else { return Judged::Silent };
         let Some((at_start, left)) = audit.stock else { return Judged::Silent };
         let short = left + audit.orders < at_start;
         Judged::broken(

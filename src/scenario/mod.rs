@@ -12,7 +12,7 @@ pub mod mutation;
 pub mod registry;
 
 use crate::flow::reconcile::Unanswered;
-use crate::history::Audit;
+use crate::history::Fact;
 use crate::port::Ports;
 use crate::world::fault::{Assumptions, Budgets};
 use crate::world::seat::{SeatPorts, Task};
@@ -41,7 +41,7 @@ pub trait Workload: Clone + Send + Sync + 'static {
     }
 
     /// What an auditor finds on the servers after all clients have ended; nothing if there is nothing to audit.
-    fn audit<P: Ports>(&self, _ports: P) -> impl Future<Output = Result<Option<Audit>, Unanswered>> + Send {
+    fn audit<P: Ports>(&self, _ports: P) -> impl Future<Output = Result<Option<Fact>, Unanswered>> + Send {
         async { Ok(None) }
     }
 }
@@ -68,7 +68,7 @@ impl<W: Workload> Program for Started<W> {
         })
     }
 
-    fn audit(&self, ports: SeatPorts) -> Fixture<Option<Audit>> {
+    fn audit(&self, ports: SeatPorts) -> Fixture<Option<Fact>> {
         let workload = self.0.clone();
         Box::pin(async move {
             workload.audit(ports).await.unwrap_or_else(|problem| panic!("the servers cannot be audited: {problem}"))

@@ -5,7 +5,7 @@ use super::link::Links;
 use super::seat::{Outgoing, Seat, SeatPorts, Told};
 use super::setup::Fixture;
 use super::system::{System, Violation};
-use crate::history::Audit;
+use crate::history::Fact;
 use crate::port::{Outcome, Unknown};
 use crate::property::NOT_MODELLED;
 use doublehold_models::{ConnId, Output, Request, Sent};
@@ -49,7 +49,7 @@ impl System {
     }
 
     /// What an auditor finds on the servers, all of whose nodes have started again; nothing if there is nothing to audit.
-    pub(super) fn audit(&mut self) -> Option<Audit> {
+    pub(super) fn audit(&mut self) -> Option<Fact> {
         let setup = Arc::clone(&self.setup);
         let mut running = Running::new(self.fixture_clock(), |ports| setup.program.audit(ports));
         if let Some(nothing_asked) = running.poll() {

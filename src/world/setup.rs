@@ -2,7 +2,7 @@
 
 use super::fault::{Assumptions, Budgets, Fault};
 use super::seat::{Seat, SeatPorts, Task};
-use crate::history::Audit;
+use crate::history::Fact;
 use crate::property::{Ends, Holder, Property};
 
 use doublehold_models::{Blob, NodeClock, Service, ServiceConfig};
@@ -76,7 +76,7 @@ pub trait Program: Send + Sync {
     }
 
     /// What an auditor looks at after all clients have ended; nothing by default.
-    fn audit(&self, _ports: SeatPorts) -> Fixture<Option<Audit>> {
+    fn audit(&self, _ports: SeatPorts) -> Fixture<Option<Fact>> {
         Box::pin(std::future::ready(None))
     }
 }

@@ -1,7 +1,7 @@
 //! The one place where the attackers of the checker meet its API.
 
 pub use doublehold::flow::reconcile::{Unanswered, answered};
-pub use doublehold::history::{Audit, Ended, Event, Mode};
+pub use doublehold::history::{Ended, Event, Fact, Mode, Tells};
 pub use doublehold::port::mysql::{MySql, Session as MySqlSession, Value as SqlValue};
 pub use doublehold::port::zookeeper::{
     Answer as ZkAnswer, CreateMode, Request as ZkRequest, Session as ZkSession, Watch as ZkWatch, ZooKeeper,
@@ -22,7 +22,9 @@ use doublehold::scenario::program;
 use doublehold::world::fault::{Assumptions, Budgets, ClockSteps};
 use doublehold::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
 use doublehold_models::{ServiceConfig, etcd as etcd_model, mysql, redis, zookeeper};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -101,8 +103,9 @@ impl Property for Reached {
 
     fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Looked {
         match moment {
-            Moment::Recorded { event: Event::Sold { request }, .. } => {
-                Looked::broken((*request == self.0).then(|| format!("{request} is reached")))
+            Moment::Recorded { event, .. } => {
+                let reached = event.fact::<Mark>().filter(|mark| mark.0 == self.0);
+                Looked::broken(reached.map(|mark| format!("{} is reached", mark.0)))
             }
             Moment::Quiescent | Moment::Stuck => Looked::Fine,
             _ => Looked::Silent,
@@ -138,7 +141,7 @@ impl Property for Collect {
 
     fn check(&self, _memory: &mut Memory, view: &dyn View, moment: &Moment) -> Looked {
         let mut lines: Vec<String> = match moment {
-            Moment::Audited(audit) => audit.duplicates.iter().map(|(line, _)| line.to_text().into_owned()).collect(),
+            Moment::Audited(_) => moment.audited::<Contents>().unwrap_or_default().0,
             Moment::Stuck => {
                 let log = Blob::from(LOG);
                 let logs = view.holds().iter().filter(|(_, hold)| hold.lock == log);
@@ -154,9 +157,37 @@ impl Property for Collect {
     }
 }
 
+/// A place in a client's code was reached.
+#[derive(Serialize, Deserialize)]
+struct Mark(Blob);
+
+impl Tells for Mark {
+    const KIND: &'static str = "mark";
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "reaches {}", self.0)
+    }
+}
+
+/// What is on the servers in the end, a line each.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Contents(pub(super) Vec<String>);
+
+impl Tells for Contents {
+    const KIND: &'static str = "contents";
+}
+
+impl fmt::Display for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
 /// An event that says that a place in a client's code was reached.
 pub fn mark(label: impl Into<Blob>) -> Event {
-    Event::Sold { request: label.into() }
+    Event::told(&Mark(label.into()))
 }
 
 /// A client begins to acquire a lock.

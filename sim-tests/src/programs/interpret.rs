@@ -6,9 +6,9 @@
 
 use super::ast::{Ask, Cond, End, Fence, Op, Program, Server, Tell, Val};
 use super::host::{
-    Audit, Blob, Command, CreateMode, Event, Instant, LOG, Mode, MySql, MySqlSession, Outcome, Ports, Redis, SqlValue,
-    Subscription, Unanswered, Value, WallTime, Workload, ZkRequest, ZkSession, ZkWatch, ZooKeeper, acquiring, etcd,
-    mark, releasing,
+    Blob, Command, Contents, CreateMode, Event, Fact, Instant, LOG, Mode, MySql, MySqlSession, Outcome, Ports, Redis,
+    SqlValue, Subscription, Unanswered, Value, WallTime, Workload, ZkRequest, ZkSession, ZkWatch, ZooKeeper, acquiring,
+    etcd, mark, releasing,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -161,8 +161,8 @@ impl Workload for Interpreter {
         Ok(())
     }
 
-    /// The final contents, in the form that an audit has.
-    async fn audit<P: Ports>(&self, ports: P) -> Result<Option<Audit>, Unanswered> {
+    /// The final contents.
+    async fn audit<P: Ports>(&self, ports: P) -> Result<Option<Fact>, Unanswered> {
         let mut found = Vec::new();
         let mut redis_nodes = vec![self.0.log_node()];
         for (server, (node, members)) in self.0.servers.iter().zip(self.0.nodes()) {
@@ -201,8 +201,7 @@ impl Workload for Interpreter {
                 }
             }
         }
-        let duplicates = found.into_iter().map(|line| (Blob::from(line), 0)).collect();
-        Ok(Some(Audit { stock: None, orders: 0, duplicates }))
+        Ok(Some(Fact::of(&Contents(found))))
     }
 }
 

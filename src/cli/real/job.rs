@@ -4,7 +4,7 @@ use super::super::args::{RealLock, WorkerOptions};
 use super::super::error::CliError;
 use super::look::STOCK_AT_START;
 use crate::flow::reconcile::{Unanswered, answered};
-use crate::history::{Audit, Entry};
+use crate::history::{Entry, Fact};
 use crate::lock::mysql::row::Guard;
 use crate::lock::mysql::{Retry, table};
 use crate::lock::{etcd, redis, redlock, zookeeper};
@@ -78,7 +78,7 @@ impl Job {
     }
 
     /// What an auditor finds on the servers after all clients have ended.
-    pub(super) async fn audit(&self) -> Result<Option<Audit>, CliError> {
+    pub(super) async fn audit(&self) -> Result<Option<Fact>, CliError> {
         if !self.lock.sells() {
             return Ok(None);
         }

@@ -2,7 +2,8 @@
 
 use super::super::args::RealOptions;
 use super::look::{Left, STOCK_AT_START};
-use crate::history::{Audit, Ended, Entry, Event, NotSold};
+use crate::flow::sale::{Audit, NotSold, Sale};
+use crate::history::{Ended, Entry, Event, Fact};
 use crate::judge::judge;
 use crate::property::{self, Property};
 use crate::scenario::guarded::LOCK;
@@ -92,10 +93,13 @@ fn count(entries: &[Entry]) -> Counts {
             }
             Event::NotAcquired { .. } => counts.refused += 1,
             Event::Releasing { .. } => note(&mut counts.hold),
-            Event::Wrote { outcome: Ended::Ok, .. } | Event::Sold { .. } => counts.accepted += 1,
-            Event::Wrote { outcome: Ended::Indeterminate, .. } | Event::NotSold { why: NotSold::Unknown, .. } => {
-                counts.unknown += 1;
-            }
+            Event::Wrote { outcome: Ended::Ok, .. } => counts.accepted += 1,
+            Event::Wrote { outcome: Ended::Indeterminate, .. } => counts.unknown += 1,
+            Event::Told(fact) => match fact.get() {
+                Some(Sale::Sold { .. }) => counts.accepted += 1,
+                Some(Sale::NotSold { why: NotSold::Unknown, .. }) => counts.unknown += 1,
+                _ => {}
+            },
             _ => {}
         }
     }
@@ -106,7 +110,7 @@ pub(super) fn summarize(
     options: &RealOptions,
     entries: Vec<Entry>,
     left: Left,
-    audit: Option<Audit>,
+    audit: Option<Fact>,
     seconds: f64,
     incidents: Vec<String>,
 ) -> RealReport {
@@ -115,7 +119,7 @@ pub(super) fn summarize(
     let holders = if incidents.is_empty() { left.holders } else { Vec::new() };
     let mut violations = judge(&entries, &LOCK.into(), holders, audit.as_ref(), &properties(options));
     let counts = count(&entries);
-    let stock = audit.as_ref().and_then(|audit| audit.stock).map(|(_, left)| left);
+    let stock = audit.as_ref().and_then(|audit| audit.get::<Audit>()?.stock).map(|(_, left)| left);
     let fell = stock.or(left.stock.filter(|_| audit.is_none())).map(|stock| STOCK_AT_START - stock);
     let Counts { accepted, unknown, .. } = counts;
     if let Some(fell) = fell.filter(|fell| audit.is_none() && !(accepted..=accepted + unknown).contains(fell)) {

@@ -125,11 +125,12 @@ fn r3() -> Vec<GuardedScenario> {
     let source = "Redis docs, \"Distributed Locks with Redis\", Performance, crash recovery and fsync";
     let about =
         about("redlock-crash-restart", Some("R3"), "a server restarts without a key that it had not synced", source);
-    let broken = base(about, workload(LockKind::RedLock(redlock_config()), 3, Work::Hold(ms(20))))
+    let mut broken = base(about, workload(LockKind::RedLock(redlock_config()), 3, Work::Hold(ms(20))))
         .only(property::Belief)
         .faults(Fault::NodePowerLoss, 1)
         .keeps(Persistence::Aof { fsync: Fsync::Everysec })
         .violating("belief");
+    (broken.simulation.fault_every_us, broken.simulation.down_us_max) = (20_000, 5_000);
     let synced = broken
         .clone()
         .keeps(Persistence::Aof { fsync: Fsync::Always })

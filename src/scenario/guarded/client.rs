@@ -1,7 +1,8 @@
 //! What each client does with the lock and what it guards, and what it tells the history.
 
 use super::{ETCD_PREFIX, Guarded, LOCK, LockKind, STOCK, Store, USER, Work, ZK_PATH};
-use crate::history::{Ended, Event, NotSold};
+use crate::flow::sale::{NotSold, Sale};
+use crate::history::{Ended, Event};
 use crate::lock::etcd::counter::EtcdCounter;
 use crate::lock::etcd::{self, EtcdLock};
 use crate::lock::in_process::InProcessLock;
@@ -105,10 +106,10 @@ impl Guarded {
             Work::Draw(once) => self.draw(once).draw(ports, client, &USER.into(), &request).await,
             _ => Err(NotSold::Unavailable),
         };
-        ports.record(match served {
-            Ok(()) => Event::Sold { request },
-            Err(why) => Event::NotSold { request, why },
-        });
+        ports.record(Event::told(&match served {
+            Ok(()) => Sale::Sold { request },
+            Err(why) => Sale::NotSold { request, why },
+        }));
     }
 
     /// Acquires and tells the history.

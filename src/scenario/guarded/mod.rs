@@ -8,7 +8,7 @@ use super::mutation::{Mutant, Mutation};
 use crate::flow::draw::Draw;
 use crate::flow::reconcile::{StockAt, Unanswered, answered};
 use crate::flow::shop::Shop;
-use crate::history::Audit;
+use crate::history::Fact;
 use crate::lock::mysql::row;
 use crate::lock::mysql::{self, Retry};
 use crate::lock::reentrant::Reentry;
@@ -154,12 +154,13 @@ impl Workload for Guarded {
         }
     }
 
-    async fn audit<P: Ports>(&self, ports: P) -> Result<Option<Audit>, Unanswered> {
-        match self.work {
-            Work::Sell(sell) => self.shop(sell).audit(&ports).await.map(Some),
-            Work::Draw(once) => self.draw(once).audit(&ports).await.map(Some),
-            _ => Ok(None),
-        }
+    async fn audit<P: Ports>(&self, ports: P) -> Result<Option<Fact>, Unanswered> {
+        let audit = match self.work {
+            Work::Sell(sell) => self.shop(sell).audit(&ports).await?,
+            Work::Draw(once) => self.draw(once).audit(&ports).await?,
+            _ => return Ok(None),
+        };
+        Ok(Some(Fact::of(&audit)))
     }
 
     async fn run<P: Ports>(&self, ports: P) {
