@@ -67,6 +67,9 @@ fn server_pauses() -> Vec<GuardedScenario> {
     vec![broken, given_back.fixed("given-back", "the lock gives back on every server, whatever that has answered")]
 }
 
+/// A partition that no lease is outlasted by, in microseconds.
+const SHORT_US: u64 = 40_000;
+
 /// TCP sends a holder's write again when its lease is long over.
 fn partition() -> Vec<GuardedScenario> {
     let source = "Kleppmann, \"How to do distributed locking\"";
@@ -77,7 +80,8 @@ fn partition() -> Vec<GuardedScenario> {
         .violating("effect");
     let lock = redis::Config { fencing: true, ..redis_lock() };
     let fenced = broken.clone().lock(LockKind::Redis(lock)).work(Work::Fenced);
-    let bounded = broken.clone().assume(|assumptions| assumptions.pause_us_max = Some(50_000));
+    let mut bounded = broken.clone().assume(|assumptions| assumptions.pause_us_max = Some(SHORT_US));
+    bounded.simulation.pause_us_max = SHORT_US;
     vec![
         broken,
         fenced.fixed("fenced", "the resource checks fencing tokens"),
@@ -90,12 +94,13 @@ fn slow_sync() -> Vec<GuardedScenario> {
     let source = "redis.conf, appendfsync everysec and \"fsync is taking too long\"";
     let summary = "a server's process ends while a sync takes long, and has not appended what it has answered";
     let about = about("redis-lock-slow-sync", None, summary, source);
-    let broken = base(about, workload(LockKind::Redis(redis_lock()), 1, Work::Hold(ms(20))))
+    let mut broken = base(about, workload(LockKind::Redis(redis_lock()), 1, Work::Hold(ms(20))))
         .only(property::Belief)
         .keeps(Persistence::Aof { fsync: Fsync::Everysec })
         .faults(Fault::NodeCrash, 1)
         .faults(Fault::SlowSync, 1)
         .violating("belief");
+    (broken.simulation.fault_every_us, broken.simulation.down_us_max) = (20_000, 5_000);
     let synced = broken.clone().without(Fault::SlowSync);
     let lives = broken.clone().without(Fault::NodeCrash);
     let always = synced.clone().keeps(Persistence::Aof { fsync: Fsync::Always });
