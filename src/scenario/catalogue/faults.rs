@@ -64,7 +64,7 @@ fn server_pauses() -> Vec<GuardedScenario> {
         .violating("leak");
     broken.workload.wait = Duration::ZERO;
     let given_back = broken.clone().lock(LockKind::RedLock(redlock_config()));
-    vec![broken, given_back.fixed("given-back", "the lock gives back on every server, whatever that has answered")]
+    vec![broken, given_back.fixed("fixed", "the lock gives back on every server, whatever that has answered")]
 }
 
 /// A partition that no lease is outlasted by, in microseconds.
