@@ -45,6 +45,7 @@ mod network;
 pub mod nodes;
 #[cfg(feature = "check")]
 pub mod oracles;
+#[cfg(feature = "check")]
 pub mod partition;
 #[cfg(feature = "check")]
 pub mod queue;
