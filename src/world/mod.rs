@@ -12,6 +12,7 @@
 //! | `clock`, `fault`, `setup` | what clocks show; what may go wrong; what stays the same throughout |
 //! | `fingerprint` | the hash of everything that can still matter |
 //! | `enabled`, `moments` | which choices a state offers; the moments that clients' code compares its clock with |
+//! | `partition` | processes that cannot reach the others for a while |
 //! | `queue` | what was put on its way, for worlds that decide when it happens |
 //! | `fixture` | code that runs alone, before the clients begin and after they have ended |
 //! | `seat` | a client's side of the ports: what its code asked for and has been told |
