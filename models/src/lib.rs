@@ -8,6 +8,12 @@
 //! Without the `nodes` feature only the wire vocabulary is built: [`Blob`], [`resp::Command`], [`resp::Value`],
 //! [`zookeeper::wire`] and [`etcd::wire`], which the ports of the `doublehold` crate speak in every world.
 
+#[cfg(feature = "nodes")]
+#[macro_use]
+mod kinds;
+
+#[cfg(feature = "nodes")]
+mod any;
 mod blob;
 pub mod mysql;
 mod rank;
@@ -24,8 +30,12 @@ mod names;
 pub mod redis;
 #[cfg(feature = "nodes")]
 mod service;
+#[cfg(feature = "nodes")]
+mod wire;
 pub mod zookeeper;
 
+#[cfg(feature = "nodes")]
+pub use any::{Service, ServiceConfig};
 pub use blob::Blob;
 #[cfg(feature = "nodes")]
 pub use digest::{ClientId, Digest};
@@ -33,4 +43,6 @@ pub use digest::{ClientId, Digest};
 pub use names::take_names_compared;
 pub use rank::ranked;
 #[cfg(feature = "nodes")]
-pub use service::{ConnId, Due, Lost, NodeClock, Output, Request, Response, Sent, Service, ServiceConfig};
+pub use service::{At, ConnId, Due, Ends, Holder, Lost, NodeClock, Output, Sent, ServiceKind, Step, Steps};
+#[cfg(feature = "nodes")]
+pub use wire::{Ask, Request, Response};

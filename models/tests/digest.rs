@@ -4,7 +4,9 @@ use doublehold_models::etcd::wire as etcd;
 use doublehold_models::mysql::wire as mysql;
 use doublehold_models::resp::{Command, Value};
 use doublehold_models::zookeeper::wire as zk;
-use doublehold_models::{Blob, ClientId, ConnId, Digest, NodeClock, Output, Request, Response, Service, ServiceConfig};
+use doublehold_models::{
+    At, Blob, ClientId, ConnId, Digest, NodeClock, Output, Request, Response, Service, ServiceConfig, Step,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -354,7 +356,7 @@ fn one_digest_one_behaviour(config: &ServiceConfig, begin: &[Request], steps: &[
             let out = served(&mut service, random.below(2) as u16, random.one(steps));
             let ready = service.ready();
             if let (true, [_, ..]) = (out.is_empty(), &ready[..]) {
-                service.go_on(&CLOCKS, *random.one(&ready), &mut Vec::new());
+                service.step(&CLOCKS, At::Conn(*random.one(&ready)), Step::Grant, &mut Vec::new());
             }
             let behaviour = observed(&service, probes);
             let before = seen.entry(digest(&service)).or_insert_with(|| behaviour.clone());

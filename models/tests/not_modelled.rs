@@ -3,8 +3,8 @@
 use doublehold_models::resp::Command;
 use doublehold_models::zookeeper::wire as zk;
 use doublehold_models::{
-    Blob, ConnId, NodeClock, Output, Request, Response, Sent, Service, ServiceConfig, etcd, mysql, redis, resp,
-    zookeeper,
+    At, Blob, ConnId, NodeClock, Output, Request, Response, Sent, Service, ServiceConfig, Step, etcd, mysql, redis,
+    resp, zookeeper,
 };
 
 const CLOCKS: [NodeClock; 3] = [NodeClock { wall_us: 1_000_000_000, mono_us: 0 }; 3];
@@ -227,7 +227,7 @@ fn etcd_requests() {
     let follower = ConnId { client: 0, member: 1, lane: 0 };
     service.handle(&CLOCKS, follower, &local, &mut out);
     assert!(matches!(out.pop(), Some(Output { sent: Sent::Reply(_), .. })));
-    service.lag(1);
+    service.step(&CLOCKS, At::Member(1), Step::Lag, &mut Vec::new());
     service.handle(&CLOCKS, follower, &local, &mut out);
     assert!(matches!(out.pop(), Some(Output { sent: Sent::NotModelled(_), .. })));
 }

@@ -1,6 +1,6 @@
 //! Conformance: the same sequence on a model and on a real server of its kind, reply by reply, made small where they differ.
 
-use doublehold_models::{ConnId, NodeClock, Output, Request, Response, Service, ServiceConfig};
+use doublehold_models::{At, ConnId, NodeClock, Output, Request, Response, Service, ServiceConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -277,7 +277,7 @@ impl<D: Dialect> Pair<'_, D> {
         let mut raced = false;
         while let [first, others @ ..] = &self.model.ready()[..] {
             raced |= !others.is_empty();
-            self.model.go_on(&[now()], *first, out);
+            self.model.step(&[now()], At::Conn(*first), doublehold_models::Step::Grant, out);
         }
         raced
     }

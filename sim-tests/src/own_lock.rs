@@ -82,12 +82,7 @@ impl Scenario for LookThenTakeScenario {
             arrival: ArrivalTime::AtStart,
             budgets: parameters.budgets,
             assumptions: parameters.assumptions,
-            locks: vec![LockSpec {
-                name: "lock".into(),
-                services: vec![0],
-                quorum: 1,
-                probe: Probe::RedisKey("lock".into()),
-            }],
+            locks: vec![LockSpec { name: "lock".into(), services: vec![0], quorum: 1, probe: Probe::at("lock") }],
             resources: Vec::new(),
             properties: vec![Arc::new(property::Belief), Arc::new(property::Deadlock)],
             seed,

@@ -396,12 +396,12 @@ fn locks(kind: Kinds) -> Vec<LockSpec> {
     };
     match kind {
         Kinds::InProcess => Vec::new(),
-        Kinds::Zk(_) | Kinds::ReentrantZk => vec![on(LOCK, Probe::ZooKeeperPath(ZK_PATH.into()))],
-        Kinds::Etcd => vec![on(LOCK, Probe::EtcdPrefix(ETCD_PREFIX.into()))],
-        Kinds::LockTable | Kinds::LockTableSlow => vec![on(LOCK, Probe::MySqlLockTable(LOCK.into()))],
-        Kinds::UserLock => vec![on(LOCK, Probe::MySqlUserLock(LOCK.into()))],
-        Kinds::Segmented => SEGMENTS.map(|key| on(key, Probe::RedisKey(key.into()))).into(),
-        _ => vec![on(LOCK, Probe::RedisKey(LOCK.into()))],
+        Kinds::Zk(_) | Kinds::ReentrantZk => vec![on(LOCK, Probe::at(ZK_PATH))],
+        Kinds::Etcd => vec![on(LOCK, Probe::at(ETCD_PREFIX))],
+        Kinds::LockTable | Kinds::LockTableSlow => vec![on(LOCK, Probe::at(LOCK))],
+        Kinds::UserLock => vec![on(LOCK, Probe::at(LOCK))],
+        Kinds::Segmented => SEGMENTS.map(|key| on(key, Probe::at(key))).into(),
+        _ => vec![on(LOCK, Probe::at(LOCK))],
     }
 }
 

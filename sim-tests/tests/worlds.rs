@@ -37,7 +37,7 @@ fn simulated(workload: impl Workload, properties: Vec<Arc<dyn Property>>) -> Vec
             name: "lock".into(),
             services: (0..SERVERS).collect(),
             quorum: 2,
-            probe: Probe::RedisKey("lock".into()),
+            probe: Probe::at("lock"),
         }],
         resources: Vec::new(),
         properties,

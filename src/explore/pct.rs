@@ -9,6 +9,7 @@ use super::random::draw;
 use super::strategy::{Coverage, Strategy};
 use crate::world::choice::{Act, Choice, Target};
 use crate::world::explored::Explored;
+use doublehold_models::Step;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::collections::BTreeMap;
@@ -45,9 +46,9 @@ type Actor = (Target, u8);
 
 fn actor(choice: &Choice) -> Actor {
     let kind = match choice.act {
-        Act::Serve | Act::Grant | Act::HangUp => 1,
+        Act::Serve | Act::Take(Step::Grant) | Act::HangUp => 1,
         Act::Deliver => 2,
-        Act::Resume | Act::Restart | Act::CatchUp | Act::Heal | Act::Synced => 3,
+        Act::Resume | Act::Restart | Act::Heal | Act::Take(Step::CatchUp | Step::Synced) => 3,
         // Clocks are set in one order: what they are set to has a priority of its own.
         Act::SetClock { drift_ppm, offset_us } => {
             4 + (3 * (1 + drift_ppm.signum()) as u8 + (1 + offset_us.signum()) as u8)

@@ -25,13 +25,13 @@ mod undersell;
 
 use crate::history::{Event, Fact, Hold, HoldOrder, Holds, Tells};
 use crate::port::{Blob, Instant};
-use doublehold_models::ConnId;
 use std::fmt;
 use std::sync::Arc;
 
 pub use belief::Belief;
 pub use bounded_wait::BoundedWait;
 pub use deadlock::Deadlock;
+pub use doublehold_models::{Ends, Holder};
 pub use duplicates::Duplicates;
 pub use effect::Effect;
 pub use fencing_order::FencingOrder;
@@ -100,33 +100,6 @@ impl Judged {
     /// Broken if something is wrong, else fine.
     pub fn broken(wrong: Option<String>) -> Judged {
         wrong.map_or(Judged::Fine, Judged::Broken)
-    }
-}
-
-/// A token on a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// What the lock's owner put there.
-    pub token: Blob,
-    /// How it goes away if its owner does nothing.
-    pub ends: Ends,
-}
-
-/// How a token goes away if its owner does nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ends {
-    /// It stays.
-    Never,
-    /// By time: a TTL, a lease or a session runs out.
-    ByTime,
-    /// With its owner's connection, once the server has learnt that this is gone.
-    WithConnection(ConnId),
-}
-
-impl Ends {
-    /// By time, or never.
-    pub fn by_time(ends: bool) -> Ends {
-        if ends { Ends::ByTime } else { Ends::Never }
     }
 }
 

@@ -8,6 +8,7 @@ use super::partition::{self, Cut};
 use super::seat::WaitId;
 use super::system::System;
 use crate::base::millis;
+use doublehold_models::Step;
 use std::fmt;
 
 /// A connection, by its ends.
@@ -50,8 +51,6 @@ pub enum Act {
     Start,
     /// A node serves the first request of a connection.
     Serve,
-    /// A request of a connection that had to wait is granted what it waits for.
-    Grant,
     /// A client is told the first thing that waits for it on a connection.
     Deliver,
     /// A node learns that the other end of a connection is gone; requests that it has not served are lost.
@@ -76,18 +75,10 @@ pub enum Act {
     PowerLoss,
     /// A node that is down starts again.
     Restart,
-    /// A node falls behind the others of its service.
-    Lag,
-    /// A node that is behind takes in one thing more.
-    CatchUp,
-    /// The session of this client expires, which is cut off from the node's service.
-    Expire(u8),
+    /// A service takes a step by itself, at a node or a connection.
+    Take(Step),
     /// A process's wall clock jumps by this much, in microseconds.
     Step(i64),
-    /// A sync to a node's disk takes long.
-    SlowSync,
-    /// It is over.
-    Synced,
     /// Some processes cannot reach the others.
     Cut(Cut),
     /// All processes reach each other again.
@@ -167,10 +158,10 @@ impl Choice {
             (Target::Node(_), Act::Crash) => Fault::NodeCrash,
             (Target::Node(_), Act::PowerLoss) => Fault::NodePowerLoss,
             (Target::Node(_), Act::Step(_)) => Fault::ClockStep,
-            (_, Act::SlowSync) => Fault::SlowSync,
             (_, Act::Cut(_)) => Fault::Partition,
-            (_, Act::Lag) => Fault::Lag,
-            (_, Act::Expire(_)) => Fault::SessionExpiry,
+            (_, Act::Take(Step::Lag)) => Fault::Lag,
+            (_, Act::Take(Step::SlowSync)) => Fault::SlowSync,
+            (_, Act::Take(Step::Expire(_))) => Fault::SessionExpiry,
             _ => return None,
         })
     }
@@ -191,7 +182,7 @@ impl Choice {
     /// The same choice where clients have these numbers; `None` if a client that it concerns is not there.
     pub fn renamed(self, number: impl Fn(u8) -> Option<u8>) -> Option<Choice> {
         let act = match self.act {
-            Act::Expire(client) => Act::Expire(number(client)?),
+            Act::Take(step) => Act::Take(step.renamed(&number)?),
             Act::Cut(cut) => Act::Cut(Cut { apart: cut.apart.renamed(&number)?, ..cut }),
             act => act,
         };
@@ -225,7 +216,7 @@ impl fmt::Display for Subject<'_> {
             Target::Link(link) => *link,
         };
         let arrow = match act {
-            Act::Serve | Act::Grant | Act::HangUp => "→",
+            Act::Serve | Act::Take(_) | Act::HangUp => "→",
             Act::Deliver => "←",
             _ => "–",
         };
@@ -253,7 +244,6 @@ impl fmt::Display for Act {
             }
             Act::Start => f.write_str("start"),
             Act::Serve => f.write_str("serve"),
-            Act::Grant => f.write_str("granted"),
             Act::Deliver => f.write_str("deliver"),
             Act::HangUp => f.write_str("hang up"),
             Act::Fire(id) => write!(f, "timer #{id} fires"),
@@ -266,12 +256,8 @@ impl fmt::Display for Act {
             Act::Crash => f.write_str("crash"),
             Act::PowerLoss => f.write_str("loses power"),
             Act::Restart => f.write_str("restart"),
-            Act::Lag => f.write_str("falls behind"),
-            Act::CatchUp => f.write_str("catches up"),
-            Act::Expire(client) => write!(f, "the session of client-{client} expires"),
+            Act::Take(step) => step.fmt(f),
             Act::Step(us) => write!(f, "clock steps {}", signed(us)),
-            Act::SlowSync => f.write_str("a sync takes long"),
-            Act::Synced => f.write_str("synced at last"),
             Act::Cut(_) => f.write_str("some processes cannot reach the others"),
             Act::Heal => f.write_str("heals"),
         }

@@ -17,7 +17,8 @@ impl System {
             return;
         }
         self.offer_messages(into);
-        into.extend(self.ready().map(|link| Choice::link(link, Act::Grant)));
+        let steps = self.steps();
+        into.extend(steps.iter().filter(|step| !step.is_fault()));
         self.running().for_each(|(client, _)| into.extend(self.due_timers(client)));
         self.offer_time(into);
         // Without a client that could suffer from it, a fault is not worth exploring.
@@ -25,7 +26,7 @@ impl System {
             self.offer_client_faults(into);
             self.offer_node_faults(into);
             self.offer_link_faults(into);
-            self.offer_session_faults(into);
+            into.extend(steps.iter().filter(|step| step.fault().is_some_and(|fault| self.may_suffer(fault))));
             if self.may_suffer(Fault::Partition) && self.cut.is_none() {
                 self.offer_partitions(into);
             }
@@ -149,7 +150,7 @@ impl System {
         let syncs = self.nodes.iter().filter_map(|node| Some(node.slow_since? + SYNC_US_MAX));
         // Threads that may run do so before a message would have come.
         let delay_us_max = self.setup.assumptions.delay_us_max;
-        let ready = delay_us_max.and_then(|_| self.ready().next()).map(|_| self.now_us);
+        let ready = delay_us_max.filter(|_| self.has_ready()).map(|_| self.now_us);
         due.chain(ready).chain(delays).chain(self.pause_ends()).chain(silences).chain(syncs).min()
     }
 
@@ -211,9 +212,6 @@ impl System {
 
     fn offer_node_faults(&self, into: &mut Vec<Choice>) {
         for node in (0..self.nodes.len()).filter(|node| self.nodes[*node].down_since.is_none()) {
-            if self.may_suffer(Fault::Lag) && self.can_lag(node) && !self.is_behind(node) {
-                into.push(Choice::node(node, Act::Lag));
-            }
             if self.may_suffer(Fault::NodeCrash) && self.nodes[node].is_running() {
                 into.push(Choice::node(node, Act::Crash));
             }
@@ -223,23 +221,10 @@ impl System {
             if self.may_suffer(Fault::NodePause) && self.can_pause(node) {
                 into.push(Choice::node(node, Act::Pause));
             }
-            if self.may_suffer(Fault::SlowSync) && self.can_sync_slowly(node) {
-                into.push(Choice::node(node, Act::SlowSync));
-            }
             if self.may_suffer(Fault::ClockStep) {
                 let steps = self.setup.assumptions.clock_steps_us;
                 into.extend(steps.iter().map(|us| Choice::node(node, Act::Step(us))));
             }
-        }
-    }
-
-    fn offer_session_faults(&self, into: &mut Vec<Choice>) {
-        if !self.may_suffer(Fault::SessionExpiry) {
-            return;
-        }
-        for service in 0..self.services.len() {
-            let node = self.first_of(service);
-            into.extend(self.cut_off(service).map(|client| Choice::node(node, Act::Expire(client as u8))));
         }
     }
 
@@ -268,12 +253,6 @@ impl System {
         for (number, node) in self.nodes.iter().enumerate() {
             if node.paused_since.is_some() {
                 into.push(Choice::node(number, Act::Resume));
-            }
-            if node.slow_since.is_some() {
-                into.push(Choice::node(number, Act::Synced));
-            }
-            if self.is_behind(number) {
-                into.push(Choice::node(number, Act::CatchUp));
             }
             let restart = self.setup.assumptions.restart_us_min;
             if !node.outvoted && node.down_since.is_some_and(|since| since + restart <= self.now_us) {

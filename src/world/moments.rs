@@ -216,8 +216,11 @@ impl System {
             state.down_since.is_some() || state.paused_since.is_some() || self.is_behind(node)
         };
         let nodes = (0..self.nodes.len()).any(is_open);
-        let on_its_way =
-            |link: &Link| (!timed || link.slow || link.stalled) && !(link.is_quiet() && link.open.is_empty());
+        let delayed = |link: &Link| {
+            let cut = self.is_cut_to_node(link) || self.is_cut_to_client(link);
+            link.slow || link.stalled || link.connecting || cut
+        };
+        let on_its_way = |link: &Link| (!timed || delayed(link)) && !(link.is_quiet() && link.open.is_empty());
         clients || nodes || self.links.iter().any(on_its_way)
     }
 

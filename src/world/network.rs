@@ -1,6 +1,6 @@
 //! Network: what a system's connections carry, and what becomes of it.
 
-use super::choice::LinkName;
+use super::choice::{Act, LinkName};
 use super::clients::{Status, Wake};
 use super::link::{Arrival, Arriving, DueBy, Gone, InFlight, Link, Pending};
 use super::oracles::By;
@@ -9,7 +9,7 @@ use super::seat::{Purpose, Told, WaitId};
 use super::system::System;
 use crate::port::{Blob, Outcome, Refusal};
 use crate::world::recorder::Recorder;
-use doublehold_models::{ClientId, ConnId, Output, Request, Sent, Service};
+use doublehold_models::{At, ClientId, ConnId, Output, Request, Sent, Step};
 use smallvec::SmallVec;
 use std::rc::Rc;
 
@@ -39,7 +39,7 @@ impl System {
     }
 
     /// The name of a connection to a member of this node's service.
-    fn name_of(&self, node: usize, conn: ConnId) -> LinkName {
+    pub(super) fn name_of(&self, node: usize, conn: ConnId) -> LinkName {
         let member = node - usize::from(self.nodes[node].member) + usize::from(conn.member);
         LinkName { client: conn.client as u8, node: member as u8, lane: conn.lane }
     }
@@ -381,7 +381,7 @@ impl System {
             node,
             Some(By { client, holds: &holds, request: None, late: false }),
             |service, clocks, out| {
-                service.go_on(clocks, conn, out);
+                service.step(clocks, At::Conn(conn), Step::Grant, out);
             },
         );
         recorder.went_on(self, client, node, &outputs);
@@ -389,14 +389,9 @@ impl System {
         self.push_ready(node);
     }
 
-    /// The connections whose requests had to wait and may be granted what they wait for.
-    pub(super) fn ready(&self) -> impl Iterator<Item = LinkName> {
-        let ready =
-            |(number, service): (usize, &Rc<Service>)| service.ready().into_iter().map(move |conn| (number, conn));
-        let ready = self.services.iter().enumerate().flat_map(ready);
-        let ready = ready.map(|(number, conn)| (self.first_of(number), conn));
-        let up = |(node, _): &(usize, ConnId)| self.nodes[*node].paused_since.is_none();
-        ready.filter(up).map(|(node, conn)| self.name_of(node, conn))
+    /// True if some request that had to wait may be granted what it waits for.
+    pub(super) fn has_ready(&self) -> bool {
+        self.steps().iter().any(|choice| choice.act == Act::Take(Step::Grant))
     }
 
     /// Notes which requests that had to wait may go on.

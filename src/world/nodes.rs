@@ -1,11 +1,11 @@
 //! Nodes: the clocks, the timers, the pauses and the crashes of a system's servers.
 
-use super::choice::LinkName;
+use super::choice::{Act, Choice, LinkName};
 use super::clock::Clock;
 use super::link::Link;
 use super::queue::Pushed;
 use super::system::System;
-use doublehold_models::{Due, Lost, NodeClock, Output};
+use doublehold_models::{At, Due, Lost, NodeClock, Output, Step, Steps};
 use smallvec::SmallVec;
 
 /// The clocks of all members of a service.
@@ -233,50 +233,64 @@ impl System {
         }
     }
 
-    /// True if a node is up and a sync to its disk can take long beside what it answers.
-    pub(super) fn can_sync_slowly(&self, node: usize) -> bool {
-        self.nodes[node].is_running() && self.services[self.service_of(node)].can_sync_slowly()
+    /// The steps that services may take by themselves.
+    pub(super) fn steps(&self) -> SmallVec<[Choice; 4]> {
+        let (mut choices, mut steps) = (SmallVec::new(), Steps::new());
+        for (number, service) in self.services.iter().enumerate() {
+            service.steps(&mut steps);
+            if !steps.is_empty() {
+                let first = self.first_of(number);
+                let offered = steps.drain(..).filter(|(at, step)| self.may_take(first, *at, *step));
+                choices.extend(offered.map(|(at, step)| self.step_at(first, at, step)));
+            }
+        }
+        choices
     }
 
-    pub(super) fn slow_sync(&mut self, node: usize, slow: bool) {
-        self.nodes[node].slow_since = slow.then_some(self.now_us);
-        self.touch_service(node, None, |service, _, _| service.set_slow_sync(slow));
-        self.tick(node);
+    /// A step of the service whose first node this is.
+    fn step_at(&self, first: usize, at: At, step: Step) -> Choice {
+        match at {
+            At::Member(member) => Choice::node(first + usize::from(member), Act::Take(step)),
+            At::Conn(conn) => Choice::link(self.name_of(first, conn), Act::Take(step)),
+        }
     }
 
-    pub(super) fn lag(&mut self, node: usize) {
-        let member = self.nodes[node].member;
-        self.touch_service(node, None, |service, _, _| service.lag(member));
-    }
-
-    pub(super) fn catch_up(&mut self, node: usize) {
-        let member = self.nodes[node].member;
-        self.touch_service(node, None, |service, _, out| service.catch_up(member, out));
-    }
-
-    pub(super) fn expire(&mut self, node: usize, client: usize) {
-        self.touch_service(node, None, |service, clocks, out| service.expire(clocks, client as u16, out));
-    }
-
-    /// The clients that are cut off from a service, know it, and still have a session there.
-    pub(super) fn cut_off(&self, service: usize) -> impl Iterator<Item = usize> {
-        let told = move |client: &usize| {
-            let theirs = |link: &&Link| usize::from(link.client) == *client && link.tells_idle();
-            let here = |link: &&Link| self.service_of(link.node.into()) == service;
-            self.links.iter().filter(theirs).filter(here).all(|link| link.arrivals.is_empty())
+    /// True if the processes and connections allow a step that a service offers.
+    fn may_take(&self, first: usize, at: At, step: Step) -> bool {
+        let member = match at {
+            At::Member(member) => member,
+            At::Conn(conn) => conn.member,
         };
-        self.services[service].cut_off().into_iter().map(usize::from).filter(told)
+        let node = &self.nodes[first + usize::from(member)];
+        match step {
+            Step::Grant => node.paused_since.is_none(),
+            Step::Lag | Step::CatchUp => node.down_since.is_none(),
+            Step::SlowSync => node.is_running(),
+            Step::Synced => node.slow_since.is_some(),
+            Step::Expire(client) => self.knows_that_it_is_cut_off(client, self.service_of(first)),
+        }
     }
 
-    /// True if a node is up and can fall behind the others of its service.
-    pub(super) fn can_lag(&self, node: usize) -> bool {
-        let state = &self.nodes[node];
-        state.down_since.is_none() && self.services[self.service_of(node)].can_lag(state.member)
+    /// True if a client has been told of the end of its connections to a service.
+    fn knows_that_it_is_cut_off(&self, client: u8, service: usize) -> bool {
+        let theirs = |link: &&Link| link.client.0 == u16::from(client) && link.tells_idle();
+        let here = |link: &&Link| self.service_of(link.node.into()) == service;
+        self.links.iter().filter(theirs).filter(here).all(|link| link.arrivals.is_empty())
+    }
+
+    pub(super) fn take_step(&mut self, node: usize, step: Step) {
+        match step {
+            Step::SlowSync => self.nodes[node].slow_since = Some(self.now_us),
+            Step::Synced => self.nodes[node].slow_since = None,
+            _ => {}
+        }
+        let at = At::Member(self.nodes[node].member);
+        self.touch_service(node, None, |service, clocks, out| service.step(clocks, at, step, out));
+        self.tick(node);
     }
 
     /// True if a node is up and behind the others of its service.
     pub fn is_behind(&self, node: usize) -> bool {
-        let state = &self.nodes[node];
-        state.down_since.is_none() && self.services[self.service_of(node)].is_behind(state.member)
+        self.steps().contains(&Choice::node(node, Act::Take(Step::CatchUp)))
     }
 }

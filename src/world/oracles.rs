@@ -245,7 +245,7 @@ impl System {
                 let ends = before.is_some() && by.is_none() && !self.is_down(service);
                 self.footprint.seen.leases_ended += u64::from(ends);
             }
-            if changed || self.setup.locks[lock].probe.has_queue() {
+            if changed || self.setup.locks[lock].probe.has_queue(&self.services[service]) {
                 self.place(lock, service, by);
             }
         }

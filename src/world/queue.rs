@@ -75,7 +75,7 @@ impl System {
                 Act::Serve => self.can_serve(at),
                 Act::Deliver => self.can_deliver(at),
                 Act::HangUp => self.can_hang_up(at),
-                Act::Grant => self.ready().any(|ready| ready == name),
+                Act::Take(_) => self.steps().contains(&choice),
                 _ => false,
             }),
             (Target::Client(client), Act::Fire(id)) => {

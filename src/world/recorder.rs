@@ -4,7 +4,7 @@ use crate::history::{Entry, Event};
 use crate::property::View;
 use crate::world::choice::{Act, Choice, Target};
 use crate::world::system::System;
-use doublehold_models::{Output, Request, Response};
+use doublehold_models::{Output, Request, Response, Step};
 use serde::{Deserialize, Serialize};
 
 /// One line of a trace.
@@ -61,7 +61,7 @@ impl Recorder {
         let name = choice.name(system);
         let (who, what) = name.split_once(": ").unwrap_or((&name, ""));
         match (choice.at, choice.act) {
-            (_, Act::Serve | Act::Grant | Act::Deliver) => {}
+            (_, Act::Serve | Act::Take(Step::Grant) | Act::Deliver) => {}
             (Target::Link(_), _) => self.push(system, "network", None, &name),
             (at, _) => {
                 let own_us = at.client().map(|client| system.client_clock(client.into()).mono_us as i64);

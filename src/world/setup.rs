@@ -3,9 +3,8 @@
 use super::fault::{Assumptions, Budgets, Fault};
 use super::seat::{Seat, SeatPorts, Task};
 use crate::history::Fact;
-use crate::property::{Ends, Holder, Property};
-
-use doublehold_models::{Blob, NodeClock, Service, ServiceConfig};
+use crate::property::{Holder, Property};
+use doublehold_models::{Blob, NodeClock, Service, ServiceConfig, ServiceKind, Step, Steps};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -106,22 +105,15 @@ pub struct LockSpec {
 /// Reads a lock's holder off one service.
 #[derive(Clone, Debug)]
 pub enum Probe {
-    /// A Redis string key that holds the owner's token.
-    RedisKey(Blob),
-    /// A ZooKeeper path whose oldest child is the owner's.
-    ZooKeeperPath(Blob),
-    /// The name of a lock in a MySQL server's lock table.
-    MySqlLockTable(Blob),
-    /// The name of a user lock of a MySQL server; its session's client stands for the token.
-    MySqlUserLock(Blob),
-    /// An etcd prefix whose oldest key is the owner's, and has the token as its value.
-    EtcdPrefix(Blob),
+    /// Who holds what is kept at this place, as the service's kind has it ([`ServiceKind::holder`]): a key of a Redis, a path of a
+    /// ZooKeeper, a prefix of an etcd, the name of a MySQL's user lock or of a row in its lock table.
+    At(Blob),
     /// Anything else: see [`Probe::reading`].
     Reading(Reading),
 }
 
 /// Reads a lock's holder off a service.
-type Read = dyn Fn(&Service, &[NodeClock]) -> Option<Holder> + Send + Sync;
+type Read = dyn Fn(&dyn ServiceKind, &[NodeClock]) -> Option<Holder> + Send + Sync;
 
 /// A probe of one's own.
 #[derive(Clone)]
@@ -134,49 +126,34 @@ impl fmt::Debug for Reading {
 }
 
 impl Probe {
+    /// A probe of the lock at this place.
+    pub fn at(place: impl Into<Blob>) -> Probe {
+        Probe::At(place.into())
+    }
+
     /// A probe that reads the holder off a service, by its nodes' own clocks, as this function says.
-    pub fn reading(holder: impl Fn(&Service, &[NodeClock]) -> Option<Holder> + Send + Sync + 'static) -> Probe {
+    pub fn reading(holder: impl Fn(&dyn ServiceKind, &[NodeClock]) -> Option<Holder> + Send + Sync + 'static) -> Probe {
         Probe::Reading(Reading(Arc::new(holder)))
     }
 
-    /// True if tokens can wait behind the holder's.
-    pub fn has_queue(&self) -> bool {
-        matches!(self, Probe::ZooKeeperPath(_) | Probe::EtcdPrefix(_))
+    /// True if tokens can wait on a service behind the holder's.
+    pub fn has_queue(&self, service: &Service) -> bool {
+        matches!(self, Probe::At(_)) && service.has_queue()
     }
 
     /// The tokens that the service has: the holder's, and those that wait behind it where there is a queue.
     pub fn tokens(&self, service: &Service, clocks: &[NodeClock]) -> Vec<Blob> {
         match self {
-            Probe::ZooKeeperPath(below) | Probe::EtcdPrefix(below) => service.queue(below),
-            _ => self.holder(service, clocks).into_iter().map(|holder| holder.token).collect(),
+            Probe::At(place) => service.tokens(clocks, place),
+            Probe::Reading(_) => self.holder(service, clocks).into_iter().map(|holder| holder.token).collect(),
         }
     }
 
     /// The token that the service holds now, by its nodes' own clocks.
     pub fn holder(&self, service: &Service, clocks: &[NodeClock]) -> Option<Holder> {
         match self {
-            Probe::RedisKey(key) => {
-                let (token, deadline) = service.redis_string(clocks, key)?;
-                Some(Holder { token, ends: Ends::by_time(deadline.is_some()) })
-            }
-            Probe::ZooKeeperPath(path) => {
-                let (token, expires) = service.zookeeper_first(path)?;
-                Some(Holder { token, ends: Ends::by_time(expires) })
-            }
-            Probe::MySqlLockTable(name) => {
-                let (token, expires) = service.mysql_lock_row(clocks, name)?;
-                Some(Holder { token, ends: Ends::by_time(expires) })
-            }
-            Probe::MySqlUserLock(name) => {
-                let owner = service.mysql_user_lock(name)?;
-                let token = Blob::from(format!("client-{}", owner.client));
-                Some(Holder { token, ends: Ends::WithConnection(owner) })
-            }
-            Probe::EtcdPrefix(prefix) => {
-                let (token, expires) = service.etcd_first(prefix)?;
-                Some(Holder { token, ends: Ends::by_time(expires) })
-            }
-            Probe::Reading(Reading(read)) => read(service, clocks),
+            Probe::At(place) => service.holder(clocks, place),
+            Probe::Reading(Reading(read)) => read(&**service, clocks),
         }
     }
 }
@@ -201,23 +178,26 @@ impl Setup {
 
     /// True if a fault of this kind can hit something here: a verdict about faults that cannot happen would say nothing.
     pub fn can_suffer(&self, fault: Fault) -> bool {
-        let configs = || self.services.iter().map(|service| &service.config);
+        let services = || self.services.iter().map(|spec| Service::new(&spec.config));
+        let offers = |step: Step| {
+            services().any(|service| {
+                let mut steps = Steps::new();
+                service.steps(&mut steps);
+                steps.iter().any(|(_, offered)| *offered == step)
+            })
+        };
         match fault {
-            Fault::Lag => configs().any(|config| match config {
-                ServiceConfig::ZooKeeper(_) | ServiceConfig::Etcd(_) => config.members() > 1,
-                ServiceConfig::MySql(config) => config.replication.is_some(),
-                ServiceConfig::Redis(_) => false,
-            }),
-            Fault::SlowSync => configs().any(|config| Service::new(config).can_sync_slowly()),
-            Fault::NodePause => configs().any(|config| config.members() == 1),
-            Fault::SessionExpiry => configs().any(|config| matches!(config, ServiceConfig::ZooKeeper(_))),
+            Fault::Lag => offers(Step::Lag),
+            Fault::SlowSync => offers(Step::SlowSync),
+            Fault::NodePause => self.services.iter().any(|spec| spec.config.members() == 1),
+            Fault::SessionExpiry => services().any(|service| service.has_sessions()),
             Fault::NodeCrash
             | Fault::Partition
             | Fault::NodePowerLoss
             | Fault::ClockStep
             | Fault::Break
             | Fault::Stall
-            | Fault::Delay => configs().next().is_some(),
+            | Fault::Delay => !self.services.is_empty(),
             Fault::Pause | Fault::ClientCrash | Fault::ClientPowerLoss | Fault::ClientClockStep => true,
         }
     }

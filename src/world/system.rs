@@ -20,7 +20,7 @@ use super::seat::Told;
 use super::setup::{ServiceSpec, Setup};
 use crate::history::{HoldOrder, Holds};
 use crate::world::recorder::Recorder;
-use doublehold_models::Service;
+use doublehold_models::{Service, Step};
 use smallvec::SmallVec;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -225,11 +225,7 @@ impl System {
             Act::Crash => self.crash_node(node),
             Act::PowerLoss => self.power_node_off(node),
             Act::Restart => self.restart_node(node),
-            Act::SlowSync => self.slow_sync(node, true),
-            Act::Synced => self.slow_sync(node, false),
-            Act::Lag => self.lag(node),
-            Act::CatchUp => self.catch_up(node),
-            Act::Expire(client) => self.expire(node, usize::from(client)),
+            Act::Take(step) => self.take_step(node, step),
             Act::Step(us) => {
                 self.nodes[node].clock.offset_us += us;
                 self.tick(node);
@@ -243,7 +239,7 @@ impl System {
             self.find_link(link).unwrap_or_else(|| panic!("a choice names a connection that is not there: {link:?}"));
         match act {
             Act::Serve => self.serve(at, recorder),
-            Act::Grant => self.grant(at, recorder),
+            Act::Take(Step::Grant) => self.grant(at, recorder),
             Act::Deliver => return Some(self.deliver(at)),
             Act::HangUp => self.hang_up(at),
             Act::Break => self.break_link(at),
@@ -262,8 +258,8 @@ impl System {
     /// True if identical clients may change places: they draw the same random numbers, and neither servers nor properties
     /// tell them apart.
     pub fn is_symmetric(&self) -> bool {
-        let redis = |service: &Rc<Service>| matches!(**service, Service::Redis(_));
-        self.setup.symmetric && self.services.iter().all(redis) && !self.memories.tell_apart()
+        let numbered = self.services.iter().any(|service| service.numbers_clients());
+        self.setup.symmetric && !numbered && !self.memories.tell_apart()
     }
 
     /// What it takes in memory beyond its own size, roughly, in bytes.

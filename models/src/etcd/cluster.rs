@@ -9,7 +9,7 @@
 //!   request dies on its way.
 //! - *A linearizable read* asks the leader how far it must be, and waits until it is: here it catches up and reads.
 //! - *A server that applies late* can be told apart, by serializable reads and by the moment of watch events: that is
-//!   [`lag`](Cluster::lag) and [`catch_up`](Cluster::catch_up), which somebody else decides on.
+//!   steps, [`Lag`](crate::Step::Lag) and [`CatchUp`](crate::Step::CatchUp), which somebody else decides on.
 //! - *An election* takes no time. Connections to servers that stay up do not notice it; requests would only wait.
 //! - *The end of a lease* comes at its very moment. The leader of etcd looks twice a second and then needs a quorum, so it comes later
 //!   there, at no fixed phase: the earliest moment is the worst one for a holder. A keep-alive that finds its lease at an end
@@ -64,12 +64,12 @@ impl Cluster {
     }
 
     /// Serves one request.
-    pub fn handle(&mut self, clocks: &[NodeClock], conn: ConnId, request: &Request, out: &mut Vec<Output>) {
+    pub(super) fn serve(&mut self, clocks: &[NodeClock], conn: ConnId, request: &Request, out: &mut Vec<Output>) {
         if let Some(what) = not_modelled(request, self.is_up_to_date(conn.member)) {
             return out.push(Output::not_modelled(conn, what));
         }
         let mut messages = Vec::new();
-        let reply = match self.serve(clocks, conn, request, &mut messages) {
+        let reply = match self.answer(clocks, conn, request, &mut messages) {
             Ok(answer) => Reply::Answer { revision: self.revision_of(conn.member), answer },
             Err(error) => Reply::Failed(error),
         };
@@ -77,7 +77,7 @@ impl Cluster {
         out.append(&mut messages);
     }
 
-    fn serve(
+    fn answer(
         &mut self,
         clocks: &[NodeClock],
         conn: ConnId,
@@ -187,18 +187,18 @@ impl Cluster {
     }
 
     /// The end of the next lease, by the leader's clock.
-    pub fn next_timer(&self, member: u8) -> Option<Due> {
+    pub(super) fn next_due(&self, member: u8) -> Option<Due> {
         let leads = self.leader == Some(member);
         self.leases.next_end().filter(|_| leads).map(Due::Monotonic)
     }
 
     /// True if a lease has ended by the leader's clock.
-    pub fn is_due(&self, clock: NodeClock, member: u8) -> bool {
-        self.next_timer(member).is_some_and(|at| at <= Due::Monotonic(clock.mono_us))
+    pub(super) fn has_fallen_due(&self, clock: NodeClock, member: u8) -> bool {
+        self.next_due(member).is_some_and(|at| at <= Due::Monotonic(clock.mono_us))
     }
 
     /// The leader ends leases.
-    pub fn tick(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
+    pub(super) fn end_what_is_over(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
         if self.leader == Some(member) {
             self.end_leases(clocks[usize::from(member)].mono_us, out);
         }
@@ -218,12 +218,12 @@ impl Cluster {
     }
 
     /// True if something is watched for a connection.
-    pub fn keeps(&self, conn: ConnId) -> bool {
+    pub(super) fn has_watches_of(&self, conn: ConnId) -> bool {
         self.servers[usize::from(conn.member)].watchers.iter().any(|watcher| watcher.conn == conn)
     }
 
     /// Takes note that a connection has ended.
-    pub fn disconnect(&mut self, conn: ConnId) {
+    pub(super) fn forget(&mut self, conn: ConnId) {
         self.servers[usize::from(conn.member)].watchers.retain(|watcher| watcher.conn != conn);
     }
 
@@ -239,23 +239,27 @@ impl Cluster {
         self.leader.is_some() && self.servers[usize::from(member)].behind.is_none()
     }
 
+    pub(super) fn members(&self) -> u8 {
+        self.config.servers
+    }
+
     /// True if a server can fall behind: it follows.
-    pub fn can_lag(&self, member: u8) -> bool {
+    pub(super) fn can_lag(&self, member: u8) -> bool {
         self.leader.is_some_and(|leader| leader != member) && self.servers[usize::from(member)].up
     }
 
     /// A server falls behind.
-    pub fn lag(&mut self, member: u8) {
+    pub(super) fn lag(&mut self, member: u8) {
         self.servers[usize::from(member)].behind.get_or_insert(self.store.revision());
     }
 
     /// True if a server is behind.
-    pub fn is_behind(&self, member: u8) -> bool {
+    pub(super) fn is_behind(&self, member: u8) -> bool {
         self.servers[usize::from(member)].behind.is_some()
     }
 
     /// A server applies its next change; after the last it is not behind any more.
-    pub fn catch_up(&mut self, member: u8, out: &mut Vec<Output>) {
+    pub(super) fn catch_up(&mut self, member: u8, out: &mut Vec<Output>) {
         let server = &mut self.servers[usize::from(member)];
         let Some(revision) = &mut server.behind else { return };
         if *revision < self.store.revision() {
@@ -276,7 +280,7 @@ impl Cluster {
     }
 
     /// A server goes down. What was committed is on the disks of a quorum.
-    pub fn crash(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
+    pub(super) fn stop(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
         self.servers[usize::from(member)] = Server::default();
         if self.leader == Some(member) || !self.has_quorum() {
             self.elect(clocks, out);
@@ -284,7 +288,7 @@ impl Cluster {
     }
 
     /// A server starts again, and has what was committed before it serves anybody.
-    pub fn restart(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
+    pub(super) fn rejoin(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
         self.servers[usize::from(member)].up = true;
         if self.leader.is_none() {
             self.elect(clocks, out);
@@ -312,18 +316,18 @@ impl Cluster {
     // What others ask.
 
     /// The value of a key.
-    pub fn value(&self, key: &Blob) -> Option<Blob> {
+    pub(super) fn value_of(&self, key: &Blob) -> Option<Blob> {
         self.store.get(key).map(|kv| kv.value.clone())
     }
 
     /// Of the keys with this prefix the one that was created first: its value, and whether it ends with a lease.
-    pub fn first_created(&self, prefix: &Blob) -> Option<(Blob, bool)> {
+    pub(super) fn first_created(&self, prefix: &Blob) -> Option<(Blob, bool)> {
         let kv = self.store.below(prefix).min_by_key(|kv| kv.created)?;
         Some((kv.value.clone(), kv.lease != 0))
     }
 
     /// The values of the keys with this prefix, by their keys.
-    pub fn values_below<'a>(&'a self, prefix: &'a Blob) -> impl Iterator<Item = Blob> + 'a {
+    pub(super) fn values_below<'a>(&'a self, prefix: &'a Blob) -> impl Iterator<Item = Blob> + 'a {
         self.store.below(prefix).map(|kv| kv.value.clone())
     }
 }

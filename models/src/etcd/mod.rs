@@ -6,6 +6,7 @@
 //! | `cluster` | what the servers do together, and what of it is made atomic |
 //! | `store` | the keys, their revisions, and how requests read and change them |
 //! | `leases` | the leader's book of leases |
+//! | `service` | what the generic core asks of it |
 //!
 //! Not modelled, and without words in [`wire`]: compaction, authentication, transactions within transactions, comparisons of whole
 //! ranges, watches for progress. What can be asked for and is not modelled, `cluster::not_modelled` names.
@@ -15,12 +16,16 @@ mod cluster;
 #[cfg(feature = "nodes")]
 mod leases;
 #[cfg(feature = "nodes")]
+mod service;
+#[cfg(feature = "nodes")]
 mod store;
 pub mod wire;
 
 #[cfg(feature = "nodes")]
 pub use cluster::Cluster;
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "nodes")]
+pub(crate) use service::start;
 
 /// How a cluster is set up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

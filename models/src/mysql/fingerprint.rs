@@ -162,7 +162,7 @@ mod tests {
         for text in texts {
             let (clock, mut out) = (NodeClock { wall_us: 0, mono_us: 0 }, Vec::new());
             let request = Request::new(*text, Vec::new());
-            server.handle(clock, ConnId { client, ..CONN }, &request, &mut out);
+            server.serve(clock, ConnId { client, ..CONN }, &request, &mut out);
             assert!(out.iter().all(|output| output.as_not_modelled().is_none()), "{text}");
         }
     }

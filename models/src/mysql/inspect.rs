@@ -13,7 +13,7 @@ impl Server {
     }
 
     /// The committed rows of a table as a text; nothing if there is no such table.
-    pub fn committed_text(&self, table: &Blob) -> Option<Blob> {
+    pub(super) fn committed_text(&self, table: &Blob) -> Option<Blob> {
         self.tables.get(table)?;
         let row = |values: Values| values.iter().map(ToString::to_string).collect::<Vec<String>>().join(", ");
         let rows: Vec<String> = self.committed_rows(table).into_iter().map(row).collect();
@@ -22,7 +22,7 @@ impl Server {
 
     /// The owner in the committed row of the table `locks (fence, name, owner, expires_at)` with this name that has not ended by
     /// the server's clock, and whether it will.
-    pub fn lock_row(&self, clock: NodeClock, lock: &Blob) -> Option<(Blob, bool)> {
+    pub(super) fn lock_row(&self, clock: NodeClock, lock: &Blob) -> Option<(Blob, bool)> {
         self.committed_rows(&"locks".into()).iter().find_map(|row| match &row[..] {
             [_, Value::Text(name), Value::Text(owner), ends] if name == lock => match ends {
                 Value::DateTime(at_us) if *at_us <= clock.wall_us => None,

@@ -12,6 +12,7 @@
 //! | `table` | rows with their versions, indexes |
 //! | `locks` | locks on records and gaps, deadlocks |
 //! | `replica`, `replication` | what of the commits another machine has, which takes over |
+//! | `service` | what the generic core asks of it |
 //! | `inspect` | what oracles ask |
 //! | `fingerprint` | the server's hash |
 //! | `failure` | the errors |
@@ -22,7 +23,7 @@
 //! - Texts compare byte by byte but for spaces behind them, as under `utf8mb4_bin`.
 //! - A deleted record is dropped as soon as no snapshot needs it; the real server does so in its own time, and until then the record
 //!   parts a gap in two.
-//! - What waited and was granted goes on when it is told to ([`Server::go_on`]), in whatever order: real threads race.
+//! - What waited and was granted goes on when it is told to ([`Step::Grant`](crate::Step::Grant)), in whatever order: real threads race.
 //! - A statement that waits is done again from its beginning when it goes on: under READ COMMITTED it may find rows that have come
 //!   in before the place where it waited.
 //! - The plan is the index that the condition determines, primary key first; the real optimizer may scan a small table instead.
@@ -68,6 +69,8 @@ mod replication;
 #[cfg(feature = "nodes")]
 mod server;
 #[cfg(feature = "nodes")]
+mod service;
+#[cfg(feature = "nodes")]
 mod table;
 #[cfg(feature = "nodes")]
 mod transactions;
@@ -78,6 +81,8 @@ pub mod wire;
 use serde::{Deserialize, Serialize};
 #[cfg(feature = "nodes")]
 pub use server::Server;
+#[cfg(feature = "nodes")]
+pub(crate) use service::start;
 
 /// How a server is set up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -60,24 +60,24 @@ impl Server {
     }
 
     /// True if there is a replica, which can fall behind.
-    pub fn can_lag(&self) -> bool {
+    pub(super) fn can_lag(&self) -> bool {
         self.replica.is_some()
     }
 
     /// True if the replica is behind.
-    pub fn is_behind(&self) -> bool {
+    pub(super) fn is_behind(&self) -> bool {
         self.replica.as_ref().is_some_and(Replica::is_behind)
     }
 
     /// The replica falls behind.
-    pub fn lag(&mut self) {
+    pub(super) fn lag(&mut self) {
         if let Some(replica) = &mut self.replica {
             replica.lag();
         }
     }
 
     /// The replica receives one commit more.
-    pub fn catch_up(&mut self) {
+    pub(super) fn catch_up(&mut self) {
         let Some(replica) = &mut self.replica else { return };
         replica.catch_up();
         self.degraded &= replica.is_behind();

@@ -118,17 +118,17 @@ impl Server {
     }
 
     /// Serves one request. A statement that waits has no reply yet.
-    pub fn handle(&mut self, clock: NodeClock, conn: ConnId, request: &Request, out: &mut Vec<Output>) {
+    pub(super) fn serve(&mut self, clock: NodeClock, conn: ConnId, request: &Request, out: &mut Vec<Output>) {
         self.now_us = clock.mono_us;
         self.run(clock, conn, &Rc::new(request.clone()), clock.wall_us, out);
         self.grant();
     }
 
-    /// Lets a statement go on that waited and has been granted what it waited for ([`ready`](Server::ready)).
+    /// Lets a statement go on that waited and has been granted what it waited for ([`granted`](Server::granted)).
     ///
     /// # Panics
     /// If there is none on this connection.
-    pub fn go_on(&mut self, clock: NodeClock, conn: ConnId, out: &mut Vec<Output>) {
+    pub(super) fn go_on(&mut self, clock: NodeClock, conn: ConnId, out: &mut Vec<Output>) {
         self.now_us = clock.mono_us;
         let waiting = self.session(conn).waiting.clone().filter(|waiting| waiting.granted);
         let waiting = waiting.unwrap_or_else(|| panic!("nothing can go on at {conn:?}"));
@@ -142,7 +142,7 @@ impl Server {
     }
 
     /// The connections whose statements waited and may go on. A real server's threads race: any may be the first.
-    pub fn ready(&self) -> impl Iterator<Item = ConnId> {
+    pub(super) fn granted(&self) -> impl Iterator<Item = ConnId> {
         let granted = |session: &Session| session.waiting.as_ref().is_some_and(|waiting| waiting.granted);
         self.sessions.iter().filter(move |(_, session)| granted(session)).map(|(conn, _)| *conn)
     }
@@ -333,12 +333,12 @@ impl Server {
     // Connections, time, crashes.
 
     /// True if a connection has a session.
-    pub fn keeps(&self, conn: ConnId) -> bool {
+    pub(super) fn has_session_on(&self, conn: ConnId) -> bool {
         self.sessions.contains_key(&conn)
     }
 
     /// A connection has ended: its transaction is rolled back, its user locks are free.
-    pub fn disconnect(&mut self, clock: NodeClock, conn: ConnId) {
+    pub(super) fn forget(&mut self, clock: NodeClock, conn: ConnId) {
         if !self.sessions.contains_key(&conn) {
             return;
         }
@@ -358,12 +358,12 @@ impl Server {
     }
 
     /// True if a session's statement waits.
-    pub fn is_waiting(&self, conn: ConnId) -> bool {
+    pub(super) fn has_waiting_on(&self, conn: ConnId) -> bool {
         self.sessions.get(&conn).is_some_and(|session| session.waiting.is_some())
     }
 
     /// When a statement that waits gives up next, or commits are flushed.
-    pub fn next_timer(&self) -> Option<Due> {
+    pub(super) fn next_due(&self) -> Option<Due> {
         let waiting = self.sessions.values().filter_map(|session| session.waiting.as_ref());
         let waits =
             waiting.filter(|waiting| !waiting.granted && waiting.until_us < u64::MAX).map(|waiting| waiting.until_us);
@@ -372,12 +372,12 @@ impl Server {
     }
 
     /// True if something has fallen due.
-    pub fn is_due(&self, clock: NodeClock) -> bool {
-        self.next_timer().is_some_and(|at| at <= Due::Monotonic(clock.mono_us))
+    pub(super) fn has_fallen_due(&self, clock: NodeClock) -> bool {
+        self.next_due().is_some_and(|at| at <= Due::Monotonic(clock.mono_us))
     }
 
     /// Statements that have waited for too long give up.
-    pub fn tick(&mut self, clock: NodeClock, out: &mut Vec<Output>) {
+    pub(super) fn end_what_is_over(&mut self, clock: NodeClock, out: &mut Vec<Output>) {
         self.now_us = clock.mono_us;
         self.flushed.take_if(|(_, at_us)| !self.slow_flush && *at_us <= clock.mono_us);
         let late = |waiting: &Waiting| !waiting.granted && waiting.until_us <= clock.mono_us;
@@ -405,28 +405,28 @@ impl Server {
     }
 
     /// What was committed reaches the disk.
-    pub fn flush(&mut self) {
+    pub(super) fn flush_all(&mut self) {
         self.flushed = None;
     }
 
     /// True if flushes can take long beside the commits, and none does yet.
-    pub fn can_sync_slowly(&self) -> bool {
+    pub(super) fn can_flush_slowly(&self) -> bool {
         self.up && self.config.flush != Flush::EachCommit && !self.slow_flush
     }
 
     /// True while a flush takes long.
-    pub fn syncs_slowly(&self) -> bool {
+    pub(super) fn flushes_slowly(&self) -> bool {
         self.slow_flush
     }
 
     /// A flush takes long from now on, or is over.
-    pub fn set_slow_sync(&mut self, slow: bool) {
+    pub(super) fn flush_slowly(&mut self, slow: bool) {
         self.slow_flush = slow;
     }
 
     /// It goes down. What was flushed is on its disk, and what was written where the process alone has ended; where there is a
     /// replica, that takes over with what it has received.
-    pub fn crash(&mut self, lost: Lost) {
+    pub(super) fn go_down(&mut self, lost: Lost) {
         let kept = lost == Lost::Process && self.config.flush == Flush::Written;
         self.tables = match (self.replica.take(), self.flushed.take().filter(|_| !kept)) {
             (Some(replica), _) => replica.into_tables(),
@@ -444,7 +444,7 @@ impl Server {
     }
 
     /// It starts again.
-    pub fn restart(&mut self) {
+    pub(super) fn come_up(&mut self) {
         self.up = true;
     }
 }

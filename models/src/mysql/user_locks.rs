@@ -69,7 +69,7 @@ impl Server {
     }
 
     /// The connection whose session has this user lock.
-    pub fn user_lock_owner(&self, name: &Blob) -> Option<ConnId> {
+    pub(super) fn user_lock_owner(&self, name: &Blob) -> Option<ConnId> {
         self.user_locks.get(name).map(|(owner, _)| *owner)
     }
 }

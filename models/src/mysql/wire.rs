@@ -40,13 +40,6 @@ impl Request {
         let word = self.sql.split(|byte| !byte.is_ascii_alphabetic()).next().unwrap_or_default();
         Blob::copy_from(word)
     }
-
-    /// True if a parameter is this text, or the statement's own text has it as a word.
-    pub fn mentions(&self, key: &Blob) -> bool {
-        let word = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'_';
-        let is_param = |value: &Value| matches!(value, Value::Text(text) if text == key);
-        self.params.iter().any(is_param) || self.sql.split(word).any(|part| part == key.as_bytes())
-    }
 }
 
 /// Why a statement failed: MySQL's error code and SQLSTATE.

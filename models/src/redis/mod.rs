@@ -1,6 +1,6 @@
 //! A simulated Redis server, compared with redis-server 7.0.
 //!
-//! Single node, built so that replication fits in: every write passes one place ([`Node::handle`]),
+//! Single node, built so that replication fits in: every write passes one place ([`ServiceKind::handle`](crate::ServiceKind::handle)),
 //! expiry is the primary's decision, and the data set is one value that a replica can be given.
 //!
 //! Where it differs from the real server, and says so ([`Sent::NotModelled`](crate::Sent)): commands and
@@ -31,6 +31,7 @@ mod persistence;
 mod pubsub;
 mod script;
 mod server;
+mod service;
 mod sets;
 mod strings;
 mod transaction;
@@ -46,6 +47,7 @@ pub use persistence::{Fsync, Persistence};
 use pubsub::Subscribers;
 use script::ScriptCache;
 use serde::{Deserialize, Serialize};
+pub(crate) use service::start;
 use std::rc::Rc;
 use transaction::Transactions;
 
@@ -81,7 +83,7 @@ impl Node {
     }
 
     /// Serves one command: the reply first, then what it publishes.
-    pub fn handle(&mut self, clock: NodeClock, conn: ConnId, command: &Command, out: &mut Vec<Output>) {
+    fn serve(&mut self, clock: NodeClock, conn: ConnId, command: &Command, out: &mut Vec<Output>) {
         let now_ms = clock.wall_ms();
         if self.disk.is_due(clock.wall_us) {
             self.disk.sync();
@@ -109,18 +111,18 @@ impl Node {
     }
 
     /// Forgets a connection: its transaction, watches and subscriptions.
-    pub fn disconnect(&mut self, conn: ConnId) {
+    fn forget(&mut self, conn: ConnId) {
         self.transactions.forget(conn);
         self.subscribers.forget(conn);
     }
 
     /// True if a connection has a transaction, watches or subscriptions.
-    pub fn keeps(&self, conn: ConnId) -> bool {
+    fn has_state_of(&self, conn: ConnId) -> bool {
         self.transactions.has(conn) || self.subscribers.is_subscribed(conn)
     }
 
     /// When the next key expires or the next periodic fsync falls due, by the wall clock, in microseconds.
-    pub fn next_timer(&self, clock: NodeClock) -> Option<i64> {
+    fn next_change(&self, clock: NodeClock) -> Option<i64> {
         // A key is expired once the clock, in whole milliseconds, is past its deadline.
         let expiry =
             self.db.next_expiry(clock.wall_ms()).map(|deadline| deadline.saturating_add(1).saturating_mul(1000));
@@ -128,12 +130,12 @@ impl Node {
     }
 
     /// True if a key has expired or the periodic fsync is due.
-    pub fn is_due(&self, clock: NodeClock) -> bool {
+    fn has_fallen_due(&self, clock: NodeClock) -> bool {
         self.disk.is_due(clock.wall_us) || self.db.any_expired(clock.wall_ms())
     }
 
     /// The active expiry cycle and the periodic fsync.
-    pub fn tick(&mut self, clock: NodeClock) {
+    fn cycle(&mut self, clock: NodeClock) {
         let expired = self.db.remove_expired(clock.wall_ms());
         self.transactions.collected(&expired);
         if self.disk.is_due(clock.wall_us) {
@@ -141,23 +143,8 @@ impl Node {
         }
     }
 
-    /// True if the syncs of its file can take long beside its commands, and none does yet.
-    pub fn can_sync_slowly(&self) -> bool {
-        self.disk.can_be_slow()
-    }
-
-    /// True while a sync takes long.
-    pub fn syncs_slowly(&self) -> bool {
-        self.disk.is_slow()
-    }
-
-    /// A sync takes long from now on, or is over.
-    pub fn set_slow_sync(&mut self, slow: bool) {
-        if slow { self.disk.slow_down(&self.db) } else { self.disk.speed_up() }
-    }
-
     /// Goes down.
-    pub fn crash(&mut self, lost: Lost) {
+    fn go_down(&mut self, lost: Lost) {
         self.db = self.disk.surviving(std::mem::take(&mut self.db), lost);
         self.scripts = ScriptCache::default();
         self.transactions = Transactions::default();
@@ -165,7 +152,7 @@ impl Node {
     }
 
     /// Starts from the disk; what expired meanwhile is not loaded.
-    pub fn restart(&mut self, clock: NodeClock) {
+    fn load(&mut self, clock: NodeClock) {
         self.db.remove_expired(clock.wall_ms());
         self.disk = Disk::new(&self.config.persistence);
         self.disk.sync();

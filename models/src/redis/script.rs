@@ -573,7 +573,7 @@ mod tests {
         let mut out = Vec::new();
         for command in commands {
             ENGINE.with_borrow_mut(before_each);
-            node.handle(CLOCK, ConnId { client: 0, member: 0, lane: 0 }, command, &mut out);
+            node.serve(CLOCK, ConnId { client: 0, member: 0, lane: 0 }, command, &mut out);
         }
         let mut digest = Digest::default();
         node.hash(&mut digest);

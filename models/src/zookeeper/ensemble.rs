@@ -81,7 +81,7 @@ impl Ensemble {
     }
 
     /// Serves one request.
-    pub fn handle(&mut self, clocks: &[NodeClock], conn: ConnId, request: &Request, out: &mut Vec<Output>) {
+    pub(super) fn serve(&mut self, clocks: &[NodeClock], conn: ConnId, request: &Request, out: &mut Vec<Output>) {
         if let Some(what) = not_modelled(request, self.sessions.over(conn).is_some()) {
             return out.push(Output::not_modelled(conn, what));
         }
@@ -324,19 +324,19 @@ impl Ensemble {
     }
 
     /// True if a connection has a session or watches.
-    pub fn keeps(&self, conn: ConnId) -> bool {
+    pub(super) fn has_session_on(&self, conn: ConnId) -> bool {
         self.sessions.over(conn).is_some() || self.servers[usize::from(conn.member)].watches.has(conn)
     }
 
     /// Takes note that a connection has ended.
-    pub fn disconnect(&mut self, clocks: &[NodeClock], conn: ConnId) {
+    pub(super) fn forget(&mut self, clocks: &[NodeClock], conn: ConnId) {
         let (now_us, tick_us) = (self.leader_us(clocks), self.tick_us());
         self.sessions.cut(conn, now_us, tick_us);
         self.forget_watches(conn);
     }
 
     /// Takes note that a client has fallen silent or is heard again.
-    pub fn hear(&mut self, clocks: &[NodeClock], conn: ConnId, heard: bool) {
+    pub(super) fn listen(&mut self, clocks: &[NodeClock], conn: ConnId, heard: bool) {
         let (now_us, tick_us) = (self.leader_us(clocks), self.tick_us());
         self.sessions.hear(conn, heard, now_us, tick_us);
     }
@@ -344,7 +344,7 @@ impl Ensemble {
     // Time.
 
     /// The leader's next expiry of a session or look at the containers.
-    pub fn next_timer(&self, member: u8) -> Option<Due> {
+    pub(super) fn next_due(&self, member: u8) -> Option<Due> {
         if self.leader != Some(member) {
             return None;
         }
@@ -352,12 +352,12 @@ impl Ensemble {
     }
 
     /// True if the leader has something to do.
-    pub fn is_due(&self, clock: NodeClock, member: u8) -> bool {
-        self.next_timer(member).is_some_and(|at| at <= Due::Monotonic(clock.mono_us))
+    pub(super) fn has_fallen_due(&self, clock: NodeClock, member: u8) -> bool {
+        self.next_due(member).is_some_and(|at| at <= Due::Monotonic(clock.mono_us))
     }
 
     /// The leader expires sessions, and deletes containers that have been emptied.
-    pub fn tick(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
+    pub(super) fn end_what_is_over(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
         let now_us = clocks[usize::from(member)].mono_us;
         if self.leader != Some(member) {
             return;
@@ -379,14 +379,14 @@ impl Ensemble {
     }
 
     /// The clients that have a session and no connection.
-    pub fn cut_off(&self) -> Vec<u16> {
+    pub(super) fn cut_off(&self) -> impl Iterator<Item = u16> {
         let mut clients: Vec<u16> = self.sessions.cut_off().map(|(_, client)| client).collect();
         clients.dedup();
-        clients
+        clients.into_iter()
     }
 
     /// The sessions of a client without a connection expire.
-    pub fn expire(&mut self, clocks: &[NodeClock], client: u16, out: &mut Vec<Output>) {
+    pub(super) fn expire(&mut self, clocks: &[NodeClock], client: u16, out: &mut Vec<Output>) {
         let theirs: Vec<SessionId> =
             self.sessions.cut_off().filter(|(_, of)| *of == client).map(|(session, _)| session).collect();
         theirs.into_iter().for_each(|session| self.end_session(clocks, session, out));
@@ -401,24 +401,28 @@ impl Ensemble {
 
     // Servers that fall behind, crash and come back.
 
+    pub(super) fn members(&self) -> u8 {
+        self.config.servers
+    }
+
     /// True if a server can fall behind: it follows.
-    pub fn can_lag(&self, member: u8) -> bool {
+    pub(super) fn can_lag(&self, member: u8) -> bool {
         self.leader.is_some_and(|leader| leader != member) && self.servers[usize::from(member)].up
     }
 
     /// A server falls behind.
-    pub fn lag(&mut self, member: u8) {
+    pub(super) fn lag(&mut self, member: u8) {
         let tree = Rc::clone(&self.committed);
         self.servers[usize::from(member)].behind.get_or_insert((tree, VecDeque::new()));
     }
 
     /// True if a server is behind.
-    pub fn is_behind(&self, member: u8) -> bool {
+    pub(super) fn is_behind(&self, member: u8) -> bool {
         self.servers[usize::from(member)].behind.is_some()
     }
 
     /// A server applies its next transaction; after the last it is not behind any more.
-    pub fn catch_up(&mut self, member: u8, out: &mut Vec<Output>) {
+    pub(super) fn catch_up(&mut self, member: u8, out: &mut Vec<Output>) {
         self.apply_next(member, out);
         let server = &mut self.servers[usize::from(member)];
         if server.behind.as_ref().is_some_and(|(_, queue)| queue.is_empty()) {
@@ -427,9 +431,9 @@ impl Ensemble {
     }
 
     /// A server goes down. What was committed is on the disks of a quorum.
-    pub fn crash(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
+    pub(super) fn stop(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
         let lost: Vec<ConnId> = self.sessions.connections().into_iter().filter(|conn| conn.member == member).collect();
-        lost.into_iter().for_each(|conn| self.disconnect(clocks, conn));
+        lost.into_iter().for_each(|conn| self.forget(clocks, conn));
         self.servers[usize::from(member)] = Server { up: false, watches: Watches::default(), behind: None };
         if self.leader == Some(member) || !self.has_quorum() {
             self.elect(clocks, out);
@@ -437,7 +441,7 @@ impl Ensemble {
     }
 
     /// A server starts again, and catches up with the leader before it serves anybody.
-    pub fn restart(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
+    pub(super) fn rejoin(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
         self.servers[usize::from(member)].up = true;
         if self.leader.is_none() {
             self.elect(clocks, out);
@@ -470,7 +474,7 @@ impl Ensemble {
     // What others ask.
 
     /// The child of `path` that was created first: its name, and whether it ends with a session that there is.
-    pub fn first_child(&self, path: &[u8]) -> Option<(Blob, bool)> {
+    pub(super) fn first_child(&self, path: &[u8]) -> Option<(Blob, bool)> {
         let parent = self.committed.get(path)?;
         let child = |name: &Blob| {
             let full = [path, b"/", name].concat();
@@ -481,7 +485,7 @@ impl Ensemble {
     }
 
     /// The names of the children of `path`.
-    pub fn child_names(&self, path: &[u8]) -> impl Iterator<Item = Blob> {
+    pub(super) fn child_names(&self, path: &[u8]) -> impl Iterator<Item = Blob> {
         self.committed.get(path).into_iter().flat_map(|parent| parent.children().cloned())
     }
 }

@@ -6,10 +6,13 @@
 //! | `ensemble` | what the servers do together, and what of it is made atomic |
 //! | `tree` | the data tree and the transactions that change it |
 //! | `watches` | who is told of what |
+//! | `service` | what the generic core asks of it |
 //! | `sessions` | the leader's book of sessions |
 
 #[cfg(feature = "nodes")]
 mod ensemble;
+#[cfg(feature = "nodes")]
+mod service;
 #[cfg(feature = "nodes")]
 mod sessions;
 #[cfg(feature = "nodes")]
@@ -21,6 +24,8 @@ pub mod wire;
 #[cfg(feature = "nodes")]
 pub use ensemble::Ensemble;
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "nodes")]
+pub(crate) use service::start;
 
 /// What becomes of a parent's counter of sequential names at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

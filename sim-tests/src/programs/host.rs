@@ -381,13 +381,13 @@ impl World {
     /// A lock that a Redis key keeps on the first server.
     #[must_use]
     pub fn redis_lock(self, key: &'static str) -> World {
-        self.lock(key, Probe::RedisKey(key.into()))
+        self.lock(key, Probe::at(key))
     }
 
     /// A lock that the children of a ZooKeeper path keep on the first server.
     #[must_use]
     pub fn zookeeper_lock(self, path: &'static str) -> World {
-        self.lock(path, Probe::ZooKeeperPath(path.into()))
+        self.lock(path, Probe::at(path))
     }
 
     fn lock(mut self, name: &'static str, probe: Probe) -> World {

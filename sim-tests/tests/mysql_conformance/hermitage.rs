@@ -4,7 +4,7 @@
 use crate::generate::statement;
 use crate::real::Real;
 use doublehold_models::mysql::wire::{Reply, Value};
-use doublehold_models::{NodeClock, Response, Service};
+use doublehold_models::{At, NodeClock, Response, Service};
 use doublehold_sim_tests::conformance::{Dialect, Step, Tally};
 use doublehold_sim_tests::mariadb_or_skip;
 
@@ -153,7 +153,7 @@ fn last_rows(config: &doublehold_models::ServiceConfig, steps: &[Step], client: 
         let clock = [NodeClock { wall_us: 0, mono_us: 0 }];
         model.handle(&clock, *conn, request, &mut out);
         while let Some(ready) = model.ready().first() {
-            model.go_on(&clock, *ready, &mut out);
+            model.step(&clock, At::Conn(*ready), doublehold_models::Step::Grant, &mut out);
         }
         for output in out.iter().filter(|output| output.conn.client == client) {
             if let Some(Response::MySql(Reply::Rows { rows, .. })) = output.response() {

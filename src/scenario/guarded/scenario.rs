@@ -96,16 +96,14 @@ impl GuardedScenario {
         let servers = self.workload.servers;
         let (services, quorum, probe) = match &self.workload.lock {
             LockKind::None | LockKind::InProcess => return None,
-            LockKind::LockTable(_) => (1, 1, Probe::MySqlLockTable(LOCK.into())),
-            LockKind::UserLock => (1, 1, Probe::MySqlUserLock(LOCK.into())),
-            LockKind::Redis(_) => (1, 1, Probe::RedisKey(LOCK.into())),
-            LockKind::RedLock(config) => {
-                (servers, config.quorum.unwrap_or(servers / 2 + 1), Probe::RedisKey(LOCK.into()))
-            }
+            LockKind::LockTable(_) => (1, 1, Probe::at(LOCK)),
+            LockKind::UserLock => (1, 1, Probe::at(LOCK)),
+            LockKind::Redis(_) => (1, 1, Probe::at(LOCK)),
+            LockKind::RedLock(config) => (servers, config.quorum.unwrap_or(servers / 2 + 1), Probe::at(LOCK)),
             LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
-                (1, 1, Probe::ZooKeeperPath(ZK_PATH.into()))
+                (1, 1, Probe::at(ZK_PATH))
             }
-            LockKind::Etcd(_) => (1, 1, Probe::EtcdPrefix(ETCD_PREFIX.into())),
+            LockKind::Etcd(_) => (1, 1, Probe::at(ETCD_PREFIX)),
         };
         Some(LockSpec { name: LOCK.into(), services: (0..services).collect(), quorum, probe })
     }

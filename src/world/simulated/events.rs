@@ -5,6 +5,7 @@ use crate::world::choice::{Act, Choice, LinkName};
 use crate::world::queue::Pushed;
 use crate::world::simulation::Simulation;
 use crate::world::system::System;
+use doublehold_models::Step;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -66,7 +67,7 @@ impl EventQueue {
                 // Which of the threads that may run does so first is open.
                 Pushed::Grant(at) => {
                     let at_us = system.now_us + network.below(GRANT_US_MAX);
-                    self.put(at_us, Due::Choice(Choice::link(at, Act::Grant)));
+                    self.put(at_us, Due::Choice(Choice::link(at, Act::Take(Step::Grant))));
                 }
                 Pushed::Serve(at) => self.send(system, at, true, network, simulation),
                 Pushed::Deliver(at) => self.send(system, at, false, network, simulation),

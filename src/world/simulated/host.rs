@@ -13,6 +13,7 @@ use crate::world::seat::{Outgoing, Seat, SeatPorts, Task, Tasks};
 use crate::world::setup::Setup;
 use crate::world::simulation::Simulation;
 use crate::world::system::System;
+use doublehold_models::Step;
 use madsim::runtime::{Handle, NodeHandle, Runtime};
 use madsim::time;
 use std::future::{Future, poll_fn};
@@ -208,7 +209,7 @@ impl Host {
                 }
                 let recovers = matches!(
                     choice.act,
-                    Act::Resume | Act::Restart | Act::CatchUp | Act::Heal | Act::Synced | Act::Start
+                    Act::Resume | Act::Restart | Act::Heal | Act::Start | Act::Take(Step::CatchUp | Step::Synced)
                 );
                 if recovers || self.system.can_come(choice) { Some(choice) } else { None }
             }
@@ -245,13 +246,13 @@ impl Host {
     /// Lets time pass, and then makes the choice.
     async fn make(&mut self, at_us: u64, choice: Choice) {
         self.pass(at_us);
-        if matches!(choice.act, Act::CatchUp | Act::Resume | Act::Synced) {
+        if matches!(choice.act, Act::Resume | Act::Take(Step::CatchUp | Step::Synced)) {
             self.system.enabled(&mut self.enabled);
             if !self.enabled.contains(&choice) {
                 return;
             }
         }
-        if (choice.is_fault() || choice.act == Act::CatchUp)
+        if (choice.is_fault() || choice.act == Act::Take(Step::CatchUp))
             && let Some((at_us, heal)) = recovery(&self.system, choice, &self.simulation, &mut self.streams.faults)
         {
             self.events.put(at_us, Due::Choice(heal));

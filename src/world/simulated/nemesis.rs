@@ -7,6 +7,7 @@ use crate::world::fault::Fault;
 use crate::world::partition::Apart;
 use crate::world::simulation::Simulation;
 use crate::world::system::System;
+use doublehold_models::Step;
 
 /// A fault at a fixed time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +37,9 @@ fn hits(choice: &Choice, target: Target) -> bool {
             _ => false,
         },
         Target::Node(node) => choice.at.node().map(usize::from) == Some(node),
-        Target::Client(client) if matches!(choice.act, Act::Expire(hit) if usize::from(hit) == client) => true,
+        Target::Client(client) if matches!(choice.act, Act::Take(Step::Expire(hit)) if usize::from(hit) == client) => {
+            true
+        }
         Target::Client(client) => choice.at.client().map(usize::from) == Some(client),
     }
 }
@@ -91,8 +94,8 @@ pub(super) fn recovery(
             let heal = Choice { act: Act::Heal, ..choice };
             Some((system.now_us + faults.below(simulation.pause_us_max + 1), heal))
         }
-        (_, Act::SlowSync) => {
-            let heal = Choice { act: Act::Synced, ..choice };
+        (_, Act::Take(Step::SlowSync)) => {
+            let heal = Choice { act: Act::Take(Step::Synced), ..choice };
             Some((system.now_us + faults.below(1 + simulation.lag_us_max), heal))
         }
         (_, Act::Pause) => {
@@ -104,8 +107,8 @@ pub(super) fn recovery(
             Some((system.now_us + down, Choice { act: Act::Restart, ..choice }))
         }
         // It takes in one thing at a time until it is no longer behind.
-        (_, Act::Lag | Act::CatchUp) => {
-            let heal = Choice { act: Act::CatchUp, ..choice };
+        (_, Act::Take(Step::Lag | Step::CatchUp)) => {
+            let heal = Choice { act: Act::Take(Step::CatchUp), ..choice };
             Some((system.now_us + 1 + faults.below(simulation.lag_us_max), heal))
         }
         _ => None,

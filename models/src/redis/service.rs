@@ -1,0 +1,99 @@
+//! What a Redis server offers as a service. A lock's place is its string key.
+
+use super::{Config, Node};
+use crate::resp::Command;
+use crate::{Ask, At, Blob, ConnId, Due, Ends, Holder, Lost, NodeClock, Output, Request, ServiceKind, Step, Steps};
+
+/// A server that has just started for the first time.
+pub(crate) fn start(config: &Config) -> Node {
+    Node::new(config.clone())
+}
+
+impl Config {
+    /// How many nodes it has.
+    pub fn members(&self) -> u8 {
+        1
+    }
+}
+
+impl Ask for Command {
+    fn name(&self) -> Blob {
+        self.name().clone()
+    }
+
+    fn mentions(&self, key: &Blob) -> bool {
+        self.words().iter().any(|word| word == key)
+    }
+
+    fn may_ask_time(&self) -> bool {
+        const TIME: &[u8] = b"TIME";
+        let names_time = |word: &Blob| word.windows(TIME.len()).any(|part| part.eq_ignore_ascii_case(TIME));
+        self.words().iter().any(names_time)
+    }
+}
+
+impl ServiceKind for Node {
+    fn handle(&mut self, clocks: &[NodeClock], conn: ConnId, request: &Request, out: &mut Vec<Output>) {
+        let Request::Redis(command) = request else { panic!("a Redis was asked for {request}") };
+        self.serve(clocks[0], conn, command, out);
+    }
+
+    fn disconnect(&mut self, _clocks: &[NodeClock], conn: ConnId) {
+        self.forget(conn);
+    }
+
+    fn keeps(&self, conn: ConnId) -> bool {
+        self.has_state_of(conn)
+    }
+
+    fn steps(&self, into: &mut Steps) {
+        let member = At::Member(0);
+        into.extend(self.disk.can_be_slow().then_some((member, Step::SlowSync)));
+        into.extend(self.disk.is_slow().then_some((member, Step::Synced)));
+    }
+
+    fn step(&mut self, _clocks: &[NodeClock], _at: At, step: Step, _out: &mut Vec<Output>) {
+        match step {
+            Step::SlowSync => self.disk.slow_down(&self.db),
+            Step::Synced => self.disk.speed_up(),
+            step => panic!("a Redis does not do this: {step}"),
+        }
+    }
+
+    fn numbers_clients(&self) -> bool {
+        false
+    }
+
+    fn next_timer(&self, clock: NodeClock, _member: u8) -> Option<Due> {
+        self.next_change(clock).map(Due::Wall)
+    }
+
+    fn wakes_clients(&self) -> bool {
+        false
+    }
+
+    fn is_due(&self, clock: NodeClock, _member: u8) -> bool {
+        self.has_fallen_due(clock)
+    }
+
+    fn tick(&mut self, clocks: &[NodeClock], _member: u8, _out: &mut Vec<Output>) {
+        self.cycle(clocks[0]);
+    }
+
+    fn crash(&mut self, _clocks: &[NodeClock], _member: u8, lost: Lost, _out: &mut Vec<Output>) {
+        self.go_down(lost);
+    }
+
+    fn restart(&mut self, clocks: &[NodeClock], _member: u8, _out: &mut Vec<Output>) {
+        self.load(clocks[0]);
+    }
+
+    fn holder(&self, clocks: &[NodeClock], key: &Blob) -> Option<Holder> {
+        let (token, expiry) = self.string(clocks[0], key)?;
+        Some(Holder { token, ends: Ends::by_time(expiry.is_some()) })
+    }
+
+    fn value(&self, clocks: &[NodeClock], key: &Blob) -> Option<Blob> {
+        self.string(clocks[0], key).map(|(value, _)| value)
+    }
+}
