@@ -7,7 +7,7 @@
 use crate::history::{Ended, Entry, Event, Fact, HoldOrder, Holds};
 use crate::port::Blob;
 use crate::property::{Holder, Judged, Memory, Moment, Property, View};
-use crate::world::system::Violation;
+use crate::world::memories::Violation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -159,3 +159,25 @@ fn locks_on_ensembles_survive_partitions_if_their_holders_ask() {
         assert!(matches!(sampled(deaf, "belief", 200_000), Verdict::Violated(_)), "{deaf} passes");
     }
 }
+
+clients! {
+    /// A client waits for an answer, and does something else if that took it two milliseconds or more.
+    LooksAtItsClock(ports) {
+        let began = ports.wall();
+        drop(ports.redis(0).call(set("key", "x")).await);
+        let now = ports.wall();
+        ports.record(mark(if now >= began + ms(2) { "late" } else { "early" }));
+    }
+}
+
+/// For how long a partition holds a message up nothing says but the partition: time stops where the client's code looks for it.
+#[test]
+fn an_answer_may_take_as_long_as_a_partition() {
+    let world = World::redis(LooksAtItsClock, 1);
+    assert_reached(&world, "early");
+    assert_not_reached(&world, "late");
+    let world = world.faults(Fault::Partition, 1);
+    assert_reached(&world, "early");
+    assert_reached(&world, "late");
+    assert_not_reached(&world.pause_ms(Some(1)), "late");
+}

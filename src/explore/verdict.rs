@@ -1,6 +1,6 @@
 //! Verdict: what a search found, and what it covers.
 
-use crate::world::system::Violation;
+use crate::world::memories::Violation;
 use serde::Serialize;
 use std::fmt;
 

@@ -1,7 +1,9 @@
 //! Outcome: how a request ended, with the third case that a caller must face.
 
-use super::{Blob, etcd, mysql, zookeeper};
-use crate::base::Ended;
+use crate::base::{Blob, Ended};
+use doublehold_models::etcd::wire::Error as EtcdError;
+use doublehold_models::mysql::wire::Failure;
+use doublehold_models::zookeeper::wire::Error as ZooKeeperError;
 use std::fmt;
 
 /// How a request to a server ended (Jepsen's `:ok`, `:fail`, `:info`).
@@ -27,11 +29,11 @@ pub enum Refusal {
     /// The server answered with an error; its text begins with the code.
     Server(Blob),
     /// A ZooKeeper server answered with an error.
-    ZooKeeper(zookeeper::Error),
+    ZooKeeper(ZooKeeperError),
     /// An etcd server answered with an error.
-    Etcd(etcd::Error),
+    Etcd(EtcdError),
     /// A MySQL server answered with an error.
-    MySql(mysql::Failure),
+    MySql(Failure),
     /// The session had ended before: nothing was sent.
     Closed,
 }
@@ -76,7 +78,7 @@ impl fmt::Display for Refusal {
             Refusal::Server(text) => write!(f, "error {text}"),
             Refusal::ZooKeeper(error) => write!(f, "error {error}"),
             Refusal::Etcd(error) => write!(f, "error {error}"),
-            Refusal::MySql(mysql::Failure { code, state, message }) => write!(f, "error {code} ({state}): {message}"),
+            Refusal::MySql(Failure { code, state, message }) => write!(f, "error {code} ({state}): {message}"),
             Refusal::Closed => f.write_str("the session has ended"),
         }
     }

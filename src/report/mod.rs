@@ -11,7 +11,7 @@ use crate::shrink::Counterexample;
 use crate::trace::{Recorder, SCHEMA, Trace, TraceError, VERSION};
 use crate::world::explored::Tally;
 use crate::world::fault::Fault;
-use crate::world::system::Violation;
+use crate::world::memories::Violation;
 use std::sync::Arc;
 
 /// The trace of a counterexample of the explored world.

@@ -9,8 +9,8 @@ use crate::trace::Recorder;
 use crate::world::choice::{Act, Choice};
 use crate::world::explored::Explored;
 use crate::world::fault::Budgets;
+use crate::world::memories::Violation;
 use crate::world::setup::Setup;
-use crate::world::system::Violation;
 use std::sync::Arc;
 
 /// A counterexample: how the scenario is set up, and the schedule that breaks the property.

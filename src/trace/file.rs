@@ -4,7 +4,7 @@ use super::{TraceEvent, write_whole};
 use crate::explore::follow::Diverged;
 use crate::history::Entry;
 use crate::scenario::{EXPLORED, Parameters, SIMULATED};
-use crate::world::system::Violation;
+use crate::world::memories::Violation;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::path::Path;

@@ -3,10 +3,9 @@
 //! The act says what happens, the target what it happens to. The kind of fault, the name in schedules, the
 //! renaming under shrinking and what a nemesis may hit all follow from the two.
 
+use super::cut::Cut;
 use super::fault::Fault;
-use super::partition::{self, Cut};
 use super::seat::WaitId;
-use super::system::System;
 use crate::base::millis;
 use doublehold_models::Step;
 use std::fmt;
@@ -187,51 +186,6 @@ impl Choice {
             act => act,
         };
         Some(Choice { at: self.at.renamed(&number)?, act })
-    }
-
-    /// Its name in schedules: the same in every build and every run, and it says what happens.
-    pub fn name(&self, system: &System) -> String {
-        let subject = Subject { choice: *self, system };
-        match self.act {
-            Act::Cut(cut) => format!("{subject}: {}", partition::Told(cut, system)),
-            act => format!("{subject}: {act}"),
-        }
-    }
-}
-
-/// What a choice happens to, as schedules write it.
-struct Subject<'a> {
-    choice: Choice,
-    system: &'a System,
-}
-
-impl fmt::Display for Subject<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Subject { choice: Choice { at, act }, system } = self;
-        let link = match at {
-            Target::Time => return f.write_str("time"),
-            Target::Network => return f.write_str("network"),
-            Target::Client(client) => return write!(f, "client-{client}"),
-            Target::Node(node) => return f.write_str(&system.node_name(usize::from(*node))),
-            Target::Link(link) => *link,
-        };
-        let arrow = match act {
-            Act::Serve | Act::Take(_) | Act::HangUp => "→",
-            Act::Deliver => "←",
-            _ => "–",
-        };
-        write!(f, "client-{} {arrow} {}", link.client, system.node_name(usize::from(link.node)))?;
-        if link.lane > 0 {
-            write!(f, "/{}", link.lane)?;
-        }
-        match act {
-            Act::Serve => match system.request_at(link) {
-                Some((id, name)) => write!(f, " {name} #{id}"),
-                None => Ok(()),
-            },
-            Act::Deliver => write!(f, " {}", system.arrival_at(link)),
-            _ => Ok(()),
-        }
     }
 }
 

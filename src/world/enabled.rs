@@ -1,7 +1,7 @@
 //! Enabled: which choices a state offers, in an order that never changes.
 
 use super::choice::{Act, Choice, Target};
-use super::clients::{ClientState, Status};
+use super::client::{ClientState, Status};
 use super::clock::Clock;
 use super::fault::Fault;
 use super::system::System;

@@ -5,12 +5,13 @@
 //! inputs; nodes and other clients are not run again at all.
 
 use super::choice::Choice;
-use super::clients::{Input, Ran, Status, Wake};
+use super::client::{Input, Ran, Status, Wake};
+use super::footprint::Seen;
+use super::memories::Violation;
 use super::moments::Moments;
-use super::oracles::Seen;
 use super::seat::{Outgoing, Seat, SeatPorts, Tasks};
 use super::setup::Setup;
-use super::system::{System, Violation};
+use super::system::System;
 use crate::property::NONDETERMINISM;
 use crate::world::recorder::Recorder;
 use smallvec::SmallVec;
@@ -219,13 +220,13 @@ impl Explored {
 
     /// Judges the end of the execution.
     pub fn judge_end(&mut self) {
-        self.system.footprint = super::system::Footprint::default();
+        self.system.footprint = super::footprint::Footprint::default();
         self.system.judge_end();
         self.take_tally();
     }
 
     /// Says what is wrong with an execution that nobody wants to follow any further.
-    pub fn give_up(&mut self, violation: Option<crate::world::system::Violation>) {
+    pub fn give_up(&mut self, violation: Option<crate::world::memories::Violation>) {
         if self.system.violation.is_none() {
             self.system.violation = violation;
         }

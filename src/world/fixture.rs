@@ -2,9 +2,10 @@
 
 use super::clock::{Clock, Reading};
 use super::link::Links;
+use super::memories::Violation;
 use super::seat::{Outgoing, Seat, SeatPorts, Told};
 use super::setup::Fixture;
-use super::system::{System, Violation};
+use super::system::System;
 use crate::history::Fact;
 use crate::port::{Outcome, Unknown};
 use crate::property::NOT_MODELLED;
@@ -103,7 +104,7 @@ impl System {
 
     fn answer_fixture<T>(&mut self, running: &mut Running<T>, outgoing: Outgoing) {
         let conn = |system: &System, node: u16, channel: u8| {
-            let member = system.nodes[usize::from(node)].member;
+            let member = system.node_asked_for(node).member;
             (usize::from(node), ConnId { client: NO_CLIENT, member, lane: channel })
         };
         match outgoing {

@@ -5,8 +5,8 @@
 //! learns of the end ([`Act::HangUp`](super::choice::Act::HangUp)).
 
 use super::choice::LinkName;
-use super::oracles::HoldTag;
 use super::seat::{Purpose, WaitId};
+use crate::history::HoldOrder;
 use crate::port::Outcome;
 use doublehold_models::{ClientId, Request, Response};
 use smallvec::SmallVec;
@@ -15,6 +15,10 @@ use std::rc::Rc;
 
 /// The moment, true time, until which something in flight must have arrived; `None`: nothing forces it.
 pub type DueBy = Option<u64>;
+
+/// The holds under which something was sent: of each guarded resource, by its place in the setup, the client's latest on its
+/// lock.
+pub type HoldTag = SmallVec<[(u8, HoldOrder); 1]>;
 
 /// A request on its way to a node.
 #[derive(Clone, Hash)]

@@ -3,29 +3,36 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `choice` | one alternative: a target and an act, and its stable name |
-//! | `system` | the state of an execution; its transitions are in the next three; knows no executor |
+//! | `choice`, `naming` | one alternative: a target and an act, and its stable name |
+//! | `client`, `node`, `link`, `cut`, `clock` | the state of a client, a server, a connection, a partition, a clock |
+//! | `fault`, `setup` | what may go wrong; what stays the same throughout |
+//! | `system` | the state of an execution; its transitions are in the next five; knows no executor |
 //! | `clients` | its clients: what their code asks for and is told |
-//! | `network`, `link` | its connections and what they carry |
-//! | `nodes` | its servers: clocks, timers, pauses, crashes, falling behind |
+//! | `network` | its connections and what they carry |
+//! | `nodes` | its servers: clocks, timers, pauses, crashes, their own steps |
+//! | `partition` | processes that cannot reach the others for a while |
 //! | `oracles`, `view` | what the oracles are told of a change, and can see |
-//! | `clock`, `fault`, `setup` | what clocks show; what may go wrong; what stays the same throughout |
+//! | `footprint`, `memories` | what a transition touched and showed; what oracles remember |
 //! | `fingerprint` | the hash of everything that can still matter |
 //! | `enabled`, `moments` | which choices a state offers; the moments that clients' code compares its clock with |
-//! | `partition` | processes that cannot reach the others for a while |
-//! | `queue` | what was put on its way, for worlds that decide when it happens |
+//! | `pushed`, `queue` | what was put on its way, for worlds that decide when it happens |
+//! | `recorder`, `telling` | what somebody wants to read of an execution |
 //! | `fixture` | code that runs alone, before the clients begin and after they have ended |
 //! | `seat` | a client's side of the ports: what its code asked for and has been told |
 //! | `explored` | runs clients step by step, from any state |
-//! | `simulated` | runs clients on madsim, with sampled latencies and faults |
+//! | `simulated`, `simulation` | runs clients on madsim, with sampled latencies and faults |
 //! | `real` | runs clients on tokio, against real servers |
 
 #[cfg(feature = "check")]
 pub mod choice;
 #[cfg(feature = "check")]
-pub mod clients;
+pub mod client;
+#[cfg(feature = "check")]
+mod clients;
 #[cfg(feature = "check")]
 pub mod clock;
+#[cfg(feature = "check")]
+pub mod cut;
 #[cfg(feature = "check")]
 mod enabled;
 #[cfg(feature = "check")]
@@ -37,19 +44,29 @@ mod fingerprint;
 #[cfg(feature = "check")]
 mod fixture;
 #[cfg(feature = "check")]
+pub mod footprint;
+#[cfg(feature = "check")]
 pub mod link;
+#[cfg(feature = "check")]
+pub mod memories;
 #[cfg(feature = "check")]
 mod moments;
 #[cfg(feature = "check")]
+mod naming;
+#[cfg(feature = "check")]
 mod network;
 #[cfg(feature = "check")]
-pub mod nodes;
+pub mod node;
 #[cfg(feature = "check")]
-pub mod oracles;
+mod nodes;
 #[cfg(feature = "check")]
-pub mod partition;
+mod oracles;
 #[cfg(feature = "check")]
-pub mod queue;
+mod partition;
+#[cfg(feature = "check")]
+pub mod pushed;
+#[cfg(feature = "check")]
+mod queue;
 #[cfg(feature = "real-redis")]
 pub mod real;
 #[cfg(feature = "check")]
@@ -64,5 +81,7 @@ pub mod simulated;
 pub mod simulation;
 #[cfg(feature = "check")]
 pub mod system;
+#[cfg(feature = "check")]
+mod telling;
 #[cfg(feature = "check")]
 mod view;

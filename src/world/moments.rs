@@ -11,8 +11,9 @@
 //! Readings that leave the port's types as bare numbers, and those that servers compare with their own clocks, tell no moment.
 //! Where there are such and nothing is due, time may pass once to a moment behind all of them.
 
-use super::clients::Status;
+use super::client::Status;
 use super::clock::Clock;
+use super::footprint::Threshold;
 use super::link::Link;
 use super::seat::Purpose;
 use super::system::System;
@@ -55,15 +56,6 @@ impl Stretches {
     fn contains(&self, at_us: u64) -> bool {
         self.0.iter().any(|range| range.contains(&at_us))
     }
-}
-
-/// A moment at which a client's code would do something else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Threshold {
-    /// True time.
-    pub at_us: u64,
-    /// How many steps of the code lie between the reading with which the clock was compared and the last input.
-    pub steps_back: u32,
 }
 
 /// The table.

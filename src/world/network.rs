@@ -1,10 +1,11 @@
 //! Network: what a system's connections carry, and what becomes of it.
 
 use super::choice::{Act, LinkName};
-use super::clients::{Status, Wake};
+use super::client::{Status, Wake};
 use super::link::{Arrival, Arriving, DueBy, Gone, InFlight, Link, Pending};
+use super::node::NodeState;
 use super::oracles::By;
-use super::queue::Pushed;
+use super::pushed::Pushed;
 use super::seat::{Purpose, Told, WaitId};
 use super::system::System;
 use crate::port::{Blob, Outcome, Refusal};
@@ -31,6 +32,18 @@ impl System {
         let mut fresh = Link::new(ClientId(client as u16), node, lane, channel, purpose);
         fresh.connecting = self.cannot_connect(client, node.into());
         self.links.insert(fresh)
+    }
+
+    /// The server with this number.
+    ///
+    /// # Panics
+    /// If the program names one that is not in its topology: a mistake of the scenario.
+    pub(super) fn node_asked_for(&self, node: u16) -> &NodeState {
+        let servers = self.nodes.len();
+        let state = self.nodes.get(usize::from(node));
+        state.unwrap_or_else(|| {
+            panic!("the program asks server {node}, but the scenario has {servers}, numbered from 0")
+        })
     }
 
     /// A service's name for a connection.
@@ -109,10 +122,9 @@ impl System {
         purpose: Purpose,
         request: Request,
     ) {
-        let holds = self.hold_tag(client);
+        let (holds, down) = (self.hold_tag(client), self.node_asked_for(node).down_since.is_some());
         let at = self.channel(client, node, channel, purpose);
         let (to_node, to_client) = (self.request_due_by(&self.links[at]), self.arrival_due_by(&self.links[at]));
-        let down = self.nodes[usize::from(node)].down_since.is_some();
         let unheard = self.cannot_connect(client, node.into());
         let link = &mut self.links[at];
         // The node's end of what was a connection is gone.

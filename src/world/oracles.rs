@@ -3,90 +3,18 @@
 //! Every change of a service passes `ask_service`: whatever changed it, a request, time, a crash or a restart,
 //! the oracles see who holds the locks before and after.
 
-use super::fault::Fault;
-use super::nodes::Clocks;
+use super::link::HoldTag;
+use super::memories::{Placed, Violation};
+use super::node::Clocks;
 use super::recorder::Recorder;
-use super::system::{System, Violation};
-use crate::history::{Event, HoldOrder};
+use super::system::System;
+use crate::history::Event;
 use crate::port::Blob;
-use crate::property::{Ends, Holder, Judged, Memory, Moment, NOT_MODELLED, Property};
+use crate::property::{Ends, Holder, Judged, Moment, NOT_MODELLED};
 use doublehold_models::{ClientId, Output, Request, Service};
 use smallvec::SmallVec;
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// The holds under which something was sent: of each guarded resource, by its place in the setup, the client's latest on its
-/// lock.
-pub type HoldTag = SmallVec<[(u8, HoldOrder); 1]>;
-
-/// A client put the token there that a service shows for a lock.
-#[derive(Clone, Debug, Hash)]
-pub struct Placed {
-    lock: u8,
-    service: u8,
-    token: Blob,
-    client: ClientId,
-    /// The connection had broken before the request was served: the client could not know.
-    late: bool,
-}
-
-/// What oracles have seen in one transition, or in many.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Seen {
-    /// Locks were acquired.
-    pub acquisitions: u64,
-    /// A client wanted a lock that another wanted or held.
-    pub contended: u64,
-    /// A lock's lease ended by itself.
-    pub leases_ended: u64,
-    /// The kinds of fault that struck, a bit each.
-    pub faults: u32,
-    /// The properties that found something to judge, a bit each.
-    pub looked: u64,
-    /// The locks that some probe has seen held, a bit each.
-    pub held: u64,
-}
-
-impl Seen {
-    /// True if a fault of this kind struck.
-    pub fn struck(&self, fault: Fault) -> bool {
-        self.faults & (1 << fault as u32) != 0
-    }
-
-    /// Adds what was seen in another transition.
-    pub fn add(&mut self, other: &Seen) {
-        self.acquisitions += other.acquisitions;
-        self.contended += other.contended;
-        self.leases_ended += other.leases_ended;
-        self.faults |= other.faults;
-        self.looked |= other.looked;
-        self.held |= other.held;
-    }
-}
-
-/// What the properties remember; nothing if none of them does.
-#[derive(Clone, Default, Hash)]
-pub struct Memories(Option<Rc<Vec<Memory>>>);
-
-impl Memories {
-    /// What they remember at the start.
-    pub fn new(properties: &[Arc<dyn Property>]) -> Self {
-        let memories: Vec<Memory> = properties.iter().map(|property| property.memory()).collect();
-        Memories(memories.iter().any(Memory::is_kept).then(|| Rc::new(memories)))
-    }
-
-    /// True if some property tells identical clients apart.
-    pub fn tell_apart(&self) -> bool {
-        self.0.iter().flat_map(|all| all.iter()).any(Memory::tells_apart)
-    }
-
-    fn check(&mut self, number: usize, check: impl FnOnce(&mut Memory) -> Judged) -> Judged {
-        match &mut self.0 {
-            Some(all) if all[number].is_kept() => check(&mut Rc::make_mut(all)[number]),
-            _ => check(&mut Memory::default()),
-        }
-    }
-}
 
 /// What oracles watch on a node's service, as it was before a change.
 pub(super) struct Watched {

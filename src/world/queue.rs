@@ -1,33 +1,9 @@
 //! Queue: what a system has put on its way, for worlds that decide when it happens.
 
-use super::choice::{Act, Choice, LinkName, Target};
-use super::clients::Status;
-use super::seat::WaitId;
+use super::choice::{Act, Choice, Target};
+use super::client::Status;
+use super::pushed::Pushed;
 use super::system::System;
-
-/// Something that was put on its way and will have to happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pushed {
-    /// A request was sent on this connection.
-    Serve(LinkName),
-    /// Something was sent to the client on this connection.
-    Deliver(LinkName),
-    /// A request on this connection had to wait and may be granted what it waits for.
-    Grant(LinkName),
-    /// The client's end of this connection is gone. What was sent on it may be lost, or not.
-    HangUp(LinkName, bool),
-    /// The client on this connection will have found it silent for too long at this moment of true time.
-    Silence(LinkName, u64),
-    /// A client's timer will be due at this moment of true time.
-    Fire {
-        /// The client.
-        client: u8,
-        /// The timer.
-        id: WaitId,
-        /// When.
-        at_us: u64,
-    },
-}
 
 impl System {
     /// Notes from now on what is put on its way, for [`take_pushed`](System::take_pushed).

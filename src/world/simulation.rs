@@ -1,6 +1,7 @@
 //! Simulation: how an execution goes in the simulated world, in which chance decides.
 
-use super::system::{System, Violation};
+use super::memories::Violation;
+use super::system::System;
 use crate::base::millis;
 use crate::property::CONVERGENCE;
 use serde::{Deserialize, Serialize};

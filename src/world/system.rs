@@ -7,15 +7,15 @@
 //! The transitions are beside what they change: `clients`, `network`, `nodes`; what oracles are told is in `oracles`.
 
 use super::choice::{Act, Choice, LinkName, Target};
-use super::clients::{ClientState, Input, Status, Wake};
+use super::client::{ClientState, Input, Status, Wake};
 use super::clock::{Clock, Reading};
+use super::cut::Partition;
 use super::fault::{Budgets, Fault};
+use super::footprint::Footprint;
 use super::link::{Link, Links};
-use super::moments::Threshold;
-use super::nodes::NodeState;
-use super::oracles::{Memories, Placed, Seen};
-use super::partition::Partition;
-use super::queue::Pushed;
+use super::memories::{Memories, Placed, Violation};
+use super::node::NodeState;
+use super::pushed::Pushed;
 use super::seat::Told;
 use super::setup::{ServiceSpec, Setup};
 use crate::history::{HoldOrder, Holds};
@@ -24,36 +24,6 @@ use doublehold_models::{Service, Step};
 use smallvec::SmallVec;
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// A broken property.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Violation {
-    /// The property's name.
-    pub property: String,
-    /// What is wrong.
-    pub what: String,
-}
-
-/// What the last transition touched, recorded where the state changes.
-#[derive(Clone, Debug, Default)]
-pub struct Footprint {
-    /// An oracle may have seen it: an event was recorded.
-    pub visible: bool,
-    /// The client's code read a clock, or set, cancelled or was woken by a timer.
-    pub timed: bool,
-    /// A service has changed, or was asked.
-    pub service: bool,
-    /// What the oracles have seen.
-    pub seen: Seen,
-    /// Moments of true time at which the client's code would have done something else.
-    pub thresholds: SmallVec<[Threshold; 2]>,
-    /// Clock readings left the port's types as bare numbers.
-    pub escaped: bool,
-    /// A server was asked something whose answer may depend on its wall clock.
-    pub server_clock: bool,
-    /// The client's code can be told apart from another's: it was told another client's name, or asked for its own number.
-    pub told_apart: bool,
-}
 
 /// The state of an execution.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! View: what the oracles can see of a simulated system. All of it is in the fingerprint.
 
-use super::clients::Status;
+use super::client::Status;
 use super::system::System;
 use crate::history::Holds;
 use crate::port::Blob;

@@ -164,7 +164,7 @@ impl Workload for Interpreter {
     /// The final contents.
     async fn audit<P: Ports>(&self, ports: P) -> Result<Option<Fact>, Unanswered> {
         let mut found = Vec::new();
-        let mut redis_nodes = vec![self.0.log_node()];
+        let mut redis_nodes: Vec<usize> = (self.0.end == End::Writes).then(|| self.0.log_node()).into_iter().collect();
         for (server, (node, members)) in self.0.servers.iter().zip(self.0.nodes()) {
             match server {
                 Server::Redis { .. } => redis_nodes.push(node),

@@ -1,18 +1,15 @@
 //! The etcd port of a seat: as the field's clients do, it stays with one server until its connection there breaks, and then goes
 //! on with the next.
 
-use super::inbox::Messages;
-use super::{Outgoing, Purpose, Seat, State, Wait};
+use super::client::{Seat, State, Wait};
+use super::exchange::{Outgoing, Purpose};
+use super::messages::Messages;
 use crate::port::etcd::{Answered, Etcd, Event, Keys, Request, Revision, Watch};
 use crate::port::{Outcome, Refusal};
 use doublehold_models::etcd::wire::Reply;
 use doublehold_models::{Request as AnyRequest, Response};
-use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// The servers that a client stays with, one of each cluster: the cluster's first server, and how far behind that it is.
-pub(super) type Places = SmallVec<[(u16, u16); 1]>;
 
 /// A cluster.
 #[derive(Clone)]

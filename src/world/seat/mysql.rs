@@ -1,7 +1,8 @@
 //! The MySQL port of a seat: each session has a connection of its own.
 
+use super::client::{Seat, State, Wait};
+use super::exchange::{Outgoing, Purpose};
 use super::inbox::Inbox;
-use super::{Outgoing, Purpose, Seat, State, Wait};
 use crate::port::mysql::{MySql, Reply, Request, Session};
 use crate::port::{Outcome, Refusal};
 use doublehold_models::{Request as AnyRequest, Response};

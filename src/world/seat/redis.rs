@@ -1,7 +1,8 @@
 //! The Redis port of a seat.
 
-use super::inbox::Messages;
-use super::{Outgoing, Purpose, Seat, Wait};
+use super::client::{Seat, Wait};
+use super::exchange::{Outgoing, Purpose};
+use super::messages::Messages;
 use crate::port::{Blob, Command, Outcome, Redis, Refusal, Subscription, Value};
 use doublehold_models::{Request, Response};
 use std::sync::Arc;

@@ -7,7 +7,9 @@
 //!
 //! Pings are not sent: the system knows a silent connection ([`Outgoing::KeepAlive`]) and tells both ends in time.
 
-use super::{Outgoing, Purpose, Seat, State, Wait, WaitId};
+use super::client::{Seat, State, Wait};
+use super::exchange::{Outgoing, Purpose, WaitId};
+use super::sessions::{Phase, SessionSeat, WatchKind, WatchState};
 use crate::port::zookeeper::{
     Answer, Error, EventKind, Request, Session, SessionId, SessionState, Watch, WatchEvent, ZooKeeper, Zxid,
 };
@@ -23,94 +25,6 @@ use std::time::Duration;
 
 /// After a round of servers that all refused the client waits for this part of its time-out.
 const REST_SHARE: u64 = 4;
-
-/// What the connection of a session is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Phase {
-    /// It waits for the answer to its connect.
-    Connecting(WaitId),
-    /// It carries requests.
-    Up,
-    /// All servers have refused; it waits to try again.
-    Resting(WaitId),
-    /// The session has ended.
-    Ended,
-}
-
-/// What a watch is left on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum WatchKind {
-    Data,
-    Exist,
-    Child,
-}
-
-/// A watch, as the client keeps it.
-struct WatchState {
-    number: u32,
-    /// The request that leaves it, until it is answered.
-    request: Option<WaitId>,
-    kind: WatchKind,
-    path: Blob,
-    event: Option<WatchEvent>,
-    waker: Option<Waker>,
-}
-
-/// A session, as the client keeps it.
-struct SessionSeat {
-    servers: Range<u16>,
-    /// The server that it is connected to, or tries.
-    at: u16,
-    lane: u8,
-    id: SessionId,
-    asked: Duration,
-    timeout_us: u64,
-    seen: Zxid,
-    phase: Phase,
-    state: SessionState,
-    /// Servers in a row that could not be reached.
-    refused: u16,
-    /// Who waits for the first connection.
-    opening: Option<WaitId>,
-    /// Requests that wait for a connection.
-    queue: Vec<(WaitId, Request)>,
-    /// Requests that were sent.
-    sent: SmallVec<[WaitId; 2]>,
-    /// The timer after which the client takes the session for lost.
-    expiry: Option<WaitId>,
-    watches: Vec<WatchState>,
-    watches_left: u32,
-    wakers: Vec<Waker>,
-}
-
-/// All sessions of a client.
-#[derive(Default)]
-pub(super) struct Sessions(Vec<SessionSeat>);
-
-impl Sessions {
-    /// Nobody waits for this any more: what was not sent yet is not sent.
-    pub(super) fn forget(&mut self, id: WaitId) {
-        for session in &mut self.0 {
-            session.queue.retain(|(queued, _)| *queued != id);
-            session.sent.retain(|sent| *sent != id);
-        }
-    }
-}
-
-impl Hash for Sessions {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        for session in &self.0 {
-            (session.at, session.lane, session.id, session.timeout_us, session.seen).hash(hasher);
-            // The numbers of requests tell nothing: which they are is told by their order.
-            std::mem::discriminant(&session.phase).hash(hasher);
-            (session.state, session.refused, session.sent.len(), session.expiry.is_some()).hash(hasher);
-            session.queue.iter().for_each(|(_, request)| request.hash(hasher));
-            for watch in &session.watches {
-                (watch.request.is_some(), watch.kind, &watch.path, watch.event).hash(hasher);
-            }
-        }
-    }
-}
 
 impl State {
     /// A request or a connect was answered.

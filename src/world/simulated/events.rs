@@ -2,7 +2,7 @@
 
 use super::streams::Stream;
 use crate::world::choice::{Act, Choice, LinkName};
-use crate::world::queue::Pushed;
+use crate::world::pushed::Pushed;
 use crate::world::simulation::Simulation;
 use crate::world::system::System;
 use doublehold_models::Step;

@@ -6,7 +6,7 @@ use super::nemesis::{Planned, pick, plan, recovery};
 use super::streams::Streams;
 use crate::base::time::Observed;
 use crate::world::choice::{Act, Choice, Target};
-use crate::world::clients::{Ran, Wake};
+use crate::world::client::{Ran, Wake};
 use crate::world::fault::Fault;
 use crate::world::recorder::Recorder;
 use crate::world::seat::{Outgoing, Seat, SeatPorts, Task, Tasks};

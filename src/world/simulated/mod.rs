@@ -18,8 +18,8 @@ mod host;
 mod nemesis;
 mod streams;
 
+use super::memories::Violation;
 use super::setup::Setup;
-use super::system::Violation;
 use crate::world::recorder::Recorder;
 use crate::world::simulation::Simulation;
 pub use nemesis::{Planned, Target};

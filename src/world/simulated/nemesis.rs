@@ -3,8 +3,8 @@
 use super::events::{Due, EventQueue};
 use super::streams::Stream;
 use crate::world::choice::{Act, Choice, Target as At};
+use crate::world::cut::Apart;
 use crate::world::fault::Fault;
-use crate::world::partition::Apart;
 use crate::world::simulation::Simulation;
 use crate::world::system::System;
 use doublehold_models::Step;
