@@ -3,7 +3,7 @@
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::pct::Pct;
 use doublehold::explore::random::Random;
-use doublehold::explore::strategy::{Coverage, Strategy};
+use doublehold::explore::strategy::{Begin, Coverage, Strategy};
 use doublehold::explore::{Cause, Limits, Verdict, check};
 use doublehold::report::catalogue::minimal;
 use doublehold::report::counterexample_of;
@@ -147,13 +147,13 @@ struct Lengths {
 }
 
 impl Strategy for Lengths {
-    fn begin(&mut self, world: &mut Explored, executions_left: u64) -> bool {
+    fn begin(&mut self, world: &Explored, executions_left: u64) -> Option<Begin> {
         if std::mem::replace(&mut self.begun, true) {
             *self.counts.entry(world.schedule().len()).or_default() += self.inner.executions();
         }
         self.inner.begin(world, executions_left)
     }
-    fn choose(&mut self, world: &mut Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
+    fn choose(&mut self, world: &Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
         self.inner.choose(world, enabled)
     }
     fn executions(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! The search: lets a strategy drive executions until something is wrong, all is seen, or a limit is reached.
 
-use super::strategy::Strategy;
+use super::strategy::{Begin, Strategy};
 use super::verdict::{Cause, Verdict};
 use crate::property::{NONDETERMINISM, NOT_MODELLED, Property};
 use crate::world::choice::Choice;
@@ -168,7 +168,14 @@ struct Search {
     progress: Progress,
     /// The first limit that cut an execution, or the search.
     cut: Option<Cause>,
+    /// How often everything was looked at.
+    passes: u32,
+    /// Clients' code went on to name moments when the search was given up.
+    unsettled: bool,
 }
+
+/// A search that still learns moments after so many passes is given up.
+const PASSES_MAX: u32 = 12;
 
 impl Search {
     fn new(setup: &Arc<Setup>, strategy: &dyn Strategy) -> Self {
@@ -178,6 +185,8 @@ impl Search {
             enabled: Vec::new(),
             progress: Progress::default(),
             cut: None,
+            passes: 0,
+            unsettled: false,
         }
     }
 
@@ -219,7 +228,7 @@ impl Search {
             return Verdict::Violated(violation.clone());
         }
         let left = |done: u64| limits.executions_max.map_or(u64::MAX, |limit| limit.saturating_sub(done));
-        while strategy.begin(&mut self.world, left(self.progress.executions)) {
+        while self.begin(strategy, left(self.progress.executions)) {
             let ended = self.execute(strategy, limits, outside, watch);
             if let Some(violation) = &self.world.system().violation {
                 return Verdict::Violated(violation.clone());
@@ -232,9 +241,32 @@ impl Search {
         let coverage = strategy.coverage();
         match (self.cut, coverage.exhaustive) {
             (Some(cause), _) => Verdict::Unknown { cause },
-            (None, true) if coverage.unsettled => Verdict::Unknown { cause: Cause::Moments },
+            (None, true) if self.unsettled => Verdict::Unknown { cause: Cause::Moments },
             (None, true) => self.vacuous().map_or(Verdict::Holds, |cause| Verdict::Unknown { cause }),
             (None, false) => Verdict::Unknown { cause: Cause::Sampled },
+        }
+    }
+
+    /// Puts the world where the strategy wants to go on; false if it has nothing left to look at.
+    fn begin(&mut self, strategy: &mut dyn Strategy, executions_left: u64) -> bool {
+        loop {
+            match strategy.begin(&self.world, executions_left) {
+                Some(Begin::Start) => self.world.reset(),
+                Some(Begin::GoOn { from, choice }) => {
+                    self.world.restore(from);
+                    self.world.step(choice);
+                }
+                None => {
+                    self.passes += 1;
+                    let news = self.world.learn_moments();
+                    self.unsettled = news && self.passes >= PASSES_MAX;
+                    if news && !self.unsettled && strategy.forget() {
+                        continue;
+                    }
+                    return false;
+                }
+            }
+            return true;
         }
     }
 
@@ -286,7 +318,7 @@ impl Search {
                 self.cut.get_or_insert(Cause::Steps);
                 break;
             }
-            let Some(at) = strategy.choose(&mut self.world, &mut self.enabled) else { break };
+            let Some(at) = strategy.choose(&self.world, &mut self.enabled) else { break };
             self.world.step(self.enabled[at]);
             self.progress.steps += 1;
             outside.steps += 1;

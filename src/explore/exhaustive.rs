@@ -11,7 +11,7 @@
 //! then as well happen after it, with the same result. The state graph has no cycles, since every step
 //! uses up a message, a budget or time, so nothing is put off for ever.
 
-use super::strategy::{Coverage, Strategy};
+use super::strategy::{Begin, Coverage, Strategy};
 use crate::world::choice::{Act, Choice, Target};
 use crate::world::explored::{Explored, Remember, Snapshot};
 use crate::world::fault::Fault;
@@ -19,6 +19,7 @@ use crate::world::system::System;
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 use std::collections::HashSet;
+use std::rc::Rc;
 
 /// How to reduce; all of it by default. A test compares verdicts and final states with and without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +37,8 @@ impl Reduction {
     pub const NONE: Reduction = Reduction { partial_order: false, symmetry: false };
 }
 
-/// A search that still learns moments after so many passes is given up.
-const PASSES_MAX: u32 = 12;
-
 struct Frame {
-    snapshot: Box<Snapshot>,
+    snapshot: Rc<Snapshot>,
     choices: SmallVec<[Choice; 8]>,
     /// The last choice taken may turn out to make the others unnecessary.
     first_may_suffice: bool,
@@ -52,7 +50,6 @@ pub struct Exhaustive {
     visited: HashSet<u128, FxBuildHasher>,
     stack: Vec<Frame>,
     stack_bytes: usize,
-    passes: u32,
     started: bool,
     /// The last step was a delivery that may suffice.
     candidate: bool,
@@ -68,7 +65,6 @@ impl Exhaustive {
             visited: HashSet::default(),
             stack: Vec::new(),
             stack_bytes: 0,
-            passes: 0,
             started: false,
             candidate: false,
             finals: None,
@@ -85,15 +81,6 @@ impl Exhaustive {
         let mut finals: Vec<u128> = self.finals.iter().flatten().copied().collect();
         finals.sort_unstable();
         finals
-    }
-
-    fn begin_again(&mut self, world: &mut Explored) -> bool {
-        self.visited.clear();
-        self.stack.clear();
-        (self.stack_bytes, self.candidate) = (0, false);
-        self.finals.iter_mut().for_each(HashSet::clear);
-        world.reset();
-        true
     }
 
     /// After a step that might have sufficed: if it did, its alternatives are dropped.
@@ -134,16 +121,16 @@ fn time_waits(system: &System) -> bool {
 }
 
 impl Strategy for Exhaustive {
-    fn begin(&mut self, world: &mut Explored, _executions_left: u64) -> bool {
+    fn begin(&mut self, world: &Explored, executions_left: u64) -> Option<Begin> {
         if !self.started {
             self.started = true;
             self.reduction.symmetry &= world.system().is_symmetric();
-            world.reset();
-            return true;
+            return Some(Begin::Start);
         }
         if self.reduction.symmetry && world.tally().told_apart {
             self.reduction.symmetry = false;
-            return self.begin_again(world);
+            self.forget();
+            return self.begin(world, executions_left);
         }
         // The execution that ended took its last step from the frame on top.
         self.settle_candidate(world.system());
@@ -153,26 +140,34 @@ impl Strategy for Exhaustive {
             finals.insert(world.system().fingerprint(false));
         }
         while let Some(mut frame) = self.stack.pop() {
-            let Some(choice) = frame.choices.pop() else {
-                self.stack_bytes -= frame.snapshot.bytes();
-                continue;
-            };
+            let choice = frame.choices.pop();
             if frame.choices.is_empty() {
                 self.stack_bytes -= frame.snapshot.bytes();
-                world.restore_last(*frame.snapshot);
-            } else {
-                world.restore(&frame.snapshot);
-                frame.first_may_suffice = false;
-                self.stack.push(frame);
             }
-            world.step(choice);
-            return true;
+            match choice {
+                Some(choice) if frame.choices.is_empty() => return Some(Begin::GoOn { from: frame.snapshot, choice }),
+                Some(choice) => {
+                    let from = Rc::clone(&frame.snapshot);
+                    frame.first_may_suffice = false;
+                    self.stack.push(frame);
+                    return Some(Begin::GoOn { from, choice });
+                }
+                None => {}
+            }
         }
-        self.passes += 1;
-        self.passes < PASSES_MAX && world.learn_moments() && self.begin_again(world)
+        None
     }
 
-    fn choose(&mut self, world: &mut Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
+    fn forget(&mut self) -> bool {
+        self.visited.clear();
+        self.stack.clear();
+        (self.stack_bytes, self.candidate) = (0, false);
+        self.finals.iter_mut().for_each(HashSet::clear);
+        self.started = false;
+        true
+    }
+
+    fn choose(&mut self, world: &Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
         if self.reduction.symmetry && world.tally().told_apart {
             return None;
         }
@@ -188,7 +183,7 @@ impl Strategy for Exhaustive {
         self.candidate = candidate.is_some();
         let others = enabled.iter().enumerate().rev().filter(|(at, _)| *at != first);
         let choices = others.map(|(_, choice)| *choice).collect();
-        let snapshot = Box::new(world.snapshot());
+        let snapshot = world.snapshot();
         self.stack_bytes += snapshot.bytes();
         self.stack.push(Frame { snapshot, choices, first_may_suffice: self.candidate });
         Some(first)
@@ -204,11 +199,6 @@ impl Strategy for Exhaustive {
         let about_to_grow = self.visited.len() * 8 >= self.visited.capacity() * 7;
         let table = if about_to_grow { 3 * table } else { table };
         let memory = table + self.stack_bytes;
-        Coverage {
-            states: Some(self.visited.len() as u64),
-            memory_bytes: memory as u64,
-            exhaustive: true,
-            unsettled: self.passes >= PASSES_MAX,
-        }
+        Coverage { states: Some(self.visited.len() as u64), memory_bytes: memory as u64, exhaustive: true }
     }
 }

@@ -17,5 +17,5 @@ pub mod strategy;
 pub mod verdict;
 
 pub use check::{Limits, Progress, Report, check, check_all};
-pub use strategy::Strategy;
+pub use strategy::{Begin, Strategy};
 pub use verdict::{Cause, Verdict};

@@ -6,7 +6,7 @@
 //! at least 1/(n·k^(d−1)) in each execution.
 
 use super::random::draw;
-use super::strategy::{Coverage, Strategy};
+use super::strategy::{Begin, Coverage, Strategy};
 use crate::world::choice::{Act, Choice, Target};
 use crate::world::explored::Explored;
 use doublehold_models::Step;
@@ -59,17 +59,16 @@ fn actor(choice: &Choice) -> Actor {
 }
 
 impl Strategy for Pct {
-    fn begin(&mut self, world: &mut Explored, _executions_left: u64) -> bool {
+    fn begin(&mut self, _world: &Explored, _executions_left: u64) -> Option<Begin> {
         self.steps = self.steps.max(self.step);
         self.step = 0;
         self.lowest = 0;
         self.priorities.clear();
         self.changes = (1..self.depth).map(|_| draw(&mut self.random, self.steps)).collect();
-        world.reset();
-        true
+        Some(Begin::Start)
     }
 
-    fn choose(&mut self, _world: &mut Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
+    fn choose(&mut self, _world: &Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
         for choice in enabled.iter() {
             if let std::collections::btree_map::Entry::Vacant(vacant) = self.priorities.entry(actor(choice)) {
                 vacant.insert(1 + draw(&mut self.random, 1 << 20) as i64);

@@ -7,12 +7,13 @@
 //! Alone, and on demand, time also stops at moments drawn at random: what the exhaustive search leaves out of time is then
 //! found by chance, if anything is.
 
-use super::strategy::{Coverage, Strategy};
+use super::strategy::{Begin, Coverage, Strategy};
 use crate::world::choice::{Act, Choice};
 use crate::world::explored::{Explored, Remember, Snapshot};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use smallvec::SmallVec;
+use std::rc::Rc;
 
 /// One choice in this many is a fault, where there is one.
 const FAULT_ODDS: u64 = 12;
@@ -30,7 +31,7 @@ type Drawn = (Choice, u64);
 
 /// A state that samples left by several choices: those that were not followed yet.
 struct BranchPoint {
-    snapshot: Box<Snapshot>,
+    snapshot: Rc<Snapshot>,
     drawn: SmallVec<[Drawn; 4]>,
 }
 
@@ -102,28 +103,26 @@ pub(super) fn draw(random: &mut ChaCha8Rng, below: usize) -> usize {
 }
 
 impl Strategy for Random {
-    fn begin(&mut self, world: &mut Explored, executions_left: u64) -> bool {
-        let Some(branch_point) = self.branch_points.last_mut() else {
-            world.reset();
+    fn begin(&mut self, _world: &Explored, executions_left: u64) -> Option<Begin> {
+        let Some(mut branch_point) = self.branch_points.pop() else {
             let (run, taken) = std::mem::take(&mut self.steps);
             if taken < run * SHARING_MIN {
                 self.batch = 1;
             }
             self.samples = executions_left.min(self.batch);
-            return true;
+            return Some(Begin::Start);
         };
-        let (choice, samples) = branch_point.drawn.pop().expect("a branch_point without anybody left is dropped");
+        let (choice, samples) = branch_point.drawn.pop().expect("a branch point without anybody left is dropped");
         self.samples = samples;
         if branch_point.drawn.is_empty() {
-            world.restore_last(*self.branch_points.pop().expect("seen above").snapshot);
-        } else {
-            world.restore(&branch_point.snapshot);
+            return Some(Begin::GoOn { from: branch_point.snapshot, choice });
         }
-        world.step(choice);
-        true
+        let from = Rc::clone(&branch_point.snapshot);
+        self.branch_points.push(branch_point);
+        Some(Begin::GoOn { from, choice })
     }
 
-    fn choose(&mut self, world: &mut Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
+    fn choose(&mut self, world: &Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
         if self.stops
             && let Some(stop) = self.stop(world, enabled)
         {
@@ -148,7 +147,7 @@ impl Strategy for Random {
             }
         }
         if !drawn.is_empty() {
-            self.branch_points.push(BranchPoint { snapshot: Box::new(world.snapshot()), drawn });
+            self.branch_points.push(BranchPoint { snapshot: world.snapshot(), drawn });
         }
         self.samples = together;
         Some(first)

@@ -1,18 +1,38 @@
 //! Strategy: the policy that picks choices.
 
 use crate::world::choice::Choice;
-use crate::world::explored::{Explored, Remember};
+use crate::world::explored::{Explored, Remember, Snapshot};
+use std::rc::Rc;
 
-/// What drives executions. Three methods are the whole surface; two more are for strategies that go back.
+/// Where an execution begins.
+pub enum Begin {
+    /// At the initial state.
+    Start,
+    /// In a state that an earlier execution was in, with this choice.
+    GoOn {
+        /// The state.
+        from: Rc<Snapshot>,
+        /// The choice.
+        choice: Choice,
+    },
+}
+
+/// What drives executions. It is asked where to begin and what to choose, and sees the world; the search makes the steps.
 pub trait Strategy {
-    /// Puts the world where the next execution begins: at the initial state, or at a state to go on from.
-    /// False when there is none. The search ends after `executions_left` more executions.
-    fn begin(&mut self, world: &mut Explored, executions_left: u64) -> bool;
+    /// Where the next execution begins, now that `world` stands at the end of the last one; `None` if there is nothing left to
+    /// look at. The search ends after `executions_left` more executions.
+    fn begin(&mut self, world: &Explored, executions_left: u64) -> Option<Begin>;
 
     /// Picks one of the enabled choices by its place in the list, of which there is at least one; `None`
     /// ends the execution here, because nothing new can follow. It may add choices that the state
     /// [allows](crate::world::system::System::allows).
-    fn choose(&mut self, world: &mut Explored, enabled: &mut Vec<Choice>) -> Option<usize>;
+    fn choose(&mut self, world: &Explored, enabled: &mut Vec<Choice>) -> Option<usize>;
+
+    /// Is told, when it has looked at everything, that there is more: clients' code has named moments at which time did not stop.
+    /// True if it has forgotten what it saw and will begin again.
+    fn forget(&mut self) -> bool {
+        false
+    }
 
     /// How many executions the one that has just ended stands for.
     fn executions(&self) -> u64 {
@@ -37,6 +57,4 @@ pub struct Coverage {
     pub memory_bytes: u64,
     /// True if a search that was not cut short has seen everything there is.
     pub exhaustive: bool,
-    /// True if clients' code went on to name moments when the search was given up.
-    pub unsettled: bool,
 }

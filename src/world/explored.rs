@@ -17,6 +17,7 @@ use crate::world::recorder::Recorder;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -233,22 +234,18 @@ impl Explored {
     }
 
     /// The state, to come back to.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot { system: self.system.clone(), depth: self.schedule.len() }
+    pub fn snapshot(&self) -> Rc<Snapshot> {
+        Rc::new(Snapshot { system: self.system.clone(), depth: self.schedule.len() })
     }
 
-    /// Goes back to a state that this world was in.
-    pub fn restore(&mut self, snapshot: &Snapshot) {
+    /// Goes back to a state that this world was in. The last to go back there does so for free.
+    pub fn restore(&mut self, snapshot: Rc<Snapshot>) {
         assert!(self.goes_back(), "a world that does not keep inputs cannot go back");
-        self.system.clone_from(&snapshot.system);
         self.schedule.truncate(snapshot.depth);
-    }
-
-    /// Goes back to a state for the last time.
-    pub fn restore_last(&mut self, snapshot: Snapshot) {
-        assert!(self.goes_back(), "a world that does not keep inputs cannot go back");
-        self.system = snapshot.system;
-        self.schedule.truncate(snapshot.depth);
+        match Rc::try_unwrap(snapshot) {
+            Ok(last) => self.system = last.system,
+            Err(shared) => self.system.clone_from(&shared.system),
+        }
     }
 
     fn run(&mut self, wake: Wake) {

@@ -5,13 +5,14 @@ use super::generate::Draw;
 use super::host::{Collect, Judged, Outcomes, Reduce, World};
 use doublehold::explore::exhaustive::Exhaustive;
 use doublehold::explore::random::Random;
-use doublehold::explore::strategy::{Coverage, Strategy};
+use doublehold::explore::strategy::{Begin, Coverage, Strategy};
 use doublehold::explore::{Limits, check};
 use doublehold::trace::Recorder;
 use doublehold::world::choice::{Act, Choice};
 use doublehold::world::explored::{Explored, Remember, Snapshot};
 use doublehold::world::system::System;
 use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -195,7 +196,7 @@ fn strategy(how: How, budget: Budget) -> (Box<dyn Strategy>, Limits) {
 struct DepthFirst {
     defect: Option<Defect>,
     visited: HashSet<u128>,
-    stack: Vec<(Snapshot, Vec<Choice>)>,
+    stack: Vec<(Rc<Snapshot>, Vec<Choice>)>,
     started: bool,
     steps: u64,
     steps_max: u64,
@@ -208,25 +209,22 @@ impl DepthFirst {
 }
 
 impl Strategy for DepthFirst {
-    fn begin(&mut self, world: &mut Explored, _executions_left: u64) -> bool {
+    fn begin(&mut self, _world: &Explored, _executions_left: u64) -> Option<Begin> {
         if !std::mem::replace(&mut self.started, true) {
-            world.reset();
-            return true;
+            return Some(Begin::Start);
         }
         if self.steps > self.steps_max {
-            return false;
+            return None;
         }
-        let Some((snapshot, choices)) = self.stack.last_mut() else { return false };
+        let (from, mut choices) = self.stack.pop()?;
         let choice = choices.pop().expect("a state without choices left is dropped");
-        world.restore(snapshot);
-        if choices.is_empty() {
-            self.stack.pop();
+        if !choices.is_empty() {
+            self.stack.push((Rc::clone(&from), choices));
         }
-        world.step(choice);
-        true
+        Some(Begin::GoOn { from, choice })
     }
 
-    fn choose(&mut self, world: &mut Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
+    fn choose(&mut self, world: &Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
         self.steps += 1;
         let seen = |defect: Defect| !self.visited.insert(defect.fingerprint(world.system()));
         if self.steps > self.steps_max || self.defect.is_some_and(seen) {
