@@ -39,10 +39,14 @@ fn bad_input_is_named() {
     check(&["sim", "redlock", "--fault-at", "1s redis-9 node-crash"], 2, "there is no 'redis-9'");
     check(&["check", "redlock", "--memory", "1GiB", "--strategy", "random"], 2, "--memory goes with");
     check(&["replay", "nowhere.json"], 5, "cannot read the trace nowhere.json");
-    check(&["real", "redlock"], 2, "--spawn");
-    check(&["real", "redlock", "--redis", "redis://127.0.0.1:1"], 5, "no Redis server answers at redis://127.0.0.1:1");
-    check(&["real", "redlock", "--redis", "nonsense"], 2, "is not a Redis URL");
-    check(&["real", "zk-sequential", "--redis", "redis://127.0.0.1:1"], 2, "--zookeeper");
+    check(&["real", "--lock", "redlock"], 2, "--spawn");
+    check(
+        &["real", "--lock", "redlock", "--redis", "redis://127.0.0.1:1"],
+        5,
+        "no Redis server answers at redis://127.0.0.1:1",
+    );
+    check(&["real", "--lock", "redlock", "--redis", "nonsense"], 2, "is not a Redis URL");
+    check(&["real", "--lock", "zookeeper", "--redis", "redis://127.0.0.1:1"], 2, "--zookeeper");
 }
 
 #[test]
@@ -173,7 +177,7 @@ fn an_output_that_cannot_be_written_is_named() {
 fn a_missing_redis_server_is_one_sentence() {
     let folder = TempDir::new().expect("a temporary folder");
     let output = Command::new(env!("CARGO_BIN_EXE_own-lock"))
-        .args(["real", "redlock", "--spawn"])
+        .args(["real", "--lock", "redlock", "--spawn"])
         .env("DOUBLEHOLD_REDIS_SERVER", "/nowhere/redis-server")
         .current_dir(folder.path())
         .output()

@@ -46,7 +46,9 @@ fn servers_end_with_the_process_that_started_them() {
     }
     let folder = TempDir::new().expect("a temporary folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_own-lock"));
-    command.args(["real", "redlock", "--spawn", "--servers", "3", "--time", "60s"]).current_dir(folder.path());
+    command
+        .args(["real", "--lock", "redlock", "--spawn", "--servers", "3", "--time", "60s"])
+        .current_dir(folder.path());
     let mut parent = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the command runs");
     let mut all = Vec::new();
     wait_for("the start", || {

@@ -58,9 +58,8 @@ impl Workload for TwoSegments {
             }
             ServiceConfig::MySql(_) => panic!("MySQL has no lock here yet"),
         };
-        if let Err(why) = acquired {
-            ports.record(Event::NotAcquired { lock: "a and b".into(), why: why.to_string() });
-        }
+        // Whoever gives up has told so: only then is anything wrong.
+        let _told = acquired;
     }
 }
 

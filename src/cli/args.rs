@@ -1,8 +1,9 @@
 //! The arguments, with the help that teaches them.
 
+use crate::scenario::locks::{GUARDS, LOCKS};
 use crate::world::fault::Fault;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -269,87 +270,34 @@ pub(super) struct NumbersOptions {
     pub output: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum RealLock {
-    /// RedLock on all servers.
-    Redlock,
-    /// The single-instance lock on the first server.
+/// Where what is guarded is.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum RealStock {
+    /// A counter on a Redis server.
     Redis,
-    /// The single-instance lock with fencing tokens that the resource checks.
-    RedisFenced,
-    /// The sequential lock on a ZooKeeper ensemble.
-    ZkSequential,
-    /// The same, with fencing by the node's creation transaction.
-    ZkFenced,
-    /// The mutex on an etcd cluster.
-    Etcd,
-    /// The same, with fencing by the key's creation revision.
-    EtcdFenced,
-    /// The shop with its stock in MySQL: nothing guards it, and updates are lost.
-    MysqlUnguarded,
-    /// The shop, under a mutex of each client's own: updates are lost.
-    ShopInProcess,
-    /// The shop, guarded by a version.
-    MysqlVersion,
-    /// The shop, guarded by a condition.
-    MysqlDecrement,
-    /// The shop, with the row locked when it is read.
-    MysqlForUpdate,
-    /// The shop, under a lock table.
-    MysqlLockTable,
-    /// The shop, under `GET_LOCK`.
-    MysqlUserLock,
-    /// The shop, under the single-instance Redis lock with a version behind it.
-    RedisVersion,
+    /// The stock of the shop, in MySQL, in one transaction with the order.
+    Mysql,
 }
 
-#[cfg(not(feature = "real-redis"))]
-impl RealLock {
-    /// What a build needs to run it, where it runs nothing real yet.
-    pub(super) fn feature(self) -> &'static str {
-        match self {
-            RealLock::Redlock | RealLock::Redis | RealLock::RedisFenced => "real-redis",
-            RealLock::ZkSequential | RealLock::ZkFenced => "real-zookeeper",
-            RealLock::Etcd | RealLock::EtcdFenced => "real-etcd",
-            _ => "real-mysql",
-        }
-    }
+fn lock_names() -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(LOCKS.iter().map(|lock| PossibleValue::new(lock.name).help(lock.summary)))
 }
 
-#[cfg(feature = "real-redis")]
-impl RealLock {
-    /// Its name on the command line.
-    pub(super) fn name(self) -> String {
-        let value = self.to_possible_value().expect("no lock is hidden");
-        value.get_name().to_owned()
-    }
-
-    /// True if what it guards is the stock of the shop, in MySQL.
-    pub(super) fn sells(self) -> bool {
-        self == RealLock::RedisVersion || self.is_in_database()
-    }
-
-    /// True if it needs nothing but MySQL.
-    pub(super) fn is_in_database(self) -> bool {
-        matches!(
-            self,
-            RealLock::MysqlUnguarded
-                | RealLock::ShopInProcess
-                | RealLock::MysqlVersion
-                | RealLock::MysqlDecrement
-                | RealLock::MysqlForUpdate
-                | RealLock::MysqlLockTable
-                | RealLock::MysqlUserLock
-        )
-    }
+fn guard_names() -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(GUARDS.iter().map(|guard| PossibleValue::new(guard.name).help(guard.summary)))
 }
 
 #[derive(Args)]
 pub(super) struct RealOptions {
     /// The lock.
-    #[arg(value_enum)]
-    pub lock: RealLock,
+    #[arg(long, value_parser = lock_names())]
+    pub lock: String,
+    /// What checks at the write behind the lock.
+    #[arg(long, value_parser = guard_names(), default_value = "nothing")]
+    pub guard: String,
+    /// Where what is guarded is; by default on Redis, or in MySQL where the lock or the guard is there.
+    #[arg(long, value_enum)]
+    pub stock: Option<RealStock>,
     /// Start the servers on loopback, and end them.
     #[arg(long, conflicts_with = "redis")]
     pub spawn: bool,

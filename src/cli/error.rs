@@ -26,7 +26,7 @@ pub(super) enum CliError {
     Trace(#[from] TraceError),
     #[error("'{0}' is not in this build; build it with `--features {1}`")]
     #[cfg_attr(feature = "real-redis", allow(dead_code, reason = "only said by builds without the feature"))]
-    NotBuilt(&'static str, &'static str),
+    NotBuilt(String, &'static str),
     #[error("cannot write {path}: {source}")]
     Write { path: String, source: std::io::Error },
 }

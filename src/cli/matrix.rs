@@ -4,6 +4,7 @@ use super::args::MatrixOptions;
 use super::error::CliError;
 use super::output::{Meter, write_file};
 use crate::report::matrix::{Cell, Effort, Shows, head, line, preface, row, selected, trace_file};
+use crate::scenario::locks::Pair;
 use crate::scenario::matrix::{Stock, rows};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +29,7 @@ pub(super) fn run(options: &MatrixOptions, stop: &AtomicBool) -> Result<u8, CliE
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            let name = format!("{} in front of {}", one.name, stock.name());
+            let name = format!("{} in front of {}", one.name(), stock.name());
             meter.show(done, || name);
             let cells = row(stock, &one, effort, stop);
             files.extend(cells.iter().filter_map(trace_of).map(|(file, text)| (options.folder().join(file), text)));
@@ -58,8 +59,8 @@ pub(super) fn run(options: &MatrixOptions, stop: &AtomicBool) -> Result<u8, CliE
 
 /// A lock that is no row is a mistake of the user's.
 fn check_names(options: &MatrixOptions) -> Result<(), CliError> {
-    let known: Vec<&str> = rows(Stock::MySql).iter().map(|row| row.name).collect();
-    match options.locks.iter().find(|name| !known.contains(&name.as_str())) {
+    let known: Vec<String> = rows(Stock::MySql).iter().map(Pair::name).collect();
+    match options.locks.iter().find(|name| !known.contains(name)) {
         Some(unknown) => {
             Err(CliError::Usage(format!("there is no lock '{unknown}' in the matrix: {}", known.join(", "))))
         }

@@ -16,6 +16,7 @@ mod args;
 mod bench;
 mod check;
 mod error;
+mod guarded_by;
 mod list;
 mod matrix;
 mod numbers;
@@ -91,7 +92,10 @@ fn run_until(arguments: Arguments, registry: &Registry, stop: &Arc<AtomicBool>) 
         #[cfg(feature = "real-redis")]
         Command::RealWorker(options) => real::job::work(&options),
         #[cfg(not(feature = "real-redis"))]
-        Command::Real(options) => Err(CliError::NotBuilt("real", options.lock.feature())),
+        Command::Real(options) => {
+            let feature = guarded_by::GuardedBy::of(&options)?.features()[0];
+            Err(CliError::NotBuilt("real".to_owned(), feature))
+        }
     }
 }
 

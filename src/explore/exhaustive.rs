@@ -121,7 +121,7 @@ fn time_waits(system: &System) -> bool {
 }
 
 impl Strategy for Exhaustive {
-    fn begin(&mut self, world: &Explored, executions_left: u64) -> Option<Begin> {
+    fn begin(&mut self, world: &Explored, _executions_left: u64) -> Option<Begin> {
         if !self.started {
             self.started = true;
             self.reduction.symmetry &= world.system().is_symmetric();
@@ -130,7 +130,8 @@ impl Strategy for Exhaustive {
         if self.reduction.symmetry && world.tally().told_apart {
             self.reduction.symmetry = false;
             self.forget();
-            return self.begin(world, executions_left);
+            self.started = true;
+            return Some(Begin::Start);
         }
         // The execution that ended took its last step from the frame on top.
         self.settle_candidate(world.system());

@@ -12,6 +12,7 @@
 //! [`segmented`] makes a lock per merchant or SKU of any of them; [`reentrant`] lets an owner take any of them again; [`hold`] is what threads share of a guard. [`resource`] is what a lock guards; it can check fencing tokens.
 
 pub mod etcd;
+mod guard;
 pub mod hold;
 pub mod in_process;
 pub mod mysql;
@@ -26,10 +27,10 @@ pub mod zookeeper;
 
 use crate::base::Mode;
 use crate::port::{Blob, Host, Instant, Outcome};
-use hold::Hold;
+use guard::Acquiring;
+pub use guard::Guard;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use undo::Undo;
@@ -37,8 +38,9 @@ pub(crate) use undo::Undo;
 /// A lock that can be tried, waited for, extended and released.
 ///
 /// An algorithm gives the four steps [`attempt`](Lock::attempt), [`unlock`](Lock::unlock),
-/// [`prolong`](Lock::prolong) and [`retry_delay`](Lock::retry_delay); waiting with a deadline and the
-/// guard that releases on drop are the same for all.
+/// [`prolong`](Lock::prolong) and [`retry_delay`](Lock::retry_delay), and a better way to wait if it has one
+/// ([`attempt_within`](Lock::attempt_within)). Acquiring, the guard that releases on drop, and what the history is told of both are the
+/// same for all.
 pub trait Lock: Clone + Send + Sync + 'static {
     /// The machine that it runs on.
     type Host: Host;
@@ -81,23 +83,15 @@ pub trait Lock: Clone + Send + Sync + 'static {
         lease.valid_until.is_none_or(|until| self.host().monotonic() < until)
     }
 
-    /// Tries once to take the lock.
-    fn try_acquire(&self) -> impl Future<Output = Result<Guard<Self>, NotAcquired>> + Send {
-        async move {
-            let lease = self.host().round(self.attempt()).await?;
-            Ok(Guard::new(self, lease))
-        }
-    }
-
     /// Tries until it holds the lock or `wait` has passed by its own monotonic clock. The last
-    /// attempt begins before the deadline and may end after it.
-    fn acquire(&self, wait: Duration) -> impl Future<Output = Result<Guard<Self>, NotAcquired>> + Send {
+    /// attempt begins before the deadline and may end after it. Dropping the future leaks nothing.
+    fn attempt_within(&self, wait: Duration) -> impl Future<Output = Result<Lease, NotAcquired>> + Send {
         async move {
             let deadline = self.host().monotonic() + wait;
             loop {
-                let refused = match self.try_acquire().await {
-                    Ok(guard) => return Ok(guard),
+                let refused = match self.host().round(self.attempt()).await {
                     Err(refused) => refused,
+                    taken => return taken,
                 };
                 let delay = self.retry_delay();
                 if self.host().monotonic() + delay >= deadline {
@@ -105,6 +99,33 @@ pub trait Lock: Clone + Send + Sync + 'static {
                 }
                 self.host().sleep(delay).await;
             }
+        }
+    }
+
+    /// Tries once to take the lock.
+    fn try_acquire(&self) -> impl Future<Output = Result<Guard<Self>, NotAcquired>> + Send {
+        self.try_times(1)
+    }
+
+    /// Tries to take the lock, at once again if it was not had, so often at the most.
+    fn try_times(&self, times: usize) -> impl Future<Output = Result<Guard<Self>, NotAcquired>> + Send {
+        async move {
+            let acquiring = Acquiring::begin(self, Duration::ZERO);
+            let mut result = self.host().round(self.attempt()).await;
+            for _ in 1..times {
+                if result.is_err() {
+                    result = self.host().round(self.attempt()).await;
+                }
+            }
+            acquiring.end(result)
+        }
+    }
+
+    /// Tries until it holds the lock or `wait` has passed by its own monotonic clock.
+    fn acquire(&self, wait: Duration) -> impl Future<Output = Result<Guard<Self>, NotAcquired>> + Send {
+        async move {
+            let acquiring = Acquiring::begin(self, wait);
+            acquiring.end(self.attempt_within(wait).await)
         }
     }
 }
@@ -155,79 +176,3 @@ impl fmt::Display for NotAcquired {
 }
 
 impl std::error::Error for NotAcquired {}
-
-/// A lock that is held. Dropping it releases in the background.
-pub struct Guard<L: Lock> {
-    lock: L,
-    lease: Option<Lease>,
-    hold: Arc<Hold>,
-}
-
-impl<L: Lock> Guard<L> {
-    pub(crate) fn new(lock: &L, lease: Lease) -> Self {
-        Guard { lock: lock.clone(), lease: Some(lease), hold: Arc::default() }
-    }
-
-    /// Where the hold is in its life, for threads that work under it: they see at once that it was released, or that an
-    /// extension has found it lost.
-    pub fn hold(&self) -> Arc<Hold> {
-        Arc::clone(&self.hold)
-    }
-
-    /// The lease, which whoever has it now gives back.
-    pub(crate) fn into_lease(mut self) -> Lease {
-        self.lease.take().expect("a guard has its lease until it is released")
-    }
-
-    /// The lock.
-    pub fn lock(&self) -> &L {
-        &self.lock
-    }
-
-    /// The lease behind it.
-    pub fn lease(&self) -> &Lease {
-        self.lease.as_ref().expect("a guard has its lease until it is released")
-    }
-
-    /// The fencing token to hand to the guarded resource.
-    pub fn fence(&self) -> Option<u64> {
-        self.lease().fence
-    }
-
-    /// True while the holder may believe in the lease, by what its own machine knows.
-    pub fn is_valid(&self) -> bool {
-        self.hold.is_held() && self.lock.holds(self.lease())
-    }
-
-    /// Ends when the holder must stop to believe in the lease, as far as its own machine knows.
-    pub async fn lost(&self) {
-        self.lock.lost(self.lease()).await;
-    }
-
-    /// Makes the lease last a full TTL from now.
-    pub async fn extend(&mut self) -> Result<(), NotAcquired> {
-        let extended = self.lock.host().round(self.lock.prolong(self.lease())).await;
-        if extended == Err(NotAcquired::Lost) {
-            self.hold.lose();
-        }
-        self.lease = Some(extended?);
-        Ok(())
-    }
-
-    /// Releases and tells how it went: `false` if the lease was not ours any more.
-    /// Dropping the future releases in the background.
-    pub async fn release(mut self) -> Outcome<bool> {
-        let lease = self.lease.take().expect("a guard is released once");
-        self.hold.release();
-        self.lock.host().round(Undo::new(&self.lock, lease).give_back()).await
-    }
-}
-
-impl<L: Lock> Drop for Guard<L> {
-    fn drop(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            self.hold.release();
-            drop(Undo::new(&self.lock, lease));
-        }
-    }
-}

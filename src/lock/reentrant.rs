@@ -7,7 +7,7 @@
 //! `zk-reenter-after-expiry`): re-entry must look first.
 
 use super::sync::{Mutex, MutexGuard, lock};
-use super::{Guard, Lease, Lock, NotAcquired, Undo};
+use super::{Lease, Lock, NotAcquired, Undo};
 use crate::base::Mode;
 use crate::port::{Blob, Outcome};
 use std::collections::BTreeMap;
@@ -134,13 +134,13 @@ impl<L: Lock> Lock for Reentrant<L> {
         Ok(lease)
     }
 
-    async fn acquire(&self, wait: Duration) -> Result<Guard<Self>, NotAcquired> {
+    async fn attempt_within(&self, wait: Duration) -> Result<Lease, NotAcquired> {
         if let Some(lease) = self.enter().await {
-            return Ok(Guard::new(self, lease));
+            return Ok(lease);
         }
-        let lease = self.lock.acquire(wait).await?.into_lease();
+        let lease = self.lock.attempt_within(wait).await?;
         self.record.taken(self.owner, &lease);
-        Ok(Guard::new(self, lease))
+        Ok(lease)
     }
 
     async fn unlock(&self, lease: Lease) -> Outcome<bool> {

@@ -1,6 +1,7 @@
 //! Host: the machine that a client runs on.
 
 use super::{Blob, Instant, WallTime};
+use crate::base::Event;
 use std::future::Future;
 use std::hash::Hash;
 use std::pin::pin;
@@ -32,6 +33,9 @@ pub trait Host: Clone + Send + Sync + 'static {
 
     /// A text that no other call, on any machine, ever returned or will return.
     fn unique_id(&self) -> Blob;
+
+    /// Tells the history what the client just did or learnt; the oracles judge by it. Locks tell theirs themselves.
+    fn record(&self, event: Event);
 
     /// Runs `inner` as a round: once it has ended, nothing of what it saw matters but its result.
     ///

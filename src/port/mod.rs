@@ -21,10 +21,9 @@ pub use outcome::{Outcome, Refusal, Unknown};
 pub use redis::{Command, Redis, Script, Subscription, Value};
 pub use zookeeper::ZooKeeper;
 
-use crate::base::Event;
 use std::ops::Range;
 
-/// The ports of one client: its own machine ([`Host`]), the servers it can reach, and the history.
+/// The ports of one client: its own machine and its history ([`Host`]), and the servers it can reach.
 ///
 /// Servers are named by their position in the scenario's topology.
 pub trait Ports: Host {
@@ -63,7 +62,4 @@ pub trait Ports: Host {
 
     /// The client's own number, from 0. Code that asks for it is taken to do something else than other clients' code.
     fn client(&self) -> usize;
-
-    /// Tells the history what the client just did or learnt; the oracles judge by it.
-    fn record(&self, event: Event);
 }

@@ -4,7 +4,8 @@ use super::catalogue::{Finding, examine};
 use super::count;
 use crate::explore::{Limits, Verdict};
 use crate::property::CONVERGENCE;
-use crate::scenario::matrix::{COLUMNS, Row, Stock, cell, cell_name, rows};
+use crate::scenario::locks::Pair;
+use crate::scenario::matrix::{COLUMNS, Stock, cell, cell_name, rows};
 use crate::scenario::{SIMULATED, Scenario, setup_for};
 use crate::trace::Recorder;
 use crate::world::simulated::run;
@@ -117,7 +118,7 @@ impl Cell {
 }
 
 /// The cells of a row, one after the other.
-pub fn row(stock: Stock, row: &Row, effort: Effort, stop: &AtomicBool) -> Vec<Cell> {
+pub fn row(stock: Stock, row: &Pair, effort: Effort, stop: &AtomicBool) -> Vec<Cell> {
     let mut cells: Vec<Cell> = Vec::new();
     for column in COLUMNS {
         let anyway = cells.first().is_some_and(|first| matches!(first.shows, Shows::Oversold(_)));
@@ -131,9 +132,9 @@ pub fn row(stock: Stock, row: &Row, effort: Effort, stop: &AtomicBool) -> Vec<Ce
 }
 
 /// A row's line in the table.
-pub fn line(row: &Row, cells: &[Cell], links: bool) -> String {
+pub fn line(row: &Pair, cells: &[Cell], links: bool) -> String {
     let cells: Vec<String> = cells.iter().map(|cell| cell.text(links)).collect();
-    format!("| {} | {} |", row.name, cells.join(" | "))
+    format!("| {} | {} |", row.name(), cells.join(" | "))
 }
 
 /// The table's head.
@@ -170,6 +171,6 @@ pub fn preface(effort: Effort) -> String {
 }
 
 /// The rows that a name selects: all if it is empty.
-pub fn selected(stock: Stock, names: &[String]) -> Vec<Row> {
-    rows(stock).into_iter().filter(|row| names.is_empty() || names.iter().any(|name| name == row.name)).collect()
+pub fn selected(stock: Stock, names: &[String]) -> Vec<Pair> {
+    rows(stock).into_iter().filter(|row| names.is_empty() || names.iter().any(|name| *name == row.name())).collect()
 }

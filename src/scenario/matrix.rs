@@ -2,12 +2,11 @@
 //!
 //! What a cell shows is not known beforehand: it is looked up there. So cells expect nothing, and are not part of the catalogue.
 
-use super::catalogue::{base, ms, workload};
+use super::catalogue::{base, workload};
 use super::guarded::{GuardedScenario, LockKind, Sell, Work};
+use super::locks::{Pair, Timing};
 use super::{About, Expectation};
-use crate::lock::mysql::row::Guard;
-use crate::lock::mysql::{Retry, table};
-use crate::lock::{etcd, redis, redlock, zookeeper};
+use crate::lock::mysql::Retry;
 use crate::property;
 use crate::world::fault::{ClockSteps, Fault};
 use doublehold_models::mysql::Replication;
@@ -15,11 +14,7 @@ use doublehold_models::redis::Persistence;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long leases last.
-const TTL: Duration = ms(100);
-const TTL_US: i64 = 100_000;
-/// How long sessions and leases last that are kept alive.
-const SESSION: Duration = Duration::from_secs(3);
+const TIMING: Timing = Timing::VIRTUAL;
 
 /// Where the stock is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,16 +36,6 @@ impl Stock {
             Stock::Redis => "redis",
         }
     }
-}
-
-/// A row of the matrix: what guards the stock.
-#[derive(Clone)]
-pub struct Row {
-    /// Its name.
-    pub name: &'static str,
-    lock: LockKind,
-    servers: usize,
-    guard: Guard,
 }
 
 /// A column of the matrix: what goes wrong, once each.
@@ -79,52 +64,34 @@ pub const COLUMNS: [Column; 8] = [
     Column { name: "failover", faults: &[Fault::Lag, Fault::NodeCrash], fails_over: true },
 ];
 
-/// The rows, with the stock where it is.
-pub fn rows(stock: Stock) -> Vec<Row> {
-    let row = |name, lock, servers, guard| Row { name, lock, servers, guard };
-    let lease = redis::Config { retry_delay: (ms(60), ms(60)), drift: ms(3), ..redis::Config::new(TTL) };
-    let fencing = redis::Config { fencing: true, ..lease.clone() };
-    let quorum = redlock::Config { retry_delay: (ms(60), ms(60)), node_timeout: ms(30), ..redlock::Config::new(TTL) };
-    let nodes = zookeeper::Config::new(SESSION);
-    let keys = etcd::Config::new(SESSION);
-    let lock_table = LockKind::LockTable(table::Config::new(TTL));
-    let mut rows = vec![
-        row("nothing", LockKind::None, 0, Guard::Nothing),
-        row("in-process", LockKind::InProcess, 0, Guard::Nothing),
-        row("redis", LockKind::Redis(lease.clone()), 1, Guard::Nothing),
-        row("redlock", LockKind::RedLock(quorum.clone()), 3, Guard::Nothing),
-        row("zookeeper", LockKind::ZooKeeper(nodes), 3, Guard::Nothing),
-        row("etcd", LockKind::Etcd(keys), 3, Guard::Nothing),
-        row("lock-table", lock_table.clone(), 1, Guard::Nothing),
-        row("user-lock", LockKind::UserLock, 1, Guard::Nothing),
-        row("decrement", LockKind::None, 0, Guard::Decrement),
-        row("redis+fence", LockKind::Redis(fencing), 1, Guard::Fence),
-        row("zookeeper+fence", LockKind::ZooKeeper(nodes), 3, Guard::Fence),
-        row("etcd+fence", LockKind::Etcd(keys), 3, Guard::Fence),
-        row("lock-table+fence", lock_table, 1, Guard::Fence),
+/// The rows, with the stock where it is: what guards it.
+pub fn rows(stock: Stock) -> Vec<Pair> {
+    let alone = ["none", "in-process", "redis", "redlock", "zookeeper", "etcd", "lock-table", "user-lock"];
+    let fenced = ["redis", "zookeeper", "etcd", "lock-table"];
+    let names = alone.into_iter().map(|lock| (lock, "nothing")).chain([("none", "decrement")]);
+    let names = names.chain(fenced.into_iter().map(|lock| (lock, "fence")));
+    let in_rows = [
+        ("none", "version"),
+        ("none", "for-update"),
+        ("redis", "version"),
+        ("redlock", "version"),
+        ("user-lock", "version"),
     ];
-    if stock == Stock::MySql {
-        rows.extend([
-            row("version", LockKind::None, 0, Guard::Version),
-            row("for-update", LockKind::None, 0, Guard::ForUpdate),
-            row("redis+version", LockKind::Redis(lease), 1, Guard::Version),
-            row("redlock+version", LockKind::RedLock(quorum), 3, Guard::Version),
-            row("user-lock+version", LockKind::UserLock, 1, Guard::Version),
-        ]);
-    }
-    rows
+    let names = names.chain(in_rows.into_iter().filter(|_| stock == Stock::MySql));
+    names.map(|names| Pair::named(names).expect("the table has it")).collect()
 }
 
 /// The name of a cell.
-pub fn cell_name(stock: Stock, row: &Row, column: Column) -> String {
-    format!("matrix-{}-{}-{}", stock.name(), row.name, column.name)
+pub fn cell_name(stock: Stock, row: &Pair, column: Column) -> String {
+    format!("matrix-{}-{}-{}", stock.name(), row.name(), column.name)
 }
 
 /// The scenario of a cell.
-pub fn cell(stock: Stock, row: &Row, column: Column) -> GuardedScenario {
+pub fn cell(stock: Stock, row: &Pair, column: Column) -> GuardedScenario {
+    let lock = row.kind(&TIMING);
     let retry = Retry { tries: 5, delay: Duration::ZERO, unknown: true };
     let from_redis = stock == Stock::Redis;
-    let sell = Sell { from_redis, stock_at_start: 1, guard: row.guard, retry, unique_orders: true };
+    let sell = Sell { from_redis, stock_at_start: 1, guard: row.guard.guard, retry, unique_orders: true };
     let about = About {
         name: cell_name(stock, row, column),
         row: None,
@@ -133,10 +100,10 @@ pub fn cell(stock: Stock, row: &Row, column: Column) -> GuardedScenario {
         fix: None,
         expects: Expectation::Holds,
     };
-    let mut cell = base(about, workload(row.lock.clone(), row.servers, Work::Sell(sell)));
-    cell.workload.wait = match row.lock {
-        LockKind::ZooKeeper(_) | LockKind::Etcd(_) => 10 * SESSION,
-        _ => 10 * TTL,
+    let mut cell = base(about, workload(lock.clone(), row.lock.keeper.servers(), Work::Sell(sell)));
+    cell.workload.wait = match lock {
+        LockKind::ZooKeeper(_) | LockKind::Etcd(_) => 10 * TIMING.session,
+        _ => 10 * TIMING.ttl,
     };
     // Whoever was told of no answer asks once more: a fault that hits all clients must leave one to be the second.
     cell.workload.tries = 2;
@@ -148,17 +115,18 @@ pub fn cell(stock: Stock, row: &Row, column: Column) -> GuardedScenario {
         cell.parameters.budgets = cell.parameters.budgets.with(*fault, 1);
     }
     if column.faults.contains(&Fault::ClockStep) {
-        cell.parameters.assumptions.clock_steps_us = ClockSteps([TTL_US + 1000, 0]);
+        cell.parameters.assumptions.clock_steps_us = ClockSteps([TIMING.ttl.as_micros() as i64 + 1000, 0]);
     }
-    cell.simulation.pause_us_max = 2 * SESSION.as_micros() as u64;
+    cell.simulation.pause_us_max = 2 * TIMING.session.as_micros() as u64;
     cell.simulation.fault_every_us = 20_000;
     cell.simulation.down_us_max = 5_000;
     cell.simulation.operations = 5;
     cell
 }
 
-/// All cells.
+/// The cells of all locks and guards, beyond the rows that the matrix shows.
 pub fn cells() -> impl Iterator<Item = GuardedScenario> {
-    let of = |stock: Stock, row: Row| COLUMNS.into_iter().map(move |column| cell(stock, &row, column));
-    Stock::ALL.into_iter().flat_map(move |stock| rows(stock).into_iter().flat_map(move |row| of(stock, row)))
+    let pairs = |stock| Pair::all().filter(move |pair| stock == Stock::MySql || !pair.guard.needs_row);
+    let of = |stock, pair: Pair| COLUMNS.into_iter().map(move |column| cell(stock, &pair, column));
+    Stock::ALL.into_iter().flat_map(move |stock| pairs(stock).flat_map(move |pair| of(stock, pair)))
 }

@@ -1,10 +1,9 @@
 //! Merchants: the workloads behind what article crm claims of its lock. They are measured, not judged.
 
 use super::Workload;
-use crate::history::Event;
+use crate::lock::Lock;
 use crate::lock::segmented::{Segmented, Segments};
 use crate::lock::zookeeper::{Client, Config, ZkLock};
-use crate::lock::{Guard, Lock};
 use crate::port::{Blob, Ports};
 use std::time::Duration;
 
@@ -42,23 +41,10 @@ impl Workload for Orders {
         let merchant = Blob::from((number % self.merchants) as u64);
         for _ in 0..self.orders {
             let Ok(guard) = locks.acquire(&merchant, self.wait).await else { continue };
-            ports.record(acquired(&guard));
             ports.sleep(self.work).await;
-            ports.record(Event::Releasing { lock: guard.lock().name().clone(), token: guard.lease().token.clone() });
             drop(guard.release().await);
         }
         client.close().await;
-    }
-}
-
-fn acquired<L: Lock>(guard: &Guard<L>) -> Event {
-    let lease = guard.lease();
-    Event::Acquired {
-        lock: guard.lock().name().clone(),
-        token: lease.token.clone(),
-        fence: lease.fence,
-        valid_until: lease.valid_until,
-        mode: guard.lock().mode(),
     }
 }
 
@@ -81,20 +67,13 @@ impl Workload for DeadHolder {
         ports.sleep(self.every * number as u32).await;
         let client = Client::new(&ports, ports.zookeeper(0..self.servers), self.lock.client);
         let lock = ZkLock::new(&client, PATH, self.lock);
-        let wait_us_max = u64::try_from(self.wait.as_micros()).unwrap_or(u64::MAX);
-        ports.record(Event::Acquiring { lock: PATH.into(), wait_us_max });
-        match lock.acquire(self.wait).await {
-            Ok(guard) => {
-                ports.record(acquired(&guard));
-                if number == 0 {
-                    // Its process ends without a word: the node stays until the session has expired.
-                    std::mem::forget(guard);
-                    return;
-                }
-                ports.record(Event::Releasing { lock: PATH.into(), token: guard.lease().token.clone() });
-                drop(guard.release().await);
+        if let Ok(guard) = lock.acquire(self.wait).await {
+            if number == 0 {
+                // Its process ends without a word: the node stays until the session has expired.
+                std::mem::forget(guard);
+                return;
             }
-            Err(why) => ports.record(Event::NotAcquired { lock: PATH.into(), why: why.to_string() }),
+            drop(guard.release().await);
         }
         client.close().await;
     }

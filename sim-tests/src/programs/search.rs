@@ -245,7 +245,7 @@ impl Strategy for DepthFirst {
 
     fn coverage(&self) -> Coverage {
         let memory_bytes = self.stack.iter().map(|(snapshot, _)| snapshot.bytes() as u64).sum();
-        Coverage { states: None, memory_bytes, exhaustive: self.steps <= self.steps_max, ..Coverage::default() }
+        Coverage { states: None, memory_bytes, exhaustive: self.steps <= self.steps_max }
     }
 }
 

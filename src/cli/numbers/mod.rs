@@ -46,7 +46,7 @@ fn on_real_servers() -> Result<String, CliError> {
 
 #[cfg(not(feature = "real-zookeeper"))]
 fn on_real_servers() -> Result<String, CliError> {
-    Err(CliError::NotBuilt("numbers --spawn", "real-zookeeper"))
+    Err(CliError::NotBuilt("numbers --spawn".to_owned(), "real-zookeeper"))
 }
 
 /// A bar of a plot.

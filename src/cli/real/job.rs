@@ -1,17 +1,17 @@
 //! The worker processes of `doublehold real`: what each does, and doing it.
 
-use super::super::args::{RealLock, WorkerOptions};
+use super::super::args::WorkerOptions;
 use super::super::error::CliError;
 use super::look::STOCK_AT_START;
 use crate::flow::reconcile::{Unanswered, answered};
 use crate::history::{Entry, Fact};
+use crate::lock::mysql::Retry;
 use crate::lock::mysql::row::Guard;
-use crate::lock::mysql::{Retry, table};
-use crate::lock::{etcd, redis, redlock, zookeeper};
 use crate::port::Ports;
 use crate::port::mysql::{MySql, Session, Value};
 use crate::scenario::Workload;
-use crate::scenario::guarded::{Guarded, LockKind, Sell, Store, Work};
+use crate::scenario::guarded::{Guarded, Sell, Store, Work};
+use crate::scenario::locks::{Keeper, Pair, Timing};
 #[cfg(feature = "real-etcd")]
 use crate::world::real::{EtcdOptions, RealEtcd};
 use crate::world::real::{Journal, RealPorts, RedisOptions};
@@ -28,7 +28,10 @@ const SESSION_OPERATIONS: usize = 20;
 /// What a worker process does.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Job {
-    pub lock: RealLock,
+    /// The names of the lock and the guard.
+    pub pair: (String, String),
+    /// What they guard is the stock of the shop.
+    pub sells: bool,
     pub urls: Vec<String>,
     pub zookeeper: Vec<String>,
     pub etcd: Vec<String>,
@@ -62,7 +65,7 @@ impl Job {
 
     /// Puts on the servers what must be there before any client begins.
     pub(super) async fn prepare(&self) -> Result<(), CliError> {
-        if !self.lock.sells() {
+        if !self.sells {
             return Ok(());
         }
         let ports = self.ports(0, None).await?;
@@ -79,7 +82,7 @@ impl Job {
 
     /// What an auditor finds on the servers after all clients have ended.
     pub(super) async fn audit(&self) -> Result<Option<Fact>, CliError> {
-        if !self.lock.sells() {
+        if !self.sells {
             return Ok(None);
         }
         let audit = self.guarded().audit(self.ports(0, None).await?).await;
@@ -88,35 +91,15 @@ impl Job {
 
     fn guarded(&self) -> Guarded {
         let ttl = Duration::from_millis(self.ttl_ms);
-        let retry_delay = (Duration::from_millis(1), Duration::from_millis(10));
-        let redis = redis::Config { retry_delay, ..redis::Config::new(ttl) };
-        let (lock, servers, work) = match self.lock {
-            RealLock::Redlock => {
-                let node_timeout = (ttl / 20).max(Duration::from_millis(10));
-                let config = redlock::Config { retry_delay, node_timeout, ..redlock::Config::new(ttl) };
-                (LockKind::RedLock(config), self.urls.len(), Work::Plain)
-            }
-            RealLock::ZkSequential => (LockKind::ZooKeeper(zookeeper::Config::new(ttl)), 0, Work::Plain),
-            RealLock::ZkFenced => (LockKind::ZooKeeper(zookeeper::Config::new(ttl)), 0, Work::Fenced),
-            RealLock::Etcd => (LockKind::Etcd(etcd::Config::new(ttl)), 0, Work::Plain),
-            RealLock::EtcdFenced => (LockKind::Etcd(etcd::Config::new(ttl)), 0, Work::Fenced),
-            RealLock::RedisFenced => (LockKind::Redis(redis::Config { fencing: true, ..redis }), 0, Work::Fenced),
-            RealLock::Redis => (LockKind::Redis(redis), 0, Work::Plain),
-            RealLock::MysqlUnguarded => (LockKind::None, 0, sell(Guard::Nothing)),
-            RealLock::ShopInProcess => (LockKind::InProcess, 0, sell(Guard::Nothing)),
-            RealLock::MysqlVersion => (LockKind::None, 0, sell(Guard::Version)),
-            RealLock::MysqlDecrement => (LockKind::None, 0, sell(Guard::Decrement)),
-            RealLock::MysqlForUpdate => (LockKind::None, 0, sell(Guard::ForUpdate)),
-            RealLock::MysqlLockTable => {
-                let config = table::Config { retry_delay: retry_delay.1, ..table::Config::new(ttl) };
-                (LockKind::LockTable(config), 0, sell(Guard::Nothing))
-            }
-            RealLock::MysqlUserLock => (LockKind::UserLock, 0, sell(Guard::Nothing)),
-            RealLock::RedisVersion => (LockKind::Redis(redis), 0, sell(Guard::Version)),
+        let pair = Pair::named((&self.pair.0, &self.pair.1)).expect("the parent has looked the names up");
+        let work = match pair.guard.guard {
+            guard if self.sells => sell(guard),
+            Guard::Fence => Work::Fenced,
+            _ => Work::Plain,
         };
         Guarded {
-            lock,
-            servers,
+            lock: pair.kind(&Timing::real(ttl)),
+            servers: if pair.lock.keeper == Keeper::Redises { self.urls.len() } else { 0 },
             work,
             store: Store::Redis,
             // A session is for more than one operation.

@@ -5,10 +5,12 @@ mod look;
 mod report;
 mod servers;
 
-use super::args::{RealLock, RealOptions};
+use super::args::RealOptions;
 use super::error::CliError;
+use super::guarded_by::GuardedBy;
 use super::output::write_file;
 use crate::history::Entry;
+use crate::scenario::locks::Keeper;
 use job::Job;
 use look::{look, prepare};
 use report::{print, summarize};
@@ -22,48 +24,47 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_secs(15);
 
 pub(super) fn run(options: &RealOptions, stop: &AtomicBool) -> Result<u8, CliError> {
-    if options.redis.is_empty() && !options.spawn && !options.lock.is_in_database() {
-        return Err(CliError::Usage("name the servers with --redis URL…, or let them be started with --spawn".into()));
-    }
+    let chosen = GuardedBy::of(options)?;
     if options.kill && !options.spawn {
         return Err(CliError::Usage("--kill is for servers that were started with --spawn".into()));
     }
-    let on_etcd = matches!(options.lock, RealLock::Etcd | RealLock::EtcdFenced);
+    let on_etcd = chosen.pair.lock.keeper == Keeper::Etcd;
     if on_etcd && options.ttl.subsec_nanos() != 0 {
         return Err(CliError::Usage("an etcd lease lasts whole seconds: give --ttl 2s, 3s …".into()));
     }
     if options.ttl < Duration::from_millis(100) {
         return Err(CliError::Usage("a TTL below 100ms leaves no time for real servers".into()));
     }
-    let mut fleet = Fleet::start(options)?;
+    let mut fleet = Fleet::start(&chosen, options)?;
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let control = control.map_err(|problem| CliError::Environment(format!("cannot start tokio: {problem}")))?;
     control.block_on(prepare(&fleet.urls))?;
     control.block_on(fleet.find_cluster())?;
-    let first = job_of(options, &fleet, 0);
+    let first = job_of(options, &chosen, &fleet, 0);
     control.block_on(first.prepare())?;
     let mut incidents = Vec::new();
     let started = Instant::now();
-    let mut entries = contend(options, &mut fleet, stop, &mut incidents)?;
+    let mut entries = contend(options, &chosen, &mut fleet, stop, &mut incidents)?;
     let seconds = started.elapsed().as_secs_f64();
     entries.sort_by_key(|entry| entry.at_us);
     let left = control.block_on(look(&fleet.urls));
     let audit = control.block_on(first.audit())?;
-    let mut report = summarize(options, entries, left, audit, seconds, incidents);
+    let mut report = summarize(options, &chosen, entries, left, audit, seconds, incidents);
     report.interrupted = stop.load(Ordering::SeqCst);
     write_file(&options.history, &serde_json::to_string_pretty(&report.entries).expect("plain data"))?;
-    print(&report, options);
+    print(&report, &chosen, options);
     Ok(report.exit_code())
 }
 
 /// Runs the worker processes, and the faults that were asked for, and collects the history.
 fn contend(
     options: &RealOptions,
+    chosen: &GuardedBy,
     fleet: &mut Fleet,
     stop: &AtomicBool,
     incidents: &mut Vec<String>,
 ) -> Result<Vec<Entry>, CliError> {
-    let mut workers = start_workers(options, fleet)?;
+    let mut workers = start_workers(options, chosen, fleet)?;
     let readers: Vec<_> = workers.iter_mut().map(read_history).collect();
     let started = Instant::now();
     let deadline = options.time + GRACE;
@@ -104,13 +105,13 @@ fn contend(
     Ok(histories.flatten().collect())
 }
 
-fn start_workers(options: &RealOptions, fleet: &Fleet) -> Result<Vec<Child>, CliError> {
+fn start_workers(options: &RealOptions, chosen: &GuardedBy, fleet: &Fleet) -> Result<Vec<Child>, CliError> {
     let failed = |problem: std::io::Error| CliError::Environment(format!("cannot start a worker process: {problem}"));
     let program = std::env::current_exe().map_err(failed)?;
     let clients = usize::from(options.clients);
     let mut workers = Vec::new();
     for process in 0..usize::from(options.processes) {
-        let job = job_of(options, fleet, process * clients);
+        let job = job_of(options, chosen, fleet, process * clients);
         let job = serde_json::to_string(&job).expect("a job is plain data");
         let mut command = Command::new(&program);
         command.arg("real-worker").arg(job).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -121,9 +122,10 @@ fn start_workers(options: &RealOptions, fleet: &Fleet) -> Result<Vec<Child>, Cli
 }
 
 /// What a worker process does whose first client has this number.
-fn job_of(options: &RealOptions, fleet: &Fleet, first_client: usize) -> Job {
+fn job_of(options: &RealOptions, chosen: &GuardedBy, fleet: &Fleet, first_client: usize) -> Job {
     Job {
-        lock: options.lock,
+        pair: (options.lock.clone(), options.guard.clone()),
+        sells: chosen.sells,
         urls: fleet.urls.clone(),
         zookeeper: fleet.zookeeper.clone(),
         etcd: fleet.etcd.clone(),

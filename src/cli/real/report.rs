@@ -1,12 +1,13 @@
 //! What a run of `doublehold real` gave: judged, counted, printed.
 
 use super::super::args::RealOptions;
+use super::super::guarded_by::GuardedBy;
 use super::look::{Left, STOCK_AT_START};
 use crate::flow::sale::{Audit, NotSold, Sale};
 use crate::history::{Ended, Entry, Event, Fact};
 use crate::judge::judge;
 use crate::property::{self, Property};
-use crate::scenario::guarded::LOCK;
+use crate::scenario::locks::Timing;
 use crate::world::memories::Violation;
 use crate::world::real::monotonic_us;
 use hdrhistogram::Histogram;
@@ -108,6 +109,7 @@ fn count(entries: &[Entry]) -> Counts {
 
 pub(super) fn summarize(
     options: &RealOptions,
+    chosen: &GuardedBy,
     entries: Vec<Entry>,
     left: Left,
     audit: Option<Fact>,
@@ -117,7 +119,8 @@ pub(super) fn summarize(
     let died = incidents.iter().any(|incident| incident.contains("ended by itself"));
     // A server that was away may have missed its releases: a key that stays until its TTL is what the algorithm allows.
     let holders = if incidents.is_empty() { left.holders } else { Vec::new() };
-    let mut violations = judge(&entries, &LOCK.into(), holders, audit.as_ref(), &properties(options));
+    let place = chosen.pair.kind(&Timing::real(options.ttl)).place();
+    let mut violations = judge(&entries, &place.into(), holders, audit.as_ref(), &properties(options));
     let counts = count(&entries);
     let stock = audit.as_ref().and_then(|audit| audit.get::<Audit>()?.stock).map(|(_, left)| left);
     let fell = stock.or(left.stock.filter(|_| audit.is_none())).map(|stock| STOCK_AT_START - stock);
@@ -129,7 +132,7 @@ pub(super) fn summarize(
     RealReport { entries, violations, counts, fell, seconds, incidents, died, interrupted: false }
 }
 
-pub(super) fn print(report: &RealReport, options: &RealOptions) {
+pub(super) fn print(report: &RealReport, chosen: &GuardedBy, options: &RealOptions) {
     let quantiles = |histogram: &Histogram<u64>| {
         [0.5, 0.9, 0.99, 1.0].map(|quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0)
     };
@@ -146,7 +149,7 @@ pub(super) fn print(report: &RealReport, options: &RealOptions) {
     let per_second = if locked { *acquired as f64 } else { *accepted as f64 };
     if options.json {
         let line = serde_json::json!({
-            "lock": options.lock.name(), "verdict": verdict, "violations": report.violations, "clients": clients,
+            "lock": chosen.pair.name(), "verdict": verdict, "violations": report.violations, "clients": clients,
             "processes": options.processes, "acquired": acquired, "not_acquired": refused, "per_second": rate(per_second),
             "acquire_ms": locked.then_some(latency), "hold_ms": locked.then_some(hold), "incidents": report.incidents, "entries": report.entries.len(),
             "writes": { "accepted": accepted, "unknown": unknown }, "fell": report.fell,
@@ -154,7 +157,7 @@ pub(super) fn print(report: &RealReport, options: &RealOptions) {
         say!("{line}");
         return;
     }
-    say!("{}: {verdict}", options.lock.name());
+    say!("{}: {verdict}", chosen.pair.name());
     for incident in &report.incidents {
         say!("  {incident}");
     }
@@ -170,7 +173,7 @@ pub(super) fn print(report: &RealReport, options: &RealOptions) {
         line("hold   ", hold);
     }
     let fell = report.fell.map_or("could not be read".to_owned(), |fell| format!("fell by {fell}"));
-    let (what, done) = if options.lock.sells() { ("stock", "sold") } else { ("counter", "writes accepted") };
+    let (what, done) = if chosen.sells { ("stock", "sold") } else { ("counter", "writes accepted") };
     say!("  {what}: {fell}, {accepted} {done} ({:.0}/s), {unknown} unknown", rate(*accepted as f64));
     say!("  history: {} entries in {}", report.entries.len(), options.history.display());
 }

@@ -1,22 +1,10 @@
 //! The servers of `doublehold real`: those that it starts, kills and restarts, or those that it was given.
 
-use super::super::args::{RealLock, RealOptions};
+use super::super::args::RealOptions;
 use super::super::error::CliError;
+use super::super::guarded_by::GuardedBy;
+use crate::scenario::locks::Keeper;
 use crate::world::real::servers::{RedisServer, Server, SpawnError};
-use std::time::Duration;
-
-/// What keeps a lock, beside the Redis servers.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Cluster {
-    /// Nothing.
-    None,
-    /// A ZooKeeper ensemble.
-    ZooKeeper,
-    /// An etcd cluster.
-    Etcd,
-    /// A MySQL server.
-    MySql,
-}
 
 /// All servers of a run.
 pub(super) struct Fleet {
@@ -40,43 +28,37 @@ impl From<SpawnError> for CliError {
     }
 }
 
-impl Cluster {
-    fn of(lock: RealLock) -> Self {
-        match lock {
-            RealLock::ZkSequential | RealLock::ZkFenced => Cluster::ZooKeeper,
-            RealLock::Etcd | RealLock::EtcdFenced => Cluster::Etcd,
-            lock if lock.sells() => Cluster::MySql,
-            _ => Cluster::None,
+/// Says what is missing: a part of the build, or the addresses.
+fn check(chosen: &GuardedBy, options: &RealOptions) -> Result<(), CliError> {
+    for feature in chosen.features() {
+        let built = match feature {
+            "real-zookeeper" => cfg!(feature = "real-zookeeper"),
+            "real-etcd" => cfg!(feature = "real-etcd"),
+            "real-mysql" => cfg!(feature = "real-mysql"),
+            _ => true,
+        };
+        if !built {
+            return Err(CliError::NotBuilt(format!("real --lock {}", options.lock), feature));
         }
     }
-
-    /// Says what is missing: a part of the build, or the addresses.
-    fn check(self, options: &RealOptions) -> Result<(), CliError> {
-        let unnamed = |what: &str, option: &str| {
-            Err(CliError::Usage(format!("name the {what} with --{option} HOST:PORT…, or use --spawn")))
-        };
-        match self {
-            Cluster::ZooKeeper if !cfg!(feature = "real-zookeeper") => {
-                Err(CliError::NotBuilt("real zk-sequential", "real-zookeeper"))
-            }
-            Cluster::Etcd if !cfg!(feature = "real-etcd") => Err(CliError::NotBuilt("real etcd", "real-etcd")),
-            Cluster::ZooKeeper if !options.spawn && options.zookeeper.is_empty() => unnamed("ensemble", "zookeeper"),
-            Cluster::Etcd if !options.spawn && options.etcd.is_empty() => unnamed("cluster", "etcd"),
-            Cluster::MySql if !cfg!(feature = "real-mysql") => {
-                Err(CliError::NotBuilt("real mysql-version", "real-mysql"))
-            }
-            Cluster::MySql if !options.spawn && options.mysql.is_none() => {
-                Err(CliError::Usage("name the database with --mysql URL, or use --spawn".into()))
-            }
-            _ => Ok(()),
+    let keeper = chosen.pair.lock.keeper;
+    let needed = [
+        (chosen.redis_servers(1) > 0, options.redis.is_empty(), "the Redis servers", "--redis URL…"),
+        (keeper == Keeper::ZooKeeper, options.zookeeper.is_empty(), "the ensemble", "--zookeeper HOST:PORT…"),
+        (keeper == Keeper::Etcd, options.etcd.is_empty(), "the cluster", "--etcd HOST:PORT…"),
+        (chosen.sells, options.mysql.is_none(), "the database", "--mysql URL"),
+    ];
+    match needed.into_iter().find(|(needed, missing, ..)| *needed && *missing && !options.spawn) {
+        Some((.., what, option)) => {
+            Err(CliError::Usage(format!("name {what} with {option}, or let the servers be started with --spawn")))
         }
+        None => Ok(()),
     }
 }
 
 impl Fleet {
-    pub(super) fn start(options: &RealOptions) -> Result<Self, CliError> {
-        let cluster = Cluster::of(options.lock);
-        cluster.check(options)?;
+    pub(super) fn start(chosen: &GuardedBy, options: &RealOptions) -> Result<Self, CliError> {
+        check(chosen, options)?;
         let mut fleet = Fleet {
             urls: options.redis.clone(),
             zookeeper: options.zookeeper.clone(),
@@ -87,39 +69,38 @@ impl Fleet {
             victim: None,
         };
         if options.spawn {
-            let count = match options.lock {
-                RealLock::Redlock => options.servers,
-                lock => u8::from(!lock.is_in_database()),
-            };
-            for number in 0..count {
-                let server = RedisServer::start()?;
-                fleet.urls.push(server.url());
-                fleet.started.push((format!("redis-{number}"), Box::new(server)));
-            }
-            fleet.spawn_cluster(cluster, options.ttl)?;
+            fleet.spawn(chosen, options)?;
         }
         Ok(fleet)
     }
 
+    /// Starts what is needed, what keeps the lock last.
     #[allow(unused_variables, reason = "builds without a kind of server do not start it")]
-    fn spawn_cluster(&mut self, cluster: Cluster, ttl: Duration) -> Result<(), CliError> {
+    fn spawn(&mut self, chosen: &GuardedBy, options: &RealOptions) -> Result<(), CliError> {
+        let keeper = chosen.pair.lock.keeper;
+        #[cfg(feature = "real-mysql")]
+        if chosen.sells {
+            let server = crate::world::real::servers::MariaDbServer::start()?;
+            self.mysql = Some(server.url());
+            self.take_in("mysql", vec![server]);
+        }
+        for number in 0..chosen.redis_servers(options.servers) {
+            let server = RedisServer::start()?;
+            self.urls.push(server.url());
+            self.lock_servers = 1;
+            self.started.push((format!("redis-{number}"), Box::new(server)));
+        }
         #[cfg(feature = "real-zookeeper")]
-        if cluster == Cluster::ZooKeeper {
-            let servers = crate::world::real::servers::ZooKeeperServer::start_ensemble(CLUSTER, ttl / 2)?;
+        if keeper == Keeper::ZooKeeper {
+            let servers = crate::world::real::servers::ZooKeeperServer::start_ensemble(CLUSTER, options.ttl / 2)?;
             self.zookeeper = servers.iter().map(|server| server.address()).collect();
             self.take_in("zk", servers);
         }
         #[cfg(feature = "real-etcd")]
-        if cluster == Cluster::Etcd {
+        if keeper == Keeper::Etcd {
             let servers = crate::world::real::servers::EtcdServer::start_cluster(CLUSTER)?;
             self.etcd = servers.iter().map(|server| server.address()).collect();
             self.take_in("etcd", servers);
-        }
-        #[cfg(feature = "real-mysql")]
-        if cluster == Cluster::MySql {
-            let server = crate::world::real::servers::MariaDbServer::start()?;
-            self.mysql = Some(server.url());
-            self.take_in("mysql", vec![server]);
         }
         Ok(())
     }
@@ -207,7 +188,7 @@ impl Fleet {
 
 /// How long a cluster may take to answer before anything is run on it.
 #[cfg(any(feature = "real-zookeeper", feature = "real-etcd"))]
-const ANSWER_WAIT: Duration = Duration::from_secs(10);
+const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 /// The servers of a cluster.
 #[cfg(any(feature = "real-zookeeper", feature = "real-etcd"))]
 const CLUSTER: u8 = 3;

@@ -20,7 +20,7 @@
 mod client;
 pub mod counter;
 
-use super::{Guard, Lease, Lock, NotAcquired, Undo};
+use super::{Lease, Lock, NotAcquired, Undo};
 use crate::port::etcd::{
     Answer, Answered, Compare, Event, Keys, LeaseId, Op, Range, Request, Revision, SortBy, Txn, Watch,
 };
@@ -288,7 +288,7 @@ impl<P: Ports> Lock for EtcdLock<P> {
         self.take(session, None).await
     }
 
-    async fn acquire(&self, wait: Duration) -> Result<Guard<Self>, NotAcquired> {
+    async fn attempt_within(&self, wait: Duration) -> Result<Lease, NotAcquired> {
         let deadline = self.host().monotonic() + wait;
         for _ in 0..ATTEMPTS_MAX {
             // The session outlives the round that it is first needed in.
@@ -296,7 +296,7 @@ impl<P: Ports> Lock for EtcdLock<P> {
             match self.host().round(self.take(session, Some(deadline))).await {
                 // The lease has ended while we waited, or is given up: another place at the end of the queue.
                 Err(NotAcquired::Lost) if self.host().monotonic() < deadline => {}
-                ended => return ended.map(|lease| Guard::new(self, lease)),
+                ended => return ended,
             }
         }
         Err(NotAcquired::Lost)

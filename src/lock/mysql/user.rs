@@ -14,7 +14,7 @@
 //! Source: MySQL's and MariaDB's documentation of `GET_LOCK`.
 
 use super::sessions::Sessions;
-use crate::lock::{Guard, Lease, Lock, NotAcquired};
+use crate::lock::{Lease, Lock, NotAcquired};
 use crate::port::mysql::{MySql, Session, Value};
 use crate::port::{Blob, Host, Outcome};
 use std::time::Duration;
@@ -76,10 +76,9 @@ impl<H: Host, M: MySql> Lock for UserLock<H, M> {
     }
 
     /// Waits on the server, in whole seconds.
-    async fn acquire(&self, wait: Duration) -> Result<Guard<Self>, NotAcquired> {
+    async fn attempt_within(&self, wait: Duration) -> Result<Lease, NotAcquired> {
         let wait_s = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        let lease = self.host.round(self.get(wait_s)).await?;
-        Ok(Guard::new(self, lease))
+        self.host.round(self.get(wait_s)).await
     }
 
     async fn unlock(&self, lease: Lease) -> Outcome<bool> {

@@ -20,7 +20,7 @@
 mod client;
 pub mod sequence;
 
-use super::{Guard, Lease, Lock, NotAcquired, Undo};
+use super::{Lease, Lock, NotAcquired, Undo};
 use crate::base::Mode;
 use crate::port::zookeeper::{Session, SessionState, Watch, WatchEvent};
 use crate::port::{Blob, Instant, Outcome, Ports};
@@ -310,12 +310,11 @@ impl<P: Ports> Lock for ZkLock<P> {
         self.take(None).await
     }
 
-    async fn acquire(&self, wait: Duration) -> Result<Guard<Self>, NotAcquired> {
+    async fn attempt_within(&self, wait: Duration) -> Result<Lease, NotAcquired> {
         // The session outlives the round that it is first needed in.
         self.client.session().await?;
         let deadline = self.host().monotonic() + wait;
-        let lease = self.host().round(self.take(Some(deadline))).await?;
-        Ok(Guard::new(self, lease))
+        self.host().round(self.take(Some(deadline))).await
     }
 
     async fn unlock(&self, lease: Lease) -> Outcome<bool> {

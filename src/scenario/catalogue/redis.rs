@@ -6,24 +6,24 @@ use crate::lock::redlock::{Contact, LateQuorum};
 use crate::lock::{redis, redlock};
 use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
+use crate::scenario::locks::Timing;
 use crate::world::fault::{Assumptions, Budgets, ClockSteps, Fault};
 use crate::world::setup::ArrivalTime;
 use doublehold_models::redis::{Fsync, Persistence};
 use std::time::Duration;
 
 const DOCS: &str = "Redis docs, \"Distributed Locks with Redis\"";
-/// The TTL of all leases here.
-const TTL: Duration = Duration::from_millis(100);
-pub(super) const TTL_US: u64 = 100_000;
+/// The TTL of all leases here, in microseconds.
+pub(super) const TTL_US: u64 = Timing::VIRTUAL.ttl.as_micros() as u64;
 
 /// The document's single-instance lock, with retries at fixed times.
 pub(super) fn redis_lock() -> redis::Config {
-    redis::Config { retry_delay: (ms(60), ms(60)), drift: ms(3), ..redis::Config::new(TTL) }
+    Timing::VIRTUAL.redis()
 }
 
 /// The document's RedLock, with retries at fixed times and a time-out that healthy servers never reach.
 pub(super) fn redlock_config() -> redlock::Config {
-    redlock::Config { retry_delay: (ms(60), ms(60)), node_timeout: ms(30), ..redlock::Config::new(TTL) }
+    Timing::VIRTUAL.redlock()
 }
 
 /// Locks as their documents say, under their assumptions.

@@ -67,7 +67,7 @@ impl Guarded {
             self.think(ports).await;
             if let Some(guard) = self.acquire(ports, lock).await {
                 let guard = self.work(ports, guard, client.as_mut()).await;
-                release(ports, guard).await;
+                drop(guard.release().await);
             }
         }
     }
@@ -112,40 +112,20 @@ impl Guarded {
         }));
     }
 
-    /// Acquires and tells the history.
+    /// Acquires as the workload says.
     async fn acquire<P: Ports, L: Lock>(&self, ports: &P, lock: &L) -> Option<Guard<L>> {
-        let wait_us_max = u64::try_from(self.wait.as_micros()).unwrap_or(u64::MAX);
-        ports.record(Event::Acquiring { lock: LOCK.into(), wait_us_max });
-        let mut result = match (self.wait, self.interrupt) {
-            (Duration::ZERO, _) => lock.try_acquire().await,
-            (wait, None) => lock.acquire(wait).await,
+        let acquired = match (self.wait, self.interrupt) {
+            (Duration::ZERO, _) => lock.try_times(self.tries).await,
+            (wait, None) => match lock.acquire(wait).await {
+                Err(_) if self.tries > 1 => lock.try_times(self.tries - 1).await,
+                acquired => acquired,
+            },
             (wait, Some(limit)) => {
                 let acquired = ports.timeout(limit, lock.acquire(wait)).await;
                 acquired.unwrap_or(Err(NotAcquired::Held))
             }
         };
-        for _ in 1..self.tries {
-            if result.is_err() {
-                result = lock.try_acquire().await;
-            }
-        }
-        match result {
-            Ok(guard) => {
-                let lease = guard.lease();
-                ports.record(Event::Acquired {
-                    lock: LOCK.into(),
-                    token: lease.token.clone(),
-                    fence: lease.fence,
-                    valid_until: lease.valid_until,
-                    mode: lock.mode(),
-                });
-                Some(guard)
-            }
-            Err(why) => {
-                ports.record(Event::NotAcquired { lock: LOCK.into(), why: why.to_string() });
-                None
-            }
-        }
+        acquired.ok()
     }
 
     async fn work<P: Ports, L: Lock>(
@@ -169,20 +149,16 @@ impl Guarded {
                 }
                 if let Some(again) = self.acquire(ports, guard.lock()).await {
                     let _lost = hold_until_lost(ports, &again, time).await;
-                    release(ports, again).await;
+                    drop(again.release().await);
                 }
             }
             Work::Plain => self.decrement(ports, &guard, None).await,
             Work::Fenced => self.decrement(ports, &guard, guard.fence()).await,
-            Work::ExtendThenPlain => match guard.extend().await {
-                Ok(()) => {
-                    let valid_until = guard.lease().valid_until;
-                    let token = guard.lease().token.clone();
-                    ports.record(Event::Extended { lock: LOCK.into(), token, valid_until });
+            Work::ExtendThenPlain => {
+                if guard.extend().await.is_ok() {
                     self.decrement(ports, &guard, None).await;
                 }
-                Err(_) => lost(ports, &guard),
-            },
+            }
         }
         guard
     }
@@ -202,12 +178,12 @@ impl Guarded {
 
 async fn decrement<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>, counter: &impl Resource, fence: Option<u64>) {
     if !guard.is_valid() {
-        return lost(ports, guard);
+        return;
     }
     let Some(Access::Accepted(stock)) = counter.read(fence).await.ok() else { return };
     ports.record(Event::Read { resource: STOCK.into(), value: stock });
     if !guard.is_valid() {
-        return lost(ports, guard);
+        return;
     }
     let outcome = counter.write(fence, stock - 1).await;
     let outcome = Ended::of(&outcome, |access| *access == Access::Accepted(()));
@@ -216,21 +192,5 @@ async fn decrement<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>, counter: &imp
 
 /// Holds for a while, and stops when the lock tells that the hold is lost: then true.
 async fn hold_until_lost<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>, time: Duration) -> bool {
-    let is_lost = ports.timeout(time, guard.lost()).await.is_some();
-    if is_lost {
-        lost(ports, guard);
-    }
-    is_lost
-}
-
-/// Releases and tells the history.
-async fn release<P: Ports, L: Lock>(ports: &P, guard: Guard<L>) {
-    ports.record(Event::Releasing { lock: LOCK.into(), token: guard.lease().token.clone() });
-    let outcome = guard.release().await;
-    ports.record(Event::Released { lock: LOCK.into(), outcome: Ended::of(&outcome, |ours| *ours) });
-}
-
-/// Tells the history that the hold is lost.
-fn lost<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>) {
-    ports.record(Event::Lost { lock: LOCK.into(), token: guard.lease().token.clone() });
+    ports.timeout(time, guard.lost()).await.is_some()
 }

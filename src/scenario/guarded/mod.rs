@@ -55,6 +55,17 @@ pub enum LockKind {
     UserLock,
 }
 
+impl LockKind {
+    /// The lock's name, and its place on what keeps it.
+    pub fn place(&self) -> &'static str {
+        match self {
+            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => ZK_PATH,
+            LockKind::Etcd(_) => ETCD_PREFIX,
+            _ => LOCK,
+        }
+    }
+}
+
 /// Where the counter is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Store {

@@ -1,6 +1,6 @@
 //! The guarded counter as a scenario: its servers, its locks and resources, its oracles.
 
-use super::{ETCD_PREFIX, Guarded, LOCK, LockKind, STOCK, Store, Work, ZK_PATH};
+use super::{Guarded, LockKind, STOCK, Store, Work};
 use crate::port::Blob;
 use crate::property::{Property, Sometimes};
 use crate::scenario::{About, CLIENTS_MAX, Parameters, Scenario, Simulation, program};
@@ -80,7 +80,11 @@ impl GuardedScenario {
             (_, Store::LockEtcd) => named("etcd"),
             (_, Store::Redis) => named("store"),
         };
-        service.map(|service| ResourceSpec { name: Blob::from(STOCK), service, lock: LOCK.into() })
+        service.map(|service| ResourceSpec {
+            name: Blob::from(STOCK),
+            service,
+            lock: self.workload.lock.place().into(),
+        })
     }
 
     /// What a verdict about this lock says nothing without: where a client can fall silent that holds a lease, it ends by itself.
@@ -94,18 +98,13 @@ impl GuardedScenario {
 
     fn lock_spec(&self) -> Option<LockSpec> {
         let servers = self.workload.servers;
-        let (services, quorum, probe) = match &self.workload.lock {
+        let (services, quorum) = match &self.workload.lock {
             LockKind::None | LockKind::InProcess => return None,
-            LockKind::LockTable(_) => (1, 1, Probe::at(LOCK)),
-            LockKind::UserLock => (1, 1, Probe::at(LOCK)),
-            LockKind::Redis(_) => (1, 1, Probe::at(LOCK)),
-            LockKind::RedLock(config) => (servers, config.quorum.unwrap_or(servers / 2 + 1), Probe::at(LOCK)),
-            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
-                (1, 1, Probe::at(ZK_PATH))
-            }
-            LockKind::Etcd(_) => (1, 1, Probe::at(ETCD_PREFIX)),
+            LockKind::RedLock(config) => (servers, config.quorum.unwrap_or(servers / 2 + 1)),
+            _ => (1, 1),
         };
-        Some(LockSpec { name: LOCK.into(), services: (0..services).collect(), quorum, probe })
+        let place = self.workload.lock.place();
+        Some(LockSpec { name: place.into(), services: (0..services).collect(), quorum, probe: Probe::at(place) })
     }
 }
 

@@ -111,6 +111,18 @@ impl<P: Ports> Host for Mutant<P> {
     fn round<T: Hash + Send>(&self, inner: impl Future<Output = T> + Send) -> impl Future<Output = T> + Send {
         self.ports.round(inner)
     }
+
+    fn record(&self, event: Event) {
+        let event = match (self.mutation, event) {
+            // The history is in the client's own monotonic time, which this lock does not use.
+            (Mutation::WallClockForElapsed, Event::Acquired { lock, token, fence, valid_until, mode }) => {
+                let valid_until = valid_until.map(|until| self.ports.monotonic() + until.left_at(self.monotonic()));
+                Event::Acquired { lock, token, fence, valid_until, mode }
+            }
+            (_, event) => event,
+        };
+        self.ports.record(event);
+    }
 }
 
 impl<P: Ports> Ports for Mutant<P> {
@@ -137,18 +149,6 @@ impl<P: Ports> Ports for Mutant<P> {
 
     fn client(&self) -> usize {
         self.ports.client()
-    }
-
-    fn record(&self, event: Event) {
-        let event = match (self.mutation, event) {
-            // The history is in the client's own monotonic time, which this lock does not use.
-            (Mutation::WallClockForElapsed, Event::Acquired { lock, token, fence, valid_until, mode }) => {
-                let valid_until = valid_until.map(|until| self.ports.monotonic() + until.left_at(self.monotonic()));
-                Event::Acquired { lock, token, fence, valid_until, mode }
-            }
-            (_, event) => event,
-        };
-        self.ports.record(event);
     }
 }
 

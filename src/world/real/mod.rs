@@ -164,6 +164,12 @@ impl Host for RealPorts {
         let text: String = random_bytes::<20>().iter().map(|byte| format!("{byte:02x}")).collect();
         Blob::from(text)
     }
+
+    fn record(&self, event: Event) {
+        if let Some(journal) = &self.journal {
+            journal(Entry { at_us: monotonic_us(), client: self.client, event });
+        }
+    }
 }
 
 impl Ports for RealPorts {
@@ -223,12 +229,6 @@ impl Ports for RealPorts {
 
     fn client(&self) -> usize {
         self.client
-    }
-
-    fn record(&self, event: Event) {
-        if let Some(journal) = &self.journal {
-            journal(Entry { at_us: monotonic_us(), client: self.client, event });
-        }
     }
 }
 

@@ -121,6 +121,10 @@ impl Host for SeatPorts {
         drop(state);
         Round { seat: &self.seat, inner, number, ended: false }
     }
+
+    fn record(&self, event: Event) {
+        self.seat.lock().push(Outgoing::Record(event));
+    }
 }
 
 impl Ports for SeatPorts {
@@ -149,10 +153,6 @@ impl Ports for SeatPorts {
         let mut state = self.seat.lock();
         state.told_apart = true;
         usize::from(state.client)
-    }
-
-    fn record(&self, event: Event) {
-        self.seat.lock().push(Outgoing::Record(event));
     }
 }
 
