@@ -15,6 +15,11 @@ pub trait Ask: fmt::Display {
     fn may_ask_time(&self) -> bool {
         false
     }
+
+    /// True if the answer may tell the client a reading of the server's clock, or how much time is left of something.
+    fn tells_time(&self) -> bool {
+        false
+    }
 }
 
 macro_rules! wire {

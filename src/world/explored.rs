@@ -221,7 +221,8 @@ impl Explored {
 
     /// Judges the end of the execution.
     pub fn judge_end(&mut self) {
-        self.system.footprint = super::footprint::Footprint::default();
+        // What the last step touched stays to be asked for; what it showed has been counted.
+        self.system.footprint.seen = Seen::default();
         self.system.judge_end();
         self.take_tally();
     }

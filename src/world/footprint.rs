@@ -16,7 +16,7 @@ pub struct Footprint {
     pub seen: Seen,
     /// Moments of true time at which the client's code would have done something else.
     pub thresholds: SmallVec<[Threshold; 2]>,
-    /// Clock readings left the port's types as bare numbers.
+    /// Clock readings left the port's types as bare numbers, or a server told a client of its clock.
     pub escaped: bool,
     /// A server was asked something whose answer may depend on its wall clock.
     pub server_clock: bool,

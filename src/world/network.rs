@@ -358,6 +358,7 @@ impl System {
         let (name, conn) = (self.links[at].name(), self.conn(&self.links[at]));
         let late = self.links[at].gone.is_some_and(|gone| gone.lossy);
         self.footprint.server_clock |= flight.request.may_ask_time();
+        self.footprint.escaped |= flight.request.tells_time();
         let by = By { client, holds: &flight.holds, request: Some(&*flight.request), late };
         let outputs = self.ask_service(node, Some(by), |service, clocks, out| {
             service.handle(clocks, conn, &flight.request, out);

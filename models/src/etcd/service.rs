@@ -24,6 +24,10 @@ impl Ask for wire::Request {
     fn mentions(&self, key: &Blob) -> bool {
         self.mentions(key)
     }
+
+    fn tells_time(&self) -> bool {
+        matches!(self, wire::Request::TimeToLive(_))
+    }
 }
 
 impl ServiceKind for Cluster {

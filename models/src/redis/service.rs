@@ -26,10 +26,18 @@ impl Ask for Command {
     }
 
     fn may_ask_time(&self) -> bool {
-        const TIME: &[u8] = b"TIME";
-        let names_time = |word: &Blob| word.windows(TIME.len()).any(|part| part.eq_ignore_ascii_case(TIME));
-        self.words().iter().any(names_time)
+        names(self, b"TIME")
     }
+
+    fn tells_time(&self) -> bool {
+        names(self, b"TIME") || names(self, b"TTL")
+    }
+}
+
+/// True if a word of the command, or of the script in it, contains this.
+fn names(command: &Command, part: &[u8]) -> bool {
+    let has = |word: &Blob| word.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part));
+    command.words().iter().any(has)
 }
 
 impl ServiceKind for Node {

@@ -120,6 +120,7 @@ impl<'a> Subject<'a> {
             Pair::AllReductions => self.same_but_for_names(&find(How::Exhaustive(Reduce::All))),
             Pair::Random => self.found(&find(How::Random(self.seed)).outcomes),
             Pair::Walks => self.found(&find(How::Walk(self.seed, Stops::Offered)).outcomes),
+            Pair::FreeTime | Pair::SmallerDelay | Pair::SmallerPause if self.full.escaped => Compared::Beside,
             Pair::FreeTime => self.found(&find(How::Walk(self.seed, Stops::Free)).outcomes),
             Pair::FewerFaults | Pair::SmallerDelay | Pair::SmallerPause | Pair::BetterClocks => self.monotone(pair),
             Pair::Verdicts => self.verdicts(),

@@ -142,6 +142,8 @@ pub struct Found {
     pub work: u64,
     /// The moments of clients' code at which time stopped.
     pub moments: usize,
+    /// Readings of clocks were told as bare numbers: at which of them code does something else nobody knows, as the verdict says.
+    pub escaped: bool,
 }
 
 /// The outcomes that a search finds.
@@ -149,7 +151,7 @@ pub fn outcomes(world: &World, how: How, budget: Budget) -> Found {
     let (mut world, collect) = world.collecting();
     if let How::Walk(seed, stops) = how {
         walk(&world, &collect, seed, stops, budget.executions);
-        return Found { outcomes: collect.take(), complete: true, work: budget.executions, moments: 0 };
+        return Found { outcomes: collect.take(), complete: true, work: budget.executions, moments: 0, escaped: false };
     }
     if let How::Wrong(Defect::SwapsUnlike) = how {
         world.0.symmetric = true;
@@ -160,7 +162,7 @@ pub fn outcomes(world: &World, how: How, budget: Budget) -> Found {
     let complete =
         matches!(Judged::of(report.verdict), Judged::Holds | Judged::Vacuous(_)) && strategy.coverage().exhaustive;
     let work = report.progress.states.unwrap_or(report.progress.steps);
-    Found { outcomes: collect.take(), complete, work, moments: report.moments }
+    Found { outcomes: collect.take(), complete, work, moments: report.moments, escaped: report.tally.escaped }
 }
 
 /// What a search says about the world's own property.
