@@ -15,7 +15,7 @@ use doublehold::lock::redlock::{self, Contact, RedLock};
 use doublehold::lock::reentrant::{Record, Reentrant, Reentry};
 use doublehold::lock::segmented::{Segmented, Segments};
 use doublehold::lock::zookeeper::{self, Client, Kind, ZkLock};
-use doublehold::lock::{Guard, Lease, Lock, NotAcquired, etcd};
+use doublehold::lock::{Acquire as _, Guard, Lease, Lock, NotAcquired, etcd};
 use doublehold::port::mysql::{MySql, Session};
 use doublehold::port::{Blob, Command, Outcome, Ports, Redis};
 use doublehold::property::{self, Judged, Memory, Moment, Property, View};

@@ -4,7 +4,7 @@ use doublehold::explore::follow::follow;
 use doublehold::history::Event;
 use doublehold::lock::redis::{Config, RedisLock};
 use doublehold::lock::redlock::{self, RedLock};
-use doublehold::lock::{Lock, NotAcquired};
+use doublehold::lock::{Acquire, Lock, NotAcquired};
 use doublehold::port::{Command, Outcome, Ports, Redis, Subscription, Value};
 use doublehold::property::{self, Property};
 use doublehold::scenario::{Workload, program};

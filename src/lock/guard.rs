@@ -1,28 +1,61 @@
-//! Guard: a lock that is held, and what the history is told of it.
+//! Guard: acquiring a lock, holding it, and what the history is told of both.
 
 use super::hold::Hold;
 use super::undo::Undo;
 use super::{Lease, Lock, NotAcquired};
 use crate::base::{Ended, Event};
 use crate::port::{Host, Outcome};
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// Acquiring: every lock can.
+pub trait Acquire: Lock {
+    /// Tries once to take the lock.
+    fn try_acquire(&self) -> impl Future<Output = Result<Guard<Self>, NotAcquired>> + Send {
+        self.try_times(1)
+    }
+
+    /// Tries to take the lock, at once again if it was not had, so often at the most.
+    fn try_times(&self, times: usize) -> impl Future<Output = Result<Guard<Self>, NotAcquired>> + Send {
+        async move {
+            let acquiring = Acquiring::begin(self, Duration::ZERO);
+            let mut result = self.host().round(self.attempt()).await;
+            for _ in 1..times {
+                if result.is_err() {
+                    result = self.host().round(self.attempt()).await;
+                }
+            }
+            acquiring.end(result)
+        }
+    }
+
+    /// Tries until it holds the lock or `wait` has passed by its own monotonic clock.
+    fn acquire(&self, wait: Duration) -> impl Future<Output = Result<Guard<Self>, NotAcquired>> + Send {
+        async move {
+            let acquiring = Acquiring::begin(self, wait);
+            acquiring.end(self.attempt_within(wait).await)
+        }
+    }
+}
+
+impl<L: Lock> Acquire for L {}
+
 /// Tells the history of an acquisition, also if it is dropped half-way.
-pub(super) struct Acquiring<'a, L: Lock> {
+struct Acquiring<'a, L: Lock> {
     lock: &'a L,
     ended: bool,
 }
 
 impl<'a, L: Lock> Acquiring<'a, L> {
-    pub(super) fn begin(lock: &'a L, wait: Duration) -> Self {
+    fn begin(lock: &'a L, wait: Duration) -> Self {
         let wait_us_max = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
         lock.host().record(Event::Acquiring { lock: lock.name().clone(), wait_us_max });
         Acquiring { lock, ended: false }
     }
 
-    pub(super) fn end(mut self, result: Result<Lease, NotAcquired>) -> Result<Guard<L>, NotAcquired> {
+    fn end(mut self, result: Result<Lease, NotAcquired>) -> Result<Guard<L>, NotAcquired> {
         self.ended = true;
         match result {
             Ok(lease) => Ok(Guard::new(self.lock, lease)),

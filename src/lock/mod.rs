@@ -27,8 +27,7 @@ pub mod zookeeper;
 
 use crate::base::Mode;
 use crate::port::{Blob, Host, Instant, Outcome};
-use guard::Acquiring;
-pub use guard::Guard;
+pub use guard::{Acquire, Guard};
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -39,8 +38,8 @@ pub(crate) use undo::Undo;
 ///
 /// An algorithm gives the four steps [`attempt`](Lock::attempt), [`unlock`](Lock::unlock),
 /// [`prolong`](Lock::prolong) and [`retry_delay`](Lock::retry_delay), and a better way to wait if it has one
-/// ([`attempt_within`](Lock::attempt_within)). Acquiring, the guard that releases on drop, and what the history is told of both are the
-/// same for all.
+/// ([`attempt_within`](Lock::attempt_within)). Acquiring ([`Acquire`]), the guard that releases on drop, and what the history is told of both
+/// are the same for all.
 pub trait Lock: Clone + Send + Sync + 'static {
     /// The machine that it runs on.
     type Host: Host;
@@ -99,33 +98,6 @@ pub trait Lock: Clone + Send + Sync + 'static {
                 }
                 self.host().sleep(delay).await;
             }
-        }
-    }
-
-    /// Tries once to take the lock.
-    fn try_acquire(&self) -> impl Future<Output = Result<Guard<Self>, NotAcquired>> + Send {
-        self.try_times(1)
-    }
-
-    /// Tries to take the lock, at once again if it was not had, so often at the most.
-    fn try_times(&self, times: usize) -> impl Future<Output = Result<Guard<Self>, NotAcquired>> + Send {
-        async move {
-            let acquiring = Acquiring::begin(self, Duration::ZERO);
-            let mut result = self.host().round(self.attempt()).await;
-            for _ in 1..times {
-                if result.is_err() {
-                    result = self.host().round(self.attempt()).await;
-                }
-            }
-            acquiring.end(result)
-        }
-    }
-
-    /// Tries until it holds the lock or `wait` has passed by its own monotonic clock.
-    fn acquire(&self, wait: Duration) -> impl Future<Output = Result<Guard<Self>, NotAcquired>> + Send {
-        async move {
-            let acquiring = Acquiring::begin(self, wait);
-            acquiring.end(self.attempt_within(wait).await)
         }
     }
 }

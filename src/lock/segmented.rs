@@ -9,7 +9,7 @@
 //! **Assumes** that what one key guards is touched by nobody under another.
 
 use super::sync::{Mutex, lock};
-use super::{Guard, Lock, NotAcquired};
+use super::{Acquire, Guard, Lock, NotAcquired};
 use crate::port::{Blob, Host};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

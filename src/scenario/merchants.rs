@@ -1,7 +1,7 @@
 //! Merchants: the workloads behind what article crm claims of its lock. They are measured, not judged.
 
 use super::Workload;
-use crate::lock::Lock;
+use crate::lock::Acquire;
 use crate::lock::segmented::{Segmented, Segments};
 use crate::lock::zookeeper::{Client, Config, ZkLock};
 use crate::port::{Blob, Ports};

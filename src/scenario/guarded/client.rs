@@ -12,7 +12,7 @@ use crate::lock::redlock::RedLock;
 use crate::lock::reentrant::{Record, Reentrant};
 use crate::lock::resource::{Access, Counter, Resource};
 use crate::lock::zookeeper::{Client, Kind, ZkLock};
-use crate::lock::{Guard, Lock, NotAcquired, zookeeper};
+use crate::lock::{Acquire, Guard, Lock, NotAcquired, zookeeper};
 use crate::port::Ports;
 use std::sync::Arc;
 use std::time::Duration;
