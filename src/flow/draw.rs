@@ -70,4 +70,9 @@ impl Transaction for OneDraw<'_> {
         within(session.run(INSERT_DRAW, vec![self.user.into(), self.request.into()]).await)?;
         Ok(true)
     }
+
+    /// That the user has drawn may be an earlier try's doing.
+    fn settles(&self, result: &Result<bool, Stop>) -> bool {
+        matches!(result, Ok(true))
+    }
 }

@@ -126,6 +126,14 @@ impl<F: Fn() -> bool + Send + Sync> Transaction for Sale<'_, F> {
         }
         Ok(taken)
     }
+
+    /// The order is there now, or was there already; a piece may be missing because an earlier try has taken it.
+    fn settles(&self, result: &Result<Taken, Stop>) -> bool {
+        match result {
+            Ok(taken) => *taken == Taken::Done,
+            Err(stop) => stop.is_duplicate(),
+        }
+    }
 }
 
 /// Takes one from the stock on a Redis server.

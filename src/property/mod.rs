@@ -6,6 +6,7 @@
 //! longer holds reaches the guarded resource). A pause makes overlapping belief unavoidable for any
 //! lease; fencing must still keep the effect clean.
 
+mod acknowledged;
 mod belief;
 mod bounded_wait;
 mod deadlock;
@@ -28,6 +29,7 @@ use crate::port::{Blob, Instant};
 use std::fmt;
 use std::sync::Arc;
 
+pub use acknowledged::Acknowledged;
 pub use belief::Belief;
 pub use bounded_wait::BoundedWait;
 pub use deadlock::Deadlock;
@@ -222,6 +224,7 @@ pub fn all() -> Vec<Arc<dyn Property>> {
         Arc::new(BoundedWait { slack_us: BoundedWait::SLACK_US }),
         Arc::new(FreeLock),
         Arc::new(Oversell),
+        Arc::new(Acknowledged),
         Arc::new(Undersell),
         Arc::new(LostUpdate),
         Arc::new(Duplicates),

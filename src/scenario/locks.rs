@@ -1,4 +1,4 @@
-//! The locks and guards by name: what the matrix, `check`, `sim` and `real` combine, and what the catalogue begins with.
+//! The table of locks and guards, by name, for the matrix, `check`, `sim`, `real` and the catalogue.
 
 use super::guarded::LockKind;
 use crate::lock::mysql::row::Guard;
@@ -62,7 +62,7 @@ impl Timing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeper {
     /// No server.
-    Nobody,
+    NoServer,
     /// One Redis server.
     Redis,
     /// Several Redis servers.
@@ -76,10 +76,10 @@ pub enum Keeper {
 }
 
 impl Keeper {
-    /// How many servers it has, if nobody says otherwise.
+    /// The default number of servers.
     pub fn servers(self) -> usize {
         match self {
-            Keeper::Nobody => 0,
+            Keeper::NoServer => 0,
             Keeper::Redis | Keeper::MySql => 1,
             Keeper::Redises | Keeper::ZooKeeper | Keeper::Etcd => 3,
         }
@@ -102,8 +102,8 @@ pub struct NamedLock {
 
 /// The locks.
 pub static LOCKS: [NamedLock; 8] = [
-    named("none", "nothing", Keeper::Nobody, false, |_| LockKind::None),
-    named("in-process", "a mutex in the memory of each client", Keeper::Nobody, false, |_| LockKind::InProcess),
+    named("none", "nothing", Keeper::NoServer, false, |_| LockKind::None),
+    named("in-process", "a mutex in the memory of each client", Keeper::NoServer, false, |_| LockKind::InProcess),
     named("redis", "SET NX PX on one Redis server", Keeper::Redis, true, |timing| LockKind::Redis(timing.redis())),
     named("redlock", "RedLock on independent Redis servers", Keeper::Redises, false, |timing| {
         LockKind::RedLock(timing.redlock())

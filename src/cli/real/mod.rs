@@ -13,7 +13,7 @@ use crate::history::Entry;
 use crate::scenario::locks::Keeper;
 use job::Job;
 use look::{look, prepare};
-use report::{print, summarize};
+use report::{HUNG, print, summarize};
 use servers::Fleet;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -80,7 +80,7 @@ fn contend(
             workers.iter_mut().for_each(|worker| drop(worker.stdin.take()));
         }
         if started.elapsed() > deadline {
-            incidents.push("some clients did not end in time and were killed".to_owned());
+            incidents.push(HUNG.to_owned());
             break;
         }
         incidents.extend(fleet.ended());

@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What is told of clients that did not end by themselves.
+pub(super) const HUNG: &str = "some clients did not end in time and were killed";
 /// How many violations of one property are printed.
 const SHOWN_MAX: usize = 3;
 
@@ -66,6 +68,7 @@ fn properties(options: &RealOptions) -> Vec<Arc<dyn Property>> {
         Arc::new(property::Leak),
         Arc::new(property::BoundedWait { slack_us: u64::try_from(slack.as_micros()).unwrap_or(u64::MAX) }),
         Arc::new(property::Oversell),
+        Arc::new(property::Acknowledged),
         Arc::new(property::Undersell),
         Arc::new(property::LostUpdate),
         Arc::new(property::Duplicates),
@@ -121,6 +124,10 @@ pub(super) fn summarize(
     let holders = if incidents.is_empty() { left.holders } else { Vec::new() };
     let place = chosen.pair.kind(&Timing::real(options.ttl)).place();
     let mut violations = judge(&entries, &place.into(), holders, audit.as_ref(), &properties(options));
+    if incidents.iter().any(|incident| incident == HUNG) {
+        // What their last requests were told nobody has heard.
+        violations.retain(|(_, violation)| violation.property != property::Acknowledged.name());
+    }
     let counts = count(&entries);
     let stock = audit.as_ref().and_then(|audit| audit.get::<Audit>()?.stock).map(|(_, left)| left);
     let fell = stock.or(left.stock.filter(|_| audit.is_none())).map(|stock| STOCK_AT_START - stock);

@@ -3,8 +3,9 @@
 //! Under REPEATABLE READ the snapshot of a transaction never moves: a try within the same one would see the same version again,
 //! and fail again, for ever (scenario `mysql-retry-in-one-transaction`).
 //!
-//! When the answer to `COMMIT` is lost, nobody knows whether it happened. Whoever tries again then must make sure that it cannot
-//! happen twice: a unique key on the request's own id does (scenario `mysql-commit-retried`).
+//! When the answer to `COMMIT` is lost, nobody knows whether it happened. Whoever tries again then must make sure that
+//! it cannot happen twice: a unique key on the request's own id does (scenario `mysql-commit-retried`). Nor does a
+//! later no say that it has not happened (scenario `mysql-commit-in-doubt`).
 
 use crate::port::mysql::{MySql, Session};
 use crate::port::{Host, Outcome, Refusal, mysql};
@@ -48,6 +49,10 @@ pub trait Transaction: Sync {
 
     /// Does it. After an error everything is rolled back.
     fn run<S: Session>(&self, session: &mut S) -> impl Future<Output = Result<Self::Output, Stop>> + Send;
+
+    /// True if this result of a try says what has become of the whole, although the answer to the `COMMIT` of an
+    /// earlier try was lost. A no seldom does: the earlier try may be what is in its way.
+    fn settles(&self, result: &Result<Self::Output, Stop>) -> bool;
 }
 
 /// How often to try.
@@ -97,15 +102,16 @@ impl<M: MySql> Client<M> {
         self.session.get_or_insert_with(|| self.server.session())
     }
 
-    /// Makes a transaction, and tries again as often as `retry` allows.
+    /// Makes a transaction, and tries again as often as `retry` allows. Once the answer to a `COMMIT` was lost, what
+    /// does not [settle](Transaction::settles) the matter leaves it unknown.
     pub async fn transact<H: Host, T: Transaction>(
         &mut self,
         host: &H,
         retry: Retry,
         transaction: &T,
     ) -> Result<T::Output, Stop> {
-        let mut conflicts_only = true;
-        for _ in 1..retry.tries {
+        let (mut conflicts_only, mut in_doubt) = (true, false);
+        for tries_left in (0..retry.tries.max(1)).rev() {
             let result = self.attempt_once(host, transaction).await;
             conflicts_only &= matches!(result, Err(Stop::Conflict));
             let again = match &result {
@@ -113,17 +119,19 @@ impl<M: MySql> Client<M> {
                 Err(Stop::Conflict | Stop::Unavailable) => true,
                 Err(Stop::Unknown) => retry.unknown,
             };
-            if !again {
-                return result;
+            if !again || tries_left == 0 {
+                return match result {
+                    result if in_doubt && !transaction.settles(&result) => Err(Stop::Unknown),
+                    Err(Stop::Conflict) if !conflicts_only => Err(Stop::Unavailable),
+                    result => result,
+                };
             }
+            in_doubt |= matches!(result, Err(Stop::Unknown));
             if !retry.delay.is_zero() {
                 host.sleep(retry.delay).await;
             }
         }
-        match self.attempt_once(host, transaction).await {
-            Err(Stop::Conflict) if !conflicts_only => Err(Stop::Unavailable),
-            result => result,
-        }
+        unreachable!("the last try returns")
     }
 
     async fn attempt_once<H: Host, T: Transaction>(&mut self, host: &H, transaction: &T) -> Result<T::Output, Stop> {

@@ -31,6 +31,7 @@ pub(super) fn scenarios() -> Vec<GuardedScenario> {
         lost_update(),
         one_transaction(),
         commit_retried(),
+        told_in_doubt(),
         lock_table(),
         commit_lost(),
         in_process(),
@@ -167,6 +168,26 @@ fn commit_retried() -> Vec<GuardedScenario> {
         "request-id",
         "the request's id is a unique key of the orders",
     )
+}
+
+/// The answer to COMMIT is lost, and what comes then says no: the piece is gone, or the server is.
+fn told_in_doubt() -> Vec<GuardedScenario> {
+    let told = |name: &str, summary, guard| {
+        shop(name, None, summary, "PROTOCOLS: COMMIT in doubt", sell(guard)).only(property::Acknowledged)
+    };
+    let often = |mut shop: GuardedScenario| {
+        (shop.simulation.fault_every_us, shop.simulation.down_us_max) = (OFTEN_US, 5_000);
+        shop
+    };
+    let gone = "the answer to COMMIT is lost, and the piece that it took is the last";
+    let gone = often(told("mysql-commit-in-doubt", gone, Guard::Decrement).faults(Fault::Break, 1));
+    let down = "the answer to COMMIT is lost, and the server refuses until the request gives up";
+    let down = often(told("mysql-commit-in-doubt-down", down, Guard::Version).faults(Fault::NodeCrash, 1));
+    let down = down.assume(|assumptions| assumptions.restart_us_min = 1000);
+    let no = "a request that may have been served is told a no";
+    let no = often(told("mutant-mysql-unknown-is-no", no, Guard::Decrement).faults(Fault::NodeCrash, 1));
+    let no = no.assume(|assumptions| assumptions.restart_us_min = 1000).mutated(Mutation::UnknownIsNo);
+    vec![gone, down, no.violating("acknowledged")]
 }
 
 fn lock_table() -> Vec<GuardedScenario> {

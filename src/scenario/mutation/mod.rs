@@ -5,6 +5,7 @@
 
 mod mysql;
 
+use crate::flow::sale::{NotSold, Sale};
 use crate::history::Event;
 use crate::lock::zookeeper::sequence::{Order, compare};
 use crate::port::zookeeper::{Answer, CreateMode, Op, Request, Session, SessionId, SessionState};
@@ -23,6 +24,8 @@ pub enum Mutation {
     TokenReused,
     /// Elapsed time is measured by the wall clock.
     WallClockForElapsed,
+    /// A request of which nobody knows whether it was served is told a no.
+    UnknownIsNo,
     /// The key is set whether it is there or not.
     NoNx,
     /// The key is set without a TTL.
@@ -119,6 +122,12 @@ impl<P: Ports> Host for Mutant<P> {
                 let valid_until = valid_until.map(|until| self.ports.monotonic() + until.left_at(self.monotonic()));
                 Event::Acquired { lock, token, fence, valid_until, mode }
             }
+            (Mutation::UnknownIsNo, event) => match event.fact() {
+                Some(Sale::NotSold { request, why: NotSold::Unknown }) => {
+                    Event::told(&Sale::NotSold { request, why: NotSold::Unavailable })
+                }
+                _ => event,
+            },
             (_, event) => event,
         };
         self.ports.record(event);
