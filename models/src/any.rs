@@ -22,8 +22,8 @@ macro_rules! services {
 
         /// A simulated server of any kind, or several that keep one state together: a [`ServiceKind`].
         ///
-        /// Its hash is its part of a state's fingerprint: see [`Digest`](crate::Digest). Deadlines count as they are, so the clocks
-        /// must be in the fingerprint too.
+        /// Its hash is its part of a state's fingerprint: see [`Digest`](crate::Digest). Deadlines count as they are,
+        /// so the clocks must be in the fingerprint too.
         #[derive(Clone, Hash)]
         pub enum Service { $($(#[$doc])* $kind($kept),)* }
 

@@ -1,7 +1,7 @@
 //! Kinds: the list of all kinds of simulated servers.
 
-/// Hands the list to a macro: each kind's name in code and in configurations, its module, what keeps its state, its requests
-/// and its responses.
+/// Hands the list to a macro: each kind's name in code and in configurations, its module, what keeps its state, its
+/// requests and its responses.
 macro_rules! each_kind {
     ($then:ident) => {
         $then! {

@@ -129,7 +129,7 @@ pub enum Due {
     Monotonic(u64),
 }
 
-/// A step that a service takes by itself. Its moment can be told apart by a client, so somebody else decides on it.
+/// An internal step of a service. A client can observe when it happens, so its caller schedules it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
     /// A request that had to wait is granted what it waits for.
@@ -147,6 +147,11 @@ pub enum Step {
 }
 
 impl Step {
+    /// The step of a member that is behind, or can fall behind.
+    pub(crate) fn of_lag(is_behind: bool, can_lag: bool) -> Option<Step> {
+        if is_behind { Some(Step::CatchUp) } else { can_lag.then_some(Step::Lag) }
+    }
+
     /// The same where clients have these numbers; `None` if its client is not there.
     pub fn renamed(self, number: impl Fn(u8) -> Option<u8>) -> Option<Step> {
         Some(match self {
@@ -211,12 +216,13 @@ impl Ends {
 /// What a simulated server of one kind, or several that keep one state together, must offer.
 ///
 /// The nodes of a service are its *members*; what they say to each other is the service's own affair. Where the
-/// moment of such an internal step can be told apart by a client, it is a [`Step`] that somebody else decides on
+/// moment of such an internal step can be observed by a client, it is a [`Step`] that the caller schedules
 /// ([`steps`](ServiceKind::steps), [`step`](ServiceKind::step)).
 ///
 /// The contract: [`handle`](ServiceKind::handle) takes one request and pushes everything that follows from it;
 /// [`next_timer`](ServiceKind::next_timer) says when a member next wants to be woken by its own clock;
-/// [`tick`](ServiceKind::tick) wakes it. The members' clocks are handed in (`clocks`, by place; `clock`, the one's that is asked).
+/// [`tick`](ServiceKind::tick) wakes it. The members' clocks are handed in (`clocks`, by place; `clock`, the one's
+/// that is asked).
 pub trait ServiceKind: Any {
     /// Serves one request. What the model does not have it says so ([`Sent::NotModelled`]).
     ///

@@ -170,7 +170,8 @@ clients! {
     }
 }
 
-/// For how long a partition holds a message up nothing says but the partition: time stops where the client's code looks for it.
+/// A partition may delay a message for any time, even under Δ = 0, so time stops at the thresholds of the waiting
+/// client's code.
 #[test]
 fn an_answer_may_take_as_long_as_a_partition() {
     let world = World::redis(LooksAtItsClock, 1);

@@ -17,10 +17,10 @@ pub enum Begin {
     },
 }
 
-/// What drives executions. It is asked where to begin and what to choose, and sees the world; the search makes the steps.
+/// What drives executions: says where to begin and what to choose. It reads the world; the search makes the steps.
 pub trait Strategy {
-    /// Where the next execution begins, now that `world` stands at the end of the last one; `None` if there is nothing left to
-    /// look at. The search ends after `executions_left` more executions.
+    /// Where the next execution begins; `None` if nothing is left to explore. `world` stands at the end of the last
+    /// execution. The search ends after `executions_left` more.
     fn begin(&mut self, world: &Explored, executions_left: u64) -> Option<Begin>;
 
     /// Picks one of the enabled choices by its place in the list, of which there is at least one; `None`
@@ -28,8 +28,8 @@ pub trait Strategy {
     /// [allows](crate::world::system::System::allows).
     fn choose(&mut self, world: &Explored, enabled: &mut Vec<Choice>) -> Option<usize>;
 
-    /// Is told, when it has looked at everything, that there is more: clients' code has named moments at which time did not stop.
-    /// True if it has forgotten what it saw and will begin again.
+    /// Called after an exhausted search has learnt new moments at which time must stop: drops what was seen, to begin
+    /// again. False for strategies that do not explore exhaustively.
     fn forget(&mut self) -> bool {
         false
     }

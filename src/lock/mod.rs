@@ -36,10 +36,10 @@ pub(crate) use undo::Undo;
 
 /// A lock that can be tried, waited for, extended and released.
 ///
-/// An algorithm gives the four steps [`attempt`](Lock::attempt), [`unlock`](Lock::unlock),
-/// [`prolong`](Lock::prolong) and [`retry_delay`](Lock::retry_delay), and a better way to wait if it has one
-/// ([`attempt_within`](Lock::attempt_within)). Acquiring ([`Acquire`]), the guard that releases on drop, and what the history is told of both
-/// are the same for all.
+/// An algorithm gives the four steps [`attempt`](Lock::attempt), [`unlock`](Lock::unlock), [`prolong`](Lock::prolong)
+/// and [`retry_delay`](Lock::retry_delay), and a better way to wait if it has one
+/// ([`attempt_within`](Lock::attempt_within)). [`Acquire`], the [`Guard`] that releases on drop, and the events that
+/// both record are the same for all.
 pub trait Lock: Clone + Send + Sync + 'static {
     /// The machine that it runs on.
     type Host: Host;

@@ -20,7 +20,8 @@ pub struct Footprint {
     pub escaped: bool,
     /// A server was asked something whose answer may depend on its wall clock.
     pub server_clock: bool,
-    /// The client's code can be told apart from another's: it was told another client's name, or asked for its own number.
+    /// The client's code can be told apart from another's: it was told another client's name, or asked for its own
+    /// number.
     pub told_apart: bool,
 }
 

@@ -16,8 +16,8 @@ use std::rc::Rc;
 /// The moment, true time, until which something in flight must have arrived; `None`: nothing forces it.
 pub type DueBy = Option<u64>;
 
-/// The holds under which something was sent: of each guarded resource, by its place in the setup, the client's latest on its
-/// lock.
+/// The holds under which something was sent: of each guarded resource, by its place in the setup, the client's latest
+/// on its lock.
 pub type HoldTag = SmallVec<[(u8, HoldOrder); 1]>;
 
 /// A request on its way to a node.

@@ -105,8 +105,8 @@ pub struct LockSpec {
 /// Reads a lock's holder off one service.
 #[derive(Clone, Debug)]
 pub enum Probe {
-    /// Who holds what is kept at this place, as the service's kind has it ([`ServiceKind::holder`]): a key of a Redis, a path of a
-    /// ZooKeeper, a prefix of an etcd, the name of a MySQL's user lock or of a row in its lock table.
+    /// Who holds what is kept at this place, as the service's kind has it ([`ServiceKind::holder`]): a key of a Redis,
+    /// a path of a ZooKeeper, a prefix of an etcd, the name of a MySQL's user lock or of a row in its lock table.
     At(Blob),
     /// Anything else: see [`Probe::reading`].
     Reading(Reading),

@@ -9,7 +9,7 @@
 //!   request dies on its way.
 //! - *A linearizable read* asks the leader how far it must be, and waits until it is: here it catches up and reads.
 //! - *A server that applies late* can be told apart, by serializable reads and by the moment of watch events: that is
-//!   steps, [`Lag`](crate::Step::Lag) and [`CatchUp`](crate::Step::CatchUp), which somebody else decides on.
+//!   steps, [`Lag`](crate::Step::Lag) and [`CatchUp`](crate::Step::CatchUp), which the explorer schedules.
 //! - *An election* takes no time. Connections to servers that stay up do not notice it; requests would only wait.
 //! - *The end of a lease* comes at its very moment. The leader of etcd looks twice a second and then needs a quorum, so it comes later
 //!   there, at no fixed phase: the earliest moment is the worst one for a holder. A keep-alive that finds its lease at an end

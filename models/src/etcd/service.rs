@@ -46,11 +46,8 @@ impl ServiceKind for Cluster {
 
     fn steps(&self, into: &mut Steps) {
         for member in 0..self.members() {
-            if self.is_behind(member) {
-                into.push((At::Member(member), Step::CatchUp));
-            } else if self.can_lag(member) {
-                into.push((At::Member(member), Step::Lag));
-            }
+            let step = Step::of_lag(self.is_behind(member), self.can_lag(member));
+            into.extend(step.map(|step| (At::Member(member), step)));
         }
     }
 

@@ -23,7 +23,8 @@
 //! - Texts compare byte by byte but for spaces behind them, as under `utf8mb4_bin`.
 //! - A deleted record is dropped as soon as no snapshot needs it; the real server does so in its own time, and until then the record
 //!   parts a gap in two.
-//! - What waited and was granted goes on when it is told to ([`Step::Grant`](crate::Step::Grant)), in whatever order: real threads race.
+//! - What waited and was granted goes on when it is told to ([`Step::Grant`](crate::Step::Grant)), in whatever order:
+//!   real threads race.
 //! - A statement that waits is done again from its beginning when it goes on: under READ COMMITTED it may find rows that have come
 //!   in before the place where it waited.
 //! - The plan is the index that the condition determines, primary key first; the real optimizer may scan a small table instead.

@@ -54,11 +54,7 @@ impl ServiceKind for Server {
     fn steps(&self, into: &mut Steps) {
         let member = At::Member(0);
         into.extend(self.granted().map(|conn| (At::Conn(conn), Step::Grant)));
-        if self.is_behind() {
-            into.push((member, Step::CatchUp));
-        } else if self.can_lag() {
-            into.push((member, Step::Lag));
-        }
+        into.extend(Step::of_lag(self.is_behind(), self.can_lag()).map(|step| (member, step)));
         into.extend(self.can_flush_slowly().then_some((member, Step::SlowSync)));
         into.extend(self.flushes_slowly().then_some((member, Step::Synced)));
     }

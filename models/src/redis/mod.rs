@@ -1,7 +1,8 @@
 //! A simulated Redis server, compared with redis-server 7.0.
 //!
-//! Single node, built so that replication fits in: every write passes one place ([`ServiceKind::handle`](crate::ServiceKind::handle)),
-//! expiry is the primary's decision, and the data set is one value that a replica can be given.
+//! Single node, built so that replication fits in: every write passes one place
+//! ([`ServiceKind::handle`](crate::ServiceKind::handle)), expiry is the primary's decision, and the data set is one
+//! value that a replica can be given.
 //!
 //! Where it differs from the real server, and says so ([`Sent::NotModelled`](crate::Sent)): commands and
 //! subcommands outside the table; databases other than 0; SCAN with a cursor other than 0, since one page holds

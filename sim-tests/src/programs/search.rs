@@ -142,7 +142,7 @@ pub struct Found {
     pub work: u64,
     /// The moments of clients' code at which time stopped.
     pub moments: usize,
-    /// Readings of clocks were told as bare numbers: at which of them code does something else nobody knows, as the verdict says.
+    /// Clock readings escaped as bare numbers, so their thresholds are unknown. The verdict says so.
     pub escaped: bool,
 }
 

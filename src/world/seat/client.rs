@@ -60,7 +60,8 @@ pub(super) struct State {
     pub(super) slots: SmallVec<[(WaitId, u16, Slot); 4]>,
     pub(super) inboxes: Vec<Inbox>,
     pub(super) sessions: Sessions,
-    /// The servers that the client stays with, one of each cluster: the cluster's first server, and how far behind that it is.
+    /// The servers that the client stays with, one of each cluster: the cluster's first server, and how far behind
+    /// that it is.
     pub(super) places: SmallVec<[(u16, u16); 1]>,
     pub(super) outbox: Vec<Outgoing>,
     pub(super) spawned: Vec<Running>,
@@ -197,7 +198,8 @@ impl Seat {
         self.lock().read_clock
     }
 
-    /// Whether the code can be told apart from another client's: it was told another's name, or asked for its own number.
+    /// Whether the code can be told apart from another client's: it was told another's name, or asked for its own
+    /// number.
     pub fn is_told_apart(&self) -> bool {
         self.lock().told_apart
     }
@@ -207,8 +209,8 @@ impl Seat {
         std::mem::take(&mut self.lock().observed)
     }
 
-    /// Polls the tasks of this client, which has been told so many things, until none of them wants to go on. True once all that
-    /// somebody waits for have ended.
+    /// Polls the tasks of this client, which has been told so many things, until none of them wants to go on. True
+    /// once all that somebody waits for have ended.
     pub fn poll(self: &Arc<Self>, inputs: u32, waker: &Waker, tasks: &mut Tasks) -> bool {
         let watched = self.lock().keep_digest;
         if watched {
