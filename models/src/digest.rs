@@ -130,6 +130,8 @@ pub struct Digest {
     rename: Option<[u8; Digest::RENAMED_CLIENTS_MAX]>,
     /// The clients whose names were written under their own number, a bit each.
     mentioned: u32,
+    /// The clients that were named, by the numbers that they had before, a bit each.
+    named: u32,
     items: SmallVec<[Items; 2]>,
     /// The series of which only ranks count, and their numbers that are alive, smallest first.
     ranks: SmallVec<[(u16, SmallVec<[u64; 8]>); 2]>,
@@ -142,7 +144,7 @@ impl Digest {
     /// A digest that takes names as they are.
     #[inline]
     pub fn new() -> Self {
-        Digest { lanes: START, rename: None, mentioned: 0, items: SmallVec::new(), ranks: SmallVec::new() }
+        Digest { lanes: START, rename: None, mentioned: 0, named: 0, items: SmallVec::new(), ranks: SmallVec::new() }
     }
 
     /// A digest that writes client `i` as `numbers[i]`. Above 16 clients names are kept.
@@ -174,6 +176,19 @@ impl Digest {
         self.mentioned
     }
 
+    /// The clients that were named, a bit each, by the numbers that they had before they were renamed; those above 31 share the
+    /// last bit.
+    pub fn named(&self) -> u32 {
+        self.named
+    }
+
+    /// The digest of a few words.
+    pub fn of_words(words: impl Iterator<Item = u64>) -> u128 {
+        let mut lanes = START;
+        words.for_each(|word| lanes.mix(word));
+        lanes.finish()
+    }
+
     /// Of the numbers of this series only the rank among `live`, smallest first, counts from now on. Those that are not among
     /// them are all alike.
     pub fn rank(&mut self, series: u16, live: SmallVec<[u64; 8]>) {
@@ -190,6 +205,7 @@ impl Digest {
     /// Writes a client under the number that it has been given.
     #[inline]
     fn name(&mut self, client: usize) {
+        self.named |= 1 << client.min(31);
         let Some(rename) = &self.rename else { return self.lanes.mix(NAME | client as u64) };
         // A name of no client here is text; to be safe it counts as every client's.
         let number = *rename.get(client).unwrap_or(&u8::MAX);

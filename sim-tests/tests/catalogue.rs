@@ -1,9 +1,11 @@
 //! The catalogue: each scenario shows what it is there to show, explored and simulated.
 
-use doublehold::explore::Limits;
-use doublehold::report::catalogue::{examine, scenarios};
-use doublehold::scenario::{Expectation, Registry, SIMULATED, setup_for};
+use doublehold::explore::exhaustive::{Exhaustive, Reduction};
+use doublehold::explore::{Cause, Limits, Verdict, check};
+use doublehold::report::catalogue::{Finding, examine, scenarios};
+use doublehold::scenario::{EXPLORED, Expectation, Registry, SIMULATED, Scenario, setup_for};
 use doublehold::trace::Recorder;
+use doublehold::world::fault::Fault;
 use doublehold::world::simulated::run;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -22,9 +24,45 @@ fn the_explored_world_finds_what_is_broken_and_passes_what_is_sound() {
         let finding = examine(scenario.as_ref(), &Limits::default(), &AtomicBool::new(false));
         let name = &finding.about.name;
         assert!(finding.as_expected(), "{name}: {:?}", finding.report.verdict);
+        assert_everything_was_reached(scenario.as_ref(), &finding);
         known_bad += usize::from(name.starts_with("mutant-"));
     }
     assert!(known_bad >= 8, "the checker is tried on {known_bad} known-bad locks only");
+}
+
+/// A scenario that holds says what must happen sometimes, and all of it did.
+fn assert_everything_was_reached(scenario: &dyn Scenario, finding: &Finding) {
+    if finding.about.expects != Expectation::Holds {
+        return;
+    }
+    let name = &finding.about.name;
+    let properties = setup_for(scenario, &finding.parameters, 0, EXPLORED).properties;
+    let sometimes: Vec<_> = properties.iter().filter(|property| property.must_be_seen()).collect();
+    assert!(!sometimes.is_empty(), "{name} declares nothing that must happen sometimes");
+    for property in sometimes {
+        assert!(!finding.report.not_looked_at.contains(&property.name()), "{name}: never {}", property.name());
+    }
+}
+
+/// Pauses that are too short for a lease to end in are no pauses.
+#[test]
+fn what_must_happen_sometimes_and_never_does_makes_a_verdict_vacuous() {
+    let registry = Registry::standard();
+    let scenario = registry.find("redis-lock").expect("it is in the catalogue");
+    let mut parameters = scenario.defaults();
+    parameters.assumptions.delay_us_max = Some(0);
+    parameters.budgets = parameters.budgets.with(Fault::Pause, 1);
+    for (pause_us, lease_ends) in [(1_000, false), (150_000, true)] {
+        parameters.assumptions.pause_us_max = Some(pause_us);
+        parameters.judged = vec!["leak".to_owned(), "sometimes-lease-ends".to_owned()];
+        let setup = Arc::new(setup_for(scenario.as_ref(), &parameters, 0, EXPLORED));
+        let mut strategy = Exhaustive::new(Reduction::ALL);
+        let stop = AtomicBool::new(false);
+        let report = check(&setup, &mut strategy, &Limits::default(), &stop, &mut |_| {});
+        let never = Verdict::Unknown { cause: Cause::NeverHappened };
+        assert_eq!(report.verdict, if lease_ends { Verdict::Holds } else { never }, "pauses of {pause_us} µs");
+        assert_eq!(report.not_looked_at.contains(&"sometimes-lease-ends"), !lease_ends);
+    }
 }
 
 #[test]

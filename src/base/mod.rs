@@ -2,6 +2,7 @@
 
 mod event;
 mod fact;
+pub(crate) mod shared;
 pub mod time;
 
 pub use doublehold_models::Blob;

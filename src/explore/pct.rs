@@ -8,7 +8,7 @@
 use super::random::draw;
 use super::strategy::{Begin, Coverage, Strategy};
 use crate::world::choice::{Act, Choice, Target};
-use crate::world::explored::Explored;
+use crate::world::explored::{Explored, Remember};
 use doublehold_models::Step;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -89,6 +89,10 @@ impl Strategy for Pct {
         }
         self.step += 1;
         Some(picked)
+    }
+
+    fn remembers(&self) -> Remember {
+        Remember::Inputs
     }
 
     fn coverage(&self) -> Coverage {

@@ -47,13 +47,15 @@ pub struct Random {
     steps: (u64, u64),
     /// Whether time also stops at random moments.
     stops: bool,
+    remember: Remember,
 }
 
 impl Random {
     /// Schedules drawn from this seed.
     pub fn new(seed: u64) -> Self {
         let random = ChaCha8Rng::seed_from_u64(seed);
-        Random { random, branch_points: Vec::new(), samples: 0, batch: BATCH, steps: (0, 0), stops: false }
+        let (branch_points, remember) = (Vec::new(), Remember::Inputs);
+        Random { random, branch_points, samples: 0, batch: BATCH, steps: (0, 0), stops: false, remember }
     }
 
     /// The same, each execution run alone from its start.
@@ -61,9 +63,14 @@ impl Random {
         Random { batch: 1, ..Random::new(seed) }
     }
 
+    /// The same, and clients' code runs anew each time: no execution knows anything of another.
+    pub fn afresh(seed: u64) -> Self {
+        Random { remember: Remember::Nothing, ..Random::alone(seed) }
+    }
+
     /// The same, and time stops at random moments too.
     pub fn stopping(seed: u64) -> Self {
-        Random { stops: true, ..Random::alone(seed) }
+        Random { stops: true, ..Random::afresh(seed) }
     }
 
     /// A moment at which time may stop, if it may pass at all: near or far, each order of magnitude alike.
@@ -158,7 +165,7 @@ impl Strategy for Random {
     }
 
     fn remembers(&self) -> Remember {
-        Remember::Inputs
+        self.remember
     }
 
     fn coverage(&self) -> Coverage {

@@ -4,6 +4,7 @@
 //! everything that it keeps is hashed.
 
 use super::{Event, Mode};
+use crate::base::shared::Shared;
 use crate::port::{Blob, Instant};
 use smallvec::SmallVec;
 use std::hash::{Hash, Hasher};
@@ -59,7 +60,7 @@ pub struct Told {
 /// Each client's holds on each lock, and what each client waits for.
 #[derive(Clone, Default)]
 pub struct Holds {
-    clients: SmallVec<[Told; 3]>,
+    clients: Shared<Told>,
     so_far: u64,
     /// Some hold had a fencing token.
     fenced: bool,
@@ -113,8 +114,8 @@ impl Holds {
     }
 
     fn told_mut(&mut self, client: usize) -> &mut Told {
-        if self.clients.len() <= client {
-            self.clients.resize_with(client + 1, Told::default);
+        while self.clients.len() <= client {
+            self.clients.push(Told::default());
         }
         &mut self.clients[client]
     }
@@ -135,6 +136,11 @@ impl Holds {
     /// What a client has told; nothing if it has ended.
     pub fn told(&self, client: usize) -> Option<&Told> {
         self.clients.get(client)
+    }
+
+    /// What stands for what a client has told until that changes.
+    pub fn version(&self, client: usize) -> u64 {
+        self.clients.version(client)
     }
 
     /// All holds, each with its client.
@@ -173,8 +179,8 @@ impl Holds {
 
     /// The client has ended or crashed: it waits for nothing and believes nothing.
     pub fn ended(&mut self, client: usize) {
-        if let Some(told) = self.clients.get_mut(client) {
-            *told = Told::default();
+        if client < self.clients.len() {
+            self.clients[client] = Told::default();
         }
     }
 }

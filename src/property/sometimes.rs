@@ -1,8 +1,12 @@
 //! Sometimes: what a search must have seen at least once, or its verdict says nothing.
 
 use super::{Judged, Memory, Moment, Property, View};
+use crate::flow::sale::{NotSold, Sale};
+use crate::history::{Ended, Event, HoldOrder};
+use crate::port::Blob;
 
 /// Something that must happen in some execution. It is never broken: where it never happened, *holds* becomes *unknown (vacuous)*.
+/// A scenario declares it among its properties.
 #[derive(Clone, Copy, Debug)]
 pub struct Sometimes {
     /// Its name in verdicts.
@@ -20,6 +24,74 @@ impl Sometimes {
         demands: "in some execution a lease ends by itself while a server has it",
         reached: |_, moment| matches!(moment, Moment::LockChanged { by: None, before: Some(_), .. }),
     };
+
+    /// Somebody waits for the lock until its holder gives it back.
+    pub const WAITED_FOR: Sometimes = Sometimes {
+        name: "sometimes-waited-for",
+        demands: "in some execution a client gives a lock back that another one waits for",
+        reached: |view, moment| {
+            let Moment::Recorded { client, event: Event::Releasing { lock, .. } } = moment else { return false };
+            view.holds().wanting(lock).any(|other| other != *client)
+        },
+    };
+
+    /// Somebody does not get the lock because another one has it.
+    pub const GAVE_UP: Sometimes = Sometimes {
+        name: "sometimes-gave-up",
+        demands: "in some execution a client gives up a lock that another one holds",
+        reached: |view, moment| {
+            let Moment::Recorded { client, event: Event::NotAcquired { lock, .. } } = moment else { return false };
+            view.holds().iter().any(|(other, hold)| other != *client && hold.lock == *lock)
+        },
+    };
+
+    /// A lock outlives the client that held it.
+    pub const TAKEN_OVER: Sometimes = Sometimes {
+        name: "sometimes-taken-over",
+        demands: "in some execution a client acquires after another one has crashed",
+        reached: |view, moment| {
+            let acquires = matches!(moment, Moment::Recorded { event: Event::Acquired { .. }, .. });
+            acquires && (0..view.clients()).any(|client| view.has_crashed(client))
+        },
+    };
+
+    /// A fence does what it is there for.
+    pub const FENCED_OFF: Sometimes = Sometimes {
+        name: "sometimes-fenced-off",
+        demands: "in some execution the write of an earlier holder is refused",
+        reached: |view, moment| {
+            let Moment::Recorded { client, event } = moment else { return false };
+            let refused = matches!(event, Event::Wrote { outcome: Ended::Fail, .. });
+            let stale = || matches!(event.fact(), Some(Sale::NotSold { why: NotSold::Stale, .. }));
+            (refused && is_earlier(view, *client)) || stale()
+        },
+    };
+
+    /// The shop sells.
+    pub const SOLD: Sometimes = Sometimes {
+        name: "sometimes-sold",
+        demands: "in some execution a request gets what it wanted",
+        reached: |_, moment| tells(moment, |sale| matches!(sale, Sale::Sold { .. })),
+    };
+
+    /// The shop says no.
+    pub const SOLD_OUT: Sometimes = Sometimes {
+        name: "sometimes-sold-out",
+        demands: "in some execution a request is told that nothing is left",
+        reached: |_, moment| tells(moment, |sale| matches!(sale, Sale::NotSold { why: NotSold::SoldOut, .. })),
+    };
+}
+
+/// True if another client has acquired a lock after this one.
+fn is_earlier(view: &dyn View, client: usize) -> bool {
+    let later = |lock: &Blob, than: HoldOrder| {
+        (0..view.clients()).any(|other| view.holds().latest(other, lock).is_some_and(|order| order > than))
+    };
+    view.locks().iter().any(|(lock, _)| view.holds().latest(client, lock).is_some_and(|order| later(lock, order)))
+}
+
+fn tells(moment: &Moment, what: impl FnOnce(&Sale) -> bool) -> bool {
+    matches!(moment, Moment::Recorded { event, .. } if event.fact().is_some_and(|sale| what(&sale)))
 }
 
 impl Property for Sometimes {

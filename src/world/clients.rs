@@ -1,24 +1,29 @@
 //! Clients: their lives, what their code asks for, what it is told.
 
 use super::choice::{Act, Choice};
-use super::client::{ClientState, Input, Ran, Status, Wake};
+use super::client::{ClientState, Status};
 use super::footprint::Threshold;
+use super::inputs::{Input, Ran, Wake};
 use super::link::Gone;
 use super::pushed::Pushed;
 use super::seat::{Outgoing, Told, WaitId};
 use super::system::System;
 use crate::base::time::{self, Observed};
 use crate::world::recorder::Recorder;
-use std::rc::Rc;
 
 impl System {
-    /// Takes in what a client's code asked for.
-    pub fn absorb(&mut self, ran: Ran<'_>, recorder: &mut Recorder) {
-        let client = ran.client;
+    /// Takes in what running a client's code gave, and what it asked for.
+    pub fn absorb(
+        &mut self,
+        client: usize,
+        ran: &Ran,
+        outbox: impl Iterator<Item = Outgoing>,
+        recorder: &mut Recorder,
+    ) {
         self.footprint.timed |= ran.read_clock;
         self.footprint.told_apart |= ran.told_apart;
         self.take_moments(client, ran.inputs, &ran.observed);
-        for outgoing in ran.outbox.drain(..) {
+        for outgoing in outbox {
             match outgoing {
                 Outgoing::Request { id, node, channel, purpose, request } => {
                     self.send(client, id, (node, channel), purpose, request);
@@ -92,25 +97,12 @@ impl System {
     }
 
     pub(super) fn wake(&mut self, client: usize, told: Told) -> Wake {
-        let input = Input { now: self.client_clock(client), told, stamp: 0, asked: 0 };
+        let input = Input { now: self.client_clock(client), told };
         if self.keep_inputs {
-            Rc::make_mut(&mut self.clients[client].inputs.0).push(input.clone());
+            self.clients[client].inputs.push(input);
+            return Wake { client, input: None };
         }
-        Wake { client, input }
-    }
-
-    /// Notes what a client's code asked for after its last input.
-    pub(super) fn note_asked(&mut self, client: usize, asked: u64) {
-        if let Some(input) = Rc::make_mut(&mut self.clients[client].inputs.0).last_mut() {
-            input.asked = asked;
-        }
-    }
-
-    /// Gives the last input of a client its stamp.
-    pub(super) fn stamp_last_input(&mut self, client: usize, stamp: u64) {
-        if let Some(input) = Rc::make_mut(&mut self.clients[client].inputs.0).last_mut() {
-            input.stamp = stamp;
-        }
+        Wake { client, input: Some(input) }
     }
 
     fn finish(&mut self, client: usize, recorder: &mut Recorder) {

@@ -74,7 +74,7 @@ impl System {
         let (next, clients) = (usize::from(self.clocks_set), self.clients.len());
         let set = |act| if next < clients { Choice::client(next, act) } else { Choice::node(next - clients, act) };
         // All clocks are right, or each is at an end of its range.
-        let first = self.clients.first().map(|client| client.clock).filter(|_| next > 0);
+        let first = self.clients.get(0).map(|client| client.clock).filter(|_| next > 0);
         if first.is_none_or(|first| first == Clock::default()) {
             into.push(set(Act::SetClock { drift_ppm: 0, offset_us: 0 }));
         }

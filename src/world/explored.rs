@@ -5,8 +5,9 @@
 //! inputs; nodes and other clients are not run again at all.
 
 use super::choice::Choice;
-use super::client::{Input, Ran, Status, Wake};
+use super::client::Status;
 use super::footprint::Seen;
+use super::inputs::{Did, Input, Logged, Ran, Wake};
 use super::memories::Violation;
 use super::moments::Moments;
 use super::seat::{Outgoing, Seat, SeatPorts, Tasks};
@@ -21,8 +22,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
-/// One in this many times that a client's code is run again, what it asks for is compared.
-const COMPARED_EVERY: u64 = 16;
+/// One in this many times that it is known what a client's code does, it runs all the same, and what it asks for is compared.
+const COMPARED_EVERY: u64 = 64;
+
+/// How many inputs are kept beside those of the states to come back to.
+const KEPT_MAX: usize = 1 << 14;
 
 /// A digest of what a client's code asks for.
 fn digest_of(outbox: &[Outgoing]) -> u64 {
@@ -36,8 +40,8 @@ struct Live {
     seat: Arc<Seat>,
     waker: Waker,
     tasks: Tasks,
-    /// The stamp of the last input that it was told; 0 before the first.
-    stamp: u64,
+    /// The last input that it was told, in worlds that go back.
+    at: Option<Rc<Logged>>,
     /// How many things it was told.
     inputs: u32,
 }
@@ -46,15 +50,32 @@ impl Live {
     fn new(setup: &Setup, client: usize, keep_digest: bool) -> Self {
         let seat = setup.seat(client, keep_digest);
         let task = setup.program.start(SeatPorts::new(&seat));
-        Live { waker: Waker::from(Arc::clone(&seat)), seat, tasks: Tasks::of(task), stamp: 0, inputs: 0 }
+        Live { waker: Waker::from(Arc::clone(&seat)), seat, tasks: Tasks::of(task), at: None, inputs: 0 }
     }
 
     /// Tells the code something and runs it. True once it has come to its end.
-    fn feed(&mut self, input: &Input) -> bool {
-        self.seat.tell(input.now, input.told.clone());
-        self.stamp = input.stamp;
+    fn feed(&mut self, input: Input) -> bool {
+        self.seat.tell(input.now, input.told);
         self.inputs += 1;
         self.seat.poll(self.inputs, &self.waker, &mut self.tasks)
+    }
+
+    /// The same of an input in a log.
+    fn feed_logged(&mut self, logged: &Rc<Logged>) -> bool {
+        self.at = Some(Rc::clone(logged));
+        self.feed(logged.input().clone())
+    }
+
+    /// What came of telling it something.
+    fn ran(&self, finished: bool) -> Ran {
+        Ran {
+            inputs: self.inputs,
+            seen: self.seat.digest(),
+            observed: self.seat.take_observed(),
+            read_clock: self.seat.read_clock(),
+            told_apart: self.seat.is_told_apart(),
+            finished,
+        }
     }
 }
 
@@ -72,7 +93,10 @@ pub struct Explored {
     /// The state. Only [`step`](Explored::step) and [`restore`](Explored::restore) may change it.
     system: System,
     live: Vec<Option<Live>>,
-    stamps: u64,
+    /// How often a client was told something.
+    runs: u64,
+    /// Inputs whose successors and outcomes stay known.
+    kept: Vec<Rc<Logged>>,
     outbox: Vec<Outgoing>,
     schedule: Vec<Choice>,
     recorder: Recorder,
@@ -126,7 +150,8 @@ impl Explored {
             initial,
             live: std::iter::repeat_with(|| None).take(setup.clients).collect(),
             setup,
-            stamps: 0,
+            runs: 0,
+            kept: Vec::new(),
             outbox: Vec::new(),
             schedule: Vec::new(),
             recorder,
@@ -249,74 +274,84 @@ impl Explored {
         }
     }
 
+    /// Gives a client's code what it is told, and takes in what it does.
     fn run(&mut self, wake: Wake) {
         let client = wake.client;
-        let mut input = wake.input;
-        self.stamps += 1;
-        input.stamp = self.stamps;
-        if self.goes_back() {
-            self.rebuild(client);
-            self.system.stamp_last_input(client, self.stamps);
-        }
-        let digests = self.keeps_digests();
-        let before = Moments::code_state(&self.system, client);
-        let live = self.live[client].get_or_insert_with(|| Live::new(&self.setup, client, digests));
-        let finished = live.feed(&input);
-        live.seat.take_outbox(&mut self.outbox);
-        if digests {
-            self.system.note_asked(client, digest_of(&self.outbox));
-        }
-        let (seen, observed) = (live.seat.digest(), live.seat.take_observed());
-        let (read_clock, told_apart) = (live.seat.read_clock(), live.seat.is_told_apart());
-        let ran = Ran {
-            client,
-            inputs: live.inputs,
-            outbox: &mut self.outbox,
-            seen,
-            read_clock,
-            told_apart,
-            observed,
-            finished,
-        };
-        self.system.absorb(ran, &mut self.recorder);
-        if digests {
-            let after = Moments::code_state(&self.system, client);
-            self.moments.note(before, after, &self.system.footprint.thresholds);
+        match wake.input {
+            Some(input) => {
+                let live = self.live[client].get_or_insert_with(|| Live::new(&self.setup, client, false));
+                let finished = live.feed(input);
+                live.seat.take_outbox(&mut self.outbox);
+                let ran = live.ran(finished);
+                self.system.absorb(client, &ran, self.outbox.drain(..), &mut self.recorder);
+            }
+            None => self.run_logged(client),
         }
         if self.system.clients[client].status == Status::Finished {
             self.live[client] = None;
         }
     }
 
-    /// Makes sure that a client's code stands where the state says, just before its last input.
-    fn rebuild(&mut self, client: usize) {
-        let inputs = &self.system.clients[client].inputs.0;
-        let before = &inputs[..inputs.len() - 1];
-        let stamp = before.last().map_or(0, |input| input.stamp);
-        if self.live[client].as_ref().is_some_and(|live| live.stamp == stamp) {
-            return;
+    /// The same where the log has what the client is told: its code runs only if nobody knows what it did.
+    fn run_logged(&mut self, client: usize) {
+        let logged = self.system.clients[client].inputs.last().cloned().expect("the client was told something");
+        self.runs += 1;
+        if logged.did().is_none() {
+            self.keep(&logged);
+            let did = self.run_code(client, &logged, false);
+            logged.note(did);
+        } else if self.keeps_digests() && self.runs.is_multiple_of(COMPARED_EVERY) {
+            self.run_code(client, &logged, true);
         }
-        let mut live = Live::new(&self.setup, client, self.keeps_digests());
-        // Each time would cost a twentieth of the search; code that draws on something else shows soon enough.
-        let compares = self.keeps_digests() && self.stamps.is_multiple_of(COMPARED_EVERY);
-        let mut same = true;
-        for input in before {
-            live.feed(input);
-            if compares {
-                live.seat.take_outbox(&mut self.outbox);
-                same &= digest_of(&self.outbox) == input.asked;
+        let did = logged.did().expect("the code has run");
+        let before = Moments::code_state(&self.system, client);
+        self.system.absorb(client, &did.ran, did.outbox.iter().cloned(), &mut self.recorder);
+        if self.keeps_digests() {
+            let after = Moments::code_state(&self.system, client);
+            self.moments.note(before, after, &self.system.footprint.thresholds);
+        }
+    }
+
+    /// Lets a client's code do what it does after an input. With `again` it runs from its very start.
+    fn run_code(&mut self, client: usize, logged: &Rc<Logged>, again: bool) -> Did {
+        let digests = self.keeps_digests();
+        let live = self.live[client].take().filter(|_| !again);
+        let live = live.filter(|live| live.at.as_ref().is_none_or(|at| logged.before().follows(at)));
+        let mut live = live.unwrap_or_else(|| Live::new(&self.setup, client, digests));
+        let from = live.at.clone();
+        let (mut finished, mut same) = (false, true);
+        for input in logged.since(from.as_ref()) {
+            finished = live.feed_logged(input);
+            live.seat.take_outbox(&mut self.outbox);
+            if let Some(known) = input.did().filter(|_| digests) {
+                same &= digest_of(&self.outbox) == known.asked;
+            }
+            if !Rc::ptr_eq(input, logged) {
                 self.outbox.clear();
-            } else {
-                live.seat.clear_outbox();
             }
         }
-        self.live[client] = Some(live);
         if !same {
-            let what = format!(
-                "client-{client}'s code asks for something else when it is told the same again: it draws on something beside its \
-                 ports"
-            );
-            self.system.violation.get_or_insert(Violation { property: NONDETERMINISM.to_owned(), what });
+            self.tell_nondeterminism(client);
         }
+        let outbox: Vec<Outgoing> = self.outbox.drain(..).collect();
+        let asked = if digests { digest_of(&outbox) } else { 0 };
+        let ran = live.ran(finished);
+        self.live[client] = Some(live);
+        Did { ran, outbox, asked }
+    }
+
+    /// Keeps an input, so that what the code did is known when the same is told again.
+    fn keep(&mut self, logged: &Rc<Logged>) {
+        if self.kept.len() == KEPT_MAX {
+            self.kept.clear();
+        }
+        self.kept.push(Rc::clone(logged));
+    }
+
+    fn tell_nondeterminism(&mut self, client: usize) {
+        let what = format!(
+            "client-{client}'s code asks for something else when it is told the same again: it draws on something beside its ports"
+        );
+        self.system.violation.get_or_insert(Violation { property: NONDETERMINISM.to_owned(), what });
     }
 }

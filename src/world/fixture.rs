@@ -10,7 +10,6 @@ use crate::history::Fact;
 use crate::port::{Outcome, Unknown};
 use crate::property::NOT_MODELLED;
 use doublehold_models::{ConnId, Output, Request, Sent};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -46,7 +45,7 @@ impl System {
         let setup = Arc::clone(&self.setup);
         let running = Running::new(self.fixture_clock(), |ports| setup.program.prepare(ports));
         self.run_fixture(running);
-        self.services.iter_mut().for_each(|service| Rc::make_mut(service).flush());
+        self.services.iter_mut().for_each(|service| service.flush());
     }
 
     /// What an auditor finds on the servers, all of whose nodes have started again; nothing if there is nothing to audit.
@@ -129,7 +128,7 @@ impl System {
     fn serve_fixture(&mut self, node: usize, conn: ConnId, request: &Request) -> Outcome<doublehold_models::Response> {
         let (service, clocks) = (self.service_of(node), self.clocks_of(node));
         let mut outputs = Vec::new();
-        Rc::make_mut(&mut self.services[service]).handle(&clocks, conn, request, &mut outputs);
+        self.services[service].handle(&clocks, conn, request, &mut outputs);
         if let Some(why) = outputs.iter().find_map(Output::as_not_modelled) {
             let what = format!("before or after the clients, somebody asks {request}: the model does not have {why}");
             self.violation.get_or_insert(Violation { property: NOT_MODELLED.to_owned(), what });
@@ -144,6 +143,6 @@ impl System {
 
     fn end_fixture_connection(&mut self, node: usize, conn: ConnId) {
         let (service, clocks) = (self.service_of(node), self.clocks_of(node));
-        Rc::make_mut(&mut self.services[service]).disconnect(&clocks, conn);
+        self.services[service].disconnect(&clocks, conn);
     }
 }

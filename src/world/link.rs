@@ -5,13 +5,15 @@
 //! learns of the end ([`Act::HangUp`](super::choice::Act::HangUp)).
 
 use super::choice::LinkName;
+use super::message::Message;
 use super::seat::{Purpose, WaitId};
+use crate::base::shared::Shared;
 use crate::history::HoldOrder;
-use crate::port::Outcome;
+use crate::port::{Outcome, Refusal};
 use doublehold_models::{ClientId, Request, Response};
 use smallvec::SmallVec;
-use std::ops::{Index, IndexMut};
-use std::rc::Rc;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 /// The moment, true time, until which something in flight must have arrived; `None`: nothing forces it.
 pub type DueBy = Option<u64>;
@@ -26,7 +28,7 @@ pub struct InFlight {
     /// What the answer is for.
     pub id: WaitId,
     /// What it says.
-    pub request: Rc<Request>,
+    pub request: Arc<Message<Request>>,
     /// When it must be served.
     pub due_by: DueBy,
     /// The holds under which it was sent.
@@ -55,11 +57,18 @@ pub struct Arriving {
 #[derive(Clone, Hash)]
 pub enum Arrival {
     /// The end of a request.
-    Answer(WaitId, Outcome<Response>),
+    Answer(WaitId, Message<Outcome<Response>>),
     /// A message that the node pushed.
-    Message(Response),
+    Message(Message<Response>),
     /// The connection has broken; these requests were open on it.
     Broken(SmallVec<[WaitId; 4]>),
+}
+
+impl Arrival {
+    /// The end of a request that no server took.
+    pub fn refused(client: ClientId, id: WaitId) -> Arrival {
+        Arrival::Answer(id, Message::new(client, Outcome::Fail(Refusal::Refused)))
+    }
 }
 
 /// The client's end of a connection is gone.
@@ -112,69 +121,44 @@ pub struct Link {
     pub gone: Option<Gone>,
 }
 
-/// The connections of a system, ordered by their names. A copy shares each of them until it changes.
+/// The connections of a system, ordered by their names.
 #[derive(Clone, Default)]
-pub struct Links(SmallVec<[Rc<Link>; 6]>);
+pub struct Links(Shared<Link>);
 
 impl Links {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// True if there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Link> + ExactSizeIterator + Clone {
-        self.0.iter().map(|link| &**link)
-    }
-
     /// The place of the first of which this is true.
     pub fn position(&self, is: impl Fn(&Link) -> bool) -> Option<usize> {
-        self.0.iter().position(|link| is(link))
-    }
-
-    /// All of them, to change them.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link> {
-        self.0.iter_mut().map(Rc::make_mut)
+        self.0.iter().position(is)
     }
 
     /// The place of the one with this name.
     pub fn find(&self, name: LinkName) -> Option<usize> {
-        self.0.binary_search_by_key(&name, |link| link.name()).ok()
+        Some(self.place(name)).filter(|at| self.0.get(*at).is_some_and(|link| link.name() == name))
+    }
+
+    /// The place that one with this name has or would have.
+    fn place(&self, name: LinkName) -> usize {
+        self.0.partition_point(|link| link.name() < name)
     }
 
     /// Takes one in; its place.
     pub fn insert(&mut self, fresh: Link) -> usize {
-        let at = self.0.partition_point(|link| link.name() < fresh.name());
-        self.0.insert(at, Rc::new(fresh));
+        let at = self.place(fresh.name());
+        self.0.insert(at, fresh);
         at
     }
+}
 
-    /// Takes one out.
-    pub fn remove(&mut self, at: usize) -> Link {
-        Rc::unwrap_or_clone(self.0.remove(at))
-    }
-
-    /// Keeps those of which this is true.
-    pub fn retain(&mut self, keeps: impl Fn(&Link) -> bool) {
-        self.0.retain(|link| keeps(link));
+impl Deref for Links {
+    type Target = Shared<Link>;
+    fn deref(&self) -> &Shared<Link> {
+        &self.0
     }
 }
 
-impl Index<usize> for Links {
-    type Output = Link;
-    fn index(&self, at: usize) -> &Link {
-        &self.0[at]
-    }
-}
-
-impl IndexMut<usize> for Links {
-    fn index_mut(&mut self, at: usize) -> &mut Link {
-        Rc::make_mut(&mut self.0[at])
+impl DerefMut for Links {
+    fn deref_mut(&mut self) -> &mut Shared<Link> {
+        &mut self.0
     }
 }
 

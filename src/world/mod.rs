@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `choice`, `naming` | one alternative: a target and an act, and its stable name |
 //! | `client`, `node`, `link`, `cut`, `clock` | the state of a client, a server, a connection, a partition, a clock |
+//! | `inputs`, `message` | what a client was told; what is on its way, hashed once |
 //! | `fault`, `setup` | what may go wrong; what stays the same throughout |
 //! | `system` | the state of an execution; its transitions are in the next five; knows no executor |
 //! | `clients` | its clients: what their code asks for and is told |
@@ -46,9 +47,13 @@ mod fixture;
 #[cfg(feature = "check")]
 pub mod footprint;
 #[cfg(feature = "check")]
+pub mod inputs;
+#[cfg(feature = "check")]
 pub mod link;
 #[cfg(feature = "check")]
 pub mod memories;
+#[cfg(feature = "check")]
+pub mod message;
 #[cfg(feature = "check")]
 mod moments;
 #[cfg(feature = "check")]

@@ -1,18 +1,20 @@
 //! Network: what a system's connections carry, and what becomes of it.
 
 use super::choice::{Act, LinkName};
-use super::client::{Status, Wake};
+use super::client::Status;
+use super::inputs::Wake;
 use super::link::{Arrival, Arriving, DueBy, Gone, InFlight, Link, Pending};
+use super::message::Message;
 use super::node::NodeState;
 use super::oracles::By;
 use super::pushed::Pushed;
 use super::seat::{Purpose, Told, WaitId};
 use super::system::System;
-use crate::port::{Blob, Outcome, Refusal};
+use crate::port::{Blob, Outcome};
 use crate::world::recorder::Recorder;
 use doublehold_models::{At, ClientId, ConnId, Output, Request, Sent, Step};
 use smallvec::SmallVec;
-use std::rc::Rc;
+use std::sync::Arc;
 
 impl System {
     /// The place of a connection in the list.
@@ -120,7 +122,7 @@ impl System {
         id: WaitId,
         (node, channel): (u16, u8),
         purpose: Purpose,
-        request: Request,
+        request: Arc<Message<Request>>,
     ) {
         let (holds, down) = (self.hold_tag(client), self.node_asked_for(node).down_since.is_some());
         let at = self.channel(client, node, channel, purpose);
@@ -132,12 +134,12 @@ impl System {
         let name = link.name();
         link.open.push(id);
         if down && !link.swallows() && !link.connecting {
-            let what = Arrival::Answer(id, Outcome::Fail(Refusal::Refused));
+            let what = Arrival::refused(link.client, id);
             link.arrivals.push(Arriving { what, due_by: to_client });
             self.push(Pushed::Deliver(name));
         } else if !link.swallows() {
             let due_by = to_node.filter(|_| !link.connecting);
-            link.requests.push(InFlight { id, request: Rc::new(request), due_by, holds });
+            link.requests.push(InFlight { id, request, due_by, holds });
             if !link.connecting {
                 self.push(Pushed::Serve(name));
             }
@@ -357,9 +359,10 @@ impl System {
         let (client, node) = (usize::from(link.client), usize::from(link.node));
         let (name, conn) = (self.links[at].name(), self.conn(&self.links[at]));
         let late = self.links[at].gone.is_some_and(|gone| gone.lossy);
-        self.footprint.server_clock |= flight.request.may_ask_time();
-        self.footprint.escaped |= flight.request.tells_time();
-        let by = By { client, holds: &flight.holds, request: Some(&*flight.request), late };
+        let clock = flight.request.asks_clock();
+        self.footprint.server_clock |= clock.may_ask;
+        self.footprint.escaped |= clock.tells;
+        let by = By { client, holds: &flight.holds, request: Some(&flight.request), late };
         let outputs = self.ask_service(node, Some(by), |service, clocks, out| {
             service.handle(clocks, conn, &flight.request, out);
         });
@@ -446,8 +449,12 @@ impl System {
             _ if link.stalled || link.gone.is_some() => return,
             // The client waits no more: what comes would be thrown away.
             (Some(id), _) if !link.open.contains(&id) => return,
-            (Some(id), Sent::Reply(response) | Sent::Message(response)) => Arrival::Answer(id, Outcome::Ok(response)),
-            (None, Sent::Reply(response) | Sent::Message(response)) => Arrival::Message(response),
+            (Some(id), Sent::Reply(response) | Sent::Message(response)) => {
+                Arrival::Answer(id, Message::new(link.client, Outcome::Ok(response)))
+            }
+            (None, Sent::Reply(response) | Sent::Message(response)) => {
+                Arrival::Message(Message::new(link.client, response))
+            }
         };
         link.arrivals.push(Arriving { what, due_by });
         self.push(Pushed::Deliver(name));
@@ -488,9 +495,9 @@ impl System {
         let told = match link.arrivals.remove(0).what {
             Arrival::Answer(id, outcome) => {
                 link.answered(id);
-                Told::Answer(id, outcome)
+                Told::Answer(id, outcome.take())
             }
-            Arrival::Message(message) => Told::Message(node, channel, message),
+            Arrival::Message(message) => Told::Message(node, channel, message.take()),
             Arrival::Broken(mut ids) => {
                 // What was sent since then went into a connection that was broken already.
                 ids.append(&mut link.open);

@@ -13,7 +13,6 @@ use crate::port::Blob;
 use crate::property::{Ends, Holder, Judged, Moment, NOT_MODELLED};
 use doublehold_models::{ClientId, Output, Request, Service};
 use smallvec::SmallVec;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// What oracles watch on a node's service, as it was before a change.
@@ -118,7 +117,7 @@ impl System {
         let before = self.watch(node);
         let (service, clocks) = (self.service_of(node), self.clocks_of(node));
         let mut outputs = Vec::new();
-        act(Rc::make_mut(&mut self.services[service]), &clocks, &mut outputs);
+        act(&mut self.services[service], &clocks, &mut outputs);
         self.footprint.service = true;
         self.refuse_not_modelled(node, &by, &outputs);
         self.judge_service(node, by, before);

@@ -11,7 +11,6 @@ use super::cut::{Apart, Cut, Partition, Way};
 use super::link::{Arrival, Arriving, Link};
 use super::node::NodeState;
 use super::system::System;
-use crate::port::{Outcome, Refusal};
 
 /// All sets of processes are tried where there are at most so many; beyond that, each process by itself.
 const ALL_SETS_MAX: usize = 8;
@@ -142,7 +141,7 @@ impl System {
         let link = &mut self.links[at];
         if std::mem::take(&mut link.connecting) && self.nodes[node].down_since.is_some() {
             for flight in std::mem::take(&mut link.requests) {
-                let what = Arrival::Answer(flight.id, Outcome::Fail(Refusal::Refused));
+                let what = Arrival::refused(link.client, flight.id);
                 link.arrivals.push(Arriving { what, due_by });
             }
         }

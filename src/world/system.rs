@@ -7,22 +7,23 @@
 //! The transitions are beside what they change: `clients`, `network`, `nodes`; what oracles are told is in `oracles`.
 
 use super::choice::{Act, Choice, LinkName, Target};
-use super::client::{ClientState, Input, Status, Wake};
+use super::client::{ClientState, Status};
 use super::clock::{Clock, Reading};
 use super::cut::Partition;
 use super::fault::{Budgets, Fault};
 use super::footprint::Footprint;
+use super::inputs::{Inputs, Wake};
 use super::link::{Link, Links};
 use super::memories::{Memories, Placed, Violation};
 use super::node::NodeState;
 use super::pushed::Pushed;
 use super::seat::Told;
 use super::setup::{ServiceSpec, Setup};
+use crate::base::shared::Shared;
 use crate::history::{HoldOrder, Holds};
 use crate::world::recorder::Recorder;
 use doublehold_models::{Service, Step};
 use smallvec::SmallVec;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// The state of an execution.
@@ -32,9 +33,9 @@ pub struct System {
     /// True time since the start, microseconds.
     pub now_us: u64,
     /// The clients.
-    pub clients: SmallVec<[ClientState; 3]>,
+    pub clients: Shared<ClientState>,
     /// The states of the services.
-    pub services: SmallVec<[Rc<Service>; 3]>,
+    pub services: Shared<Service>,
     /// The servers, those of one service side by side.
     pub nodes: SmallVec<[NodeState; 3]>,
     /// The connections that there are, ordered by client, node and lane.
@@ -67,14 +68,18 @@ pub struct System {
 impl System {
     /// The initial state. `keep_inputs`: clients' code will have to be run again.
     pub fn new(setup: &Arc<Setup>, keep_inputs: bool) -> Self {
-        let services = setup.services.iter().map(|spec| Rc::new(Service::new(&spec.config)));
+        let services = setup.services.iter().map(|spec| Service::new(&spec.config));
         let members = |(service, spec): (usize, &ServiceSpec)| {
             (0..spec.config.members()).map(move |member| NodeState::new(service as u8, member))
+        };
+        let client = || ClientState {
+            inputs: if keep_inputs { Inputs::none() } else { Inputs::default() },
+            ..ClientState::default()
         };
         let mut system = System {
             setup: Arc::clone(setup),
             now_us: 0,
-            clients: std::iter::repeat_n(ClientState::default(), setup.clients).collect(),
+            clients: std::iter::repeat_with(client).take(setup.clients).collect(),
             services: services.collect(),
             nodes: setup.services.iter().enumerate().flat_map(members).collect(),
             links: Links::default(),
@@ -234,9 +239,9 @@ impl System {
 
     /// What it takes in memory beyond its own size, roughly, in bytes.
     pub fn bytes(&self) -> usize {
-        let inputs: usize = self.clients.iter().map(|client| client.inputs.0.len() * size_of::<Input>()).sum();
+        let clients = self.clients.len() * size_of::<ClientState>();
         let flights: usize = self.links.iter().map(|link| size_of_val(link) + 64 * link.requests.len()).sum();
-        inputs + flights + self.services.len() * SERVICE_BYTES
+        clients + flights + self.services.len() * SERVICE_BYTES
     }
 }
 

@@ -34,9 +34,15 @@ impl Ask for Command {
     }
 }
 
-/// True if a word of the command, or of the script in it, contains this.
+/// True if a word of the command, or of the script in it, contains this, whose first letter is a `T`.
 fn names(command: &Command, part: &[u8]) -> bool {
-    let has = |word: &Blob| word.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part));
+    let has = |word: &Blob| {
+        let word: &[u8] = word;
+        let begins = |(at, byte): (usize, &u8)| {
+            byte | 0x20 == b't' && word[at..].get(..part.len()).is_some_and(|found| found.eq_ignore_ascii_case(part))
+        };
+        word.iter().enumerate().any(begins)
+    };
     command.words().iter().any(has)
 }
 

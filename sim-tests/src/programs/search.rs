@@ -188,7 +188,7 @@ fn strategy(how: How, budget: Budget) -> (Box<dyn Strategy>, Limits) {
         How::Wrong(defect) => (Box::new(DepthFirst::new(Some(defect), budget.states_max)), limits),
         How::Random(seed) => {
             let limits = Limits { executions_max: Some(budget.executions), ..limits };
-            (Box::new(Random::alone(seed)), limits)
+            (Box::new(Random::afresh(seed)), limits)
         }
         How::Walk(..) => panic!("walks are no strategy"),
     }

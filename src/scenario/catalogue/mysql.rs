@@ -203,7 +203,7 @@ fn lock_table() -> Vec<GuardedScenario> {
     )
     .only(property::Belief)
     .assume(|assumptions| assumptions.offset_us_max = 2 * TTL_US);
-    skewed.workload.wait = ms(50);
+    skewed.workload.wait = ms(60);
     [
         broken_and_fixed(orphan, |sound| sound.table(|table| table.ttl = None), "expires", "the row has an end"),
         broken_and_fixed(

@@ -188,6 +188,15 @@ impl Guarded {
         matches!(self.lock, LockKind::LockTable(_) | LockKind::UserLock)
     }
 
+    /// True if whoever waits does so for longer than a holder means to hold.
+    fn outwaits_a_hold(&self) -> bool {
+        let hold = match self.work {
+            Work::Hold(time) | Work::HoldUntilLost(time) | Work::HoldThenReenter(time) => time,
+            _ => Duration::ZERO,
+        };
+        self.interrupt.unwrap_or(self.wait) > hold
+    }
+
     /// True if there is a Redis server for what is guarded, behind the lock's.
     fn has_store(&self) -> bool {
         let counter = self.work.needs_store() && self.store == Store::Redis;

@@ -87,13 +87,35 @@ impl GuardedScenario {
         })
     }
 
-    /// What a verdict about this lock says nothing without: where a client can fall silent that holds a lease, it ends by itself.
-    fn sometimes(&self, parameters: &Parameters) -> Option<Arc<dyn Property>> {
+    /// What a verdict about this workload says nothing without.
+    fn sometimes(&self, parameters: &Parameters) -> Vec<Arc<dyn Property>> {
+        let may = |faults: &[Fault]| faults.iter().any(|fault| parameters.budgets.left(*fault) > 0);
+        let crash = may(&[Fault::ClientCrash, Fault::ClientPowerLoss]);
+        let silent = crash || may(&[Fault::Pause]);
         let leased = matches!(self.workload.lock, LockKind::Redis(_) | LockKind::RedLock(_) | LockKind::Etcd(_));
-        let silent = [Fault::Pause, Fault::ClientCrash, Fault::ClientPowerLoss]
-            .iter()
-            .any(|fault| parameters.budgets.left(*fault) > 0);
-        (leased && silent).then(|| Arc::new(Sometimes::LEASE_ENDS) as Arc<dyn Property>)
+        let locked = !matches!(self.workload.lock, LockKind::None | LockKind::InProcess);
+        let several = parameters.clients > 1 && locked;
+        let patient = self.workload.outwaits_a_hold();
+        let requests = parameters.clients * parameters.operations;
+        let (sells, sells_out) = match self.workload.work {
+            Work::Sell(sell) => (true, requests as i64 > sell.stock_at_start),
+            Work::Draw(_) => (true, requests > 1),
+            _ => (false, false),
+        };
+        let fenced = self.workload.work == Work::Fenced;
+        [
+            (leased && silent, Sometimes::LEASE_ENDS),
+            (several && patient, Sometimes::WAITED_FOR),
+            (several && !patient, Sometimes::GAVE_UP),
+            (several && patient && crash, Sometimes::TAKEN_OVER),
+            (several && fenced && silent, Sometimes::FENCED_OFF),
+            (sells, Sometimes::SOLD),
+            (sells_out, Sometimes::SOLD_OUT),
+        ]
+        .into_iter()
+        .filter(|(must, _)| *must)
+        .map(|(_, sometimes)| Arc::new(sometimes) as Arc<dyn Property>)
+        .collect()
     }
 
     fn lock_spec(&self) -> Option<LockSpec> {

@@ -1,12 +1,13 @@
 //! A client's seat: its tasks, what they wait for, what they have seen.
 
-use super::exchange::{Outgoing, Told, WaitId};
+use super::exchange::{Outgoing, Purpose, Told, WaitId};
 use super::inbox::Inbox;
 use super::sessions::Sessions;
 use crate::base::time::{self, Observed};
 use crate::port::{self, Outcome};
 use crate::world::clock::Reading;
-use doublehold_models::{Digest, Response};
+use crate::world::message::Message;
+use doublehold_models::{ClientId, Digest, Request, Response};
 use pin_project_lite::pin_project;
 use rand_chacha::ChaCha8Rng;
 use smallvec::SmallVec;
@@ -251,6 +252,12 @@ impl State {
         for id in ids {
             self.complete(*id, Outcome::Indeterminate(port::Unknown::ConnectionLost));
         }
+    }
+
+    /// Sends a request on a connection, by its node and channel.
+    pub(super) fn ask(&mut self, id: WaitId, (node, channel): (u16, u8), purpose: Purpose, request: Request) {
+        let request = Arc::new(Message::new(ClientId(self.client), request));
+        self.push(Outgoing::Request { id, node, channel, purpose, request });
     }
 
     pub(super) fn push(&mut self, outgoing: Outgoing) {

@@ -2,7 +2,7 @@
 //! on with the next.
 
 use super::client::{Seat, State, Wait};
-use super::exchange::{Outgoing, Purpose};
+use super::exchange::Purpose;
 use super::messages::Messages;
 use crate::port::etcd::{Answered, Etcd, Event, Keys, Request, Revision, Watch};
 use crate::port::{Outcome, Refusal};
@@ -64,7 +64,7 @@ impl SeatEtcd {
         let mut state = self.seat.lock();
         let id = state.open_slot();
         let (purpose, request) = (Purpose::Commands, AnyRequest::Etcd(request));
-        state.push(Outgoing::Request { id, node: server, channel: 0, purpose, request });
+        state.ask(id, (server, 0), purpose, request);
         Wait { seat: &self.seat, id, open: true }
     }
 }

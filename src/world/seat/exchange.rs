@@ -2,9 +2,11 @@
 
 use crate::history::Event;
 use crate::port::Outcome;
+use crate::world::message::Message;
 use doublehold_models::{Request, Response};
 use smallvec::SmallVec;
 use std::hash::Hash;
+use std::sync::Arc;
 
 /// The number of something that a client waits for; unique in its execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +42,7 @@ pub enum Purpose {
 }
 
 /// Something that a client's code asked for.
-#[derive(Debug, Hash)]
+#[derive(Clone, Debug, Hash)]
 pub enum Outgoing {
     /// Send a request.
     Request {
@@ -53,7 +55,7 @@ pub enum Outgoing {
         /// What the connection is for.
         purpose: Purpose,
         /// What to send.
-        request: Request,
+        request: Arc<Message<Request>>,
     },
     /// Wake the client by its own monotonic clock.
     Timer {
@@ -85,7 +87,7 @@ pub enum Outgoing {
 }
 
 /// Something that a client is told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// It may begin.
     Start,

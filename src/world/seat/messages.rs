@@ -25,7 +25,7 @@ impl Messages {
             state.inboxes.push(Inbox::new(node, lane));
             let id = state.open_slot();
             let purpose = Purpose::Push;
-            state.push(Outgoing::Request { id, node, channel: lane, purpose, request });
+            state.ask(id, (node, lane), purpose, request);
             (lane, id)
         };
         let messages = Messages { seat: Arc::clone(seat), node, lane };

@@ -61,7 +61,7 @@ impl SeatSession {
             let id = state.open_slot();
             let request = AnyRequest::MySql(request);
             let purpose = Purpose::Session;
-            state.push(Outgoing::Request { id, node: self.node, channel: lane, purpose, request });
+            state.ask(id, (self.node, lane), purpose, request);
             Wait { seat: &seat, id, open: true }
         };
         wait.await

@@ -1,7 +1,7 @@
 //! The Redis port of a seat.
 
 use super::client::{Seat, Wait};
-use super::exchange::{Outgoing, Purpose};
+use super::exchange::Purpose;
 use super::messages::Messages;
 use crate::port::{Blob, Command, Outcome, Redis, Refusal, Subscription, Value};
 use doublehold_models::{Request, Response};
@@ -35,7 +35,7 @@ impl Redis for SeatRedis {
             let mut state = self.seat.lock();
             let id = state.open_slot();
             let (purpose, request) = (Purpose::Commands, Request::Redis(command));
-            state.push(Outgoing::Request { id, node: self.node, channel: self.channel, purpose, request });
+            state.ask(id, (self.node, self.channel), purpose, request);
             Wait { seat: &self.seat, id, open: true }
         };
         redis_outcome(wait.await)

@@ -97,7 +97,7 @@ impl State {
         let silence_us_max = u64::from(timeout_ms) * 1000 / u64::from(session.servers.end - session.servers.start);
         self.push(Outgoing::KeepAlive { node, channel: lane, silence_us_max });
         let (purpose, request) = (Purpose::Push, AnyRequest::ZooKeeper(request));
-        self.push(Outgoing::Request { id, node, channel: lane, purpose, request });
+        self.ask(id, (node, lane), purpose, request);
     }
 
     fn connect_answered(&mut self, at: usize, outcome: Outcome<Response>) {
@@ -228,7 +228,7 @@ impl State {
             Phase::Up => {
                 session.sent.push(id);
                 let (purpose, request) = (Purpose::Push, AnyRequest::ZooKeeper(request));
-                self.push(Outgoing::Request { id, node, channel: lane, purpose, request });
+                self.ask(id, (node, lane), purpose, request);
             }
             Phase::Connecting(_) | Phase::Resting(_) => session.queue.push((id, request)),
             Phase::Ended => self.complete(id, Outcome::Fail(Refusal::ZooKeeper(Error::SessionExpired))),

@@ -4,10 +4,9 @@ use super::Run;
 use super::events::{Due, EventQueue};
 use super::nemesis::{Planned, pick, plan, recovery};
 use super::streams::Streams;
-use crate::base::time::Observed;
 use crate::world::choice::{Act, Choice, Target};
-use crate::world::client::{Ran, Wake};
 use crate::world::fault::Fault;
+use crate::world::inputs::{Ran, Wake};
 use crate::world::recorder::Recorder;
 use crate::world::seat::{Outgoing, Seat, SeatPorts, Task, Tasks};
 use crate::world::setup::Setup;
@@ -273,22 +272,14 @@ impl Host {
     async fn run(&mut self, wake: Wake) {
         let client = wake.client;
         let Some(process) = &self.processes[client] else { return };
-        process.seat.tell(wake.input.now, wake.input.told);
+        let input = wake.input.expect("where nobody goes back no log has it");
+        process.seat.tell(input.now, input.told);
         process.turn.give().await;
         process.seat.take_outbox(&mut self.outbox);
         let finished = process.turn.ended.load(Ordering::Relaxed);
         // Nobody asks for fingerprints here.
-        let ran = Ran {
-            client,
-            inputs: 0,
-            outbox: &mut self.outbox,
-            seen: 0,
-            read_clock: false,
-            told_apart: false,
-            observed: Observed::default(),
-            finished,
-        };
-        self.system.absorb(ran, &mut self.recorder);
+        let ran = Ran { finished, ..Ran::default() };
+        self.system.absorb(client, &ran, self.outbox.drain(..), &mut self.recorder);
     }
 }
 
