@@ -10,12 +10,17 @@ use doublehold::report::counterexample_of;
 use doublehold::scenario::{Expectation, Parameters, Registry, Scenario};
 use doublehold::shrink::without;
 use doublehold::world::choice::Choice;
+use doublehold::world::clock::Reading;
 use doublehold::world::explored::{Explored, Remember};
 use doublehold::world::fault::{Budgets, Fault};
+use doublehold::world::inputs::{Input, Inputs};
+use doublehold::world::seat::{SeatPorts, Task, Told};
+use doublehold::world::setup::Program;
 use doublehold_sim_tests::{exhaust, scenario};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 fn ttl_lock(clients: usize, expiries: u8) -> Parameters {
     let mut parameters = scenario("ttl-lock").defaults();
@@ -36,6 +41,52 @@ fn the_number_of_states_is_exact() {
     count(3, 0, Reduction::NONE, 1_909);
     count(3, 0, Reduction::ALL, 361);
     count(3, 1, Reduction::ALL, 6_301);
+}
+
+/// A program that counts how often a client's code is run from its start.
+struct Counted {
+    program: Arc<dyn Program>,
+    starts: Arc<AtomicU64>,
+}
+
+impl Program for Counted {
+    fn start(&self, ports: SeatPorts) -> Task {
+        self.starts.fetch_add(1, Ordering::Relaxed);
+        self.program.start(ports)
+    }
+}
+
+/// What comes again in another order of the other clients is looked up.
+#[test]
+fn clients_code_runs_only_where_its_history_is_new() {
+    let mut setup = scenario("ttl-lock").setup(&ttl_lock(3, 1), 1);
+    let starts = Arc::new(AtomicU64::new(0));
+    setup.program = Arc::new(Counted { program: setup.program, starts: Arc::clone(&starts) });
+    let stop = AtomicBool::new(false);
+    let report = check(&Arc::new(setup), &mut Exhaustive::new(Reduction::ALL), &Limits::default(), &stop, &mut |_| ());
+    assert_eq!(report.progress.states, Some(6_301));
+    let (starts, executions) = (starts.load(Ordering::Relaxed), report.progress.executions);
+    assert!(starts * 5 < executions, "clients' code was started {starts} times in {executions} executions");
+}
+
+#[test]
+fn a_history_of_any_length_is_kept_and_dropped() {
+    let at = |mono_us| Input { now: Reading { mono_us, wall_us: 0 }, told: Told::Start };
+    let mut inputs = Inputs::none();
+    (0..1_000_000).for_each(|mono_us| inputs.push(at(mono_us)));
+    let last = inputs.last().expect("it was told something");
+    assert_eq!(last.since(None).len(), 1_000_000);
+    // The same told in the same place is one input, told otherwise it is another.
+    let (mut same, mut other) = (Inputs::none(), Inputs::none());
+    same.push(at(1));
+    other.clone_from(&same);
+    let known = same.clone();
+    same.push(at(2));
+    other.push(at(2));
+    assert!(Rc::ptr_eq(same.last().expect("told"), other.last().expect("told")));
+    let mut later = known;
+    later.push(at(3));
+    assert!(!Rc::ptr_eq(same.last().expect("told"), later.last().expect("told")));
 }
 
 #[test]

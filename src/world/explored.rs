@@ -1,8 +1,8 @@
 //! The explored world: clients run step by step, from any state.
 //!
 //! A future cannot be cloned, but the state of a [`System`] can, and it keeps what each client was told.
-//! So going back to a state costs one clone, and only the client that acts next has its code run again, from its own
-//! inputs; nodes and other clients are not run again at all.
+//! So going back to a state costs one clone; nodes and other clients are not run again at all, and the code of the client that
+//! acts next only if nobody knows any more what it does after these inputs ([`inputs`](super::inputs)).
 
 use super::choice::Choice;
 use super::client::Status;
