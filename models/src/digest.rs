@@ -128,8 +128,6 @@ struct Items {
 pub struct Digest {
     lanes: Lanes,
     rename: Option<[u8; Digest::RENAMED_CLIENTS_MAX]>,
-    /// The clients whose names were written under their own number, a bit each.
-    mentioned: u32,
     /// The clients that were named, by the numbers that they had before, a bit each.
     named: u32,
     items: SmallVec<[Items; 2]>,
@@ -144,7 +142,7 @@ impl Digest {
     /// A digest that takes names as they are.
     #[inline]
     pub fn new() -> Self {
-        Digest { lanes: START, rename: None, mentioned: 0, named: 0, items: SmallVec::new(), ranks: SmallVec::new() }
+        Digest { lanes: START, rename: None, named: 0, items: SmallVec::new(), ranks: SmallVec::new() }
     }
 
     /// A digest that writes client `i` as `numbers[i]`. Above 16 clients names are kept.
@@ -159,7 +157,7 @@ impl Digest {
     }
 
     /// A digest for what one client has seen: its own name is written as "mine", and the names of
-    /// others are noted in [`mentioned`](Digest::mentioned).
+    /// others are noted in [`named`](Digest::named).
     #[inline]
     pub fn naming_self(client: usize) -> Self {
         let mut digest = Digest::new();
@@ -171,13 +169,8 @@ impl Digest {
         digest
     }
 
-    /// The clients that were named other than as "mine", a bit each; those above 31 share the last bit.
-    pub fn mentioned(&self) -> u32 {
-        self.mentioned
-    }
-
-    /// The clients that were named, a bit each, by the numbers that they had before they were renamed; those above 31 share the
-    /// last bit.
+    /// The clients that were named, a bit each, by the numbers that they had before they were renamed. Those above 31 share the
+    /// last bit; where nobody is renamed there are none.
     pub fn named(&self) -> u32 {
         self.named
     }
@@ -205,16 +198,10 @@ impl Digest {
     /// Writes a client under the number that it has been given.
     #[inline]
     fn name(&mut self, client: usize) {
-        self.named |= 1 << client.min(31);
         let Some(rename) = &self.rename else { return self.lanes.mix(NAME | client as u64) };
-        // A name of no client here is text; to be safe it counts as every client's.
+        self.named |= 1 << client.min(31);
+        // A name of no client here is text.
         let number = *rename.get(client).unwrap_or(&u8::MAX);
-        if number == u8::MAX {
-            self.mentioned = u32::MAX;
-        }
-        if number != MINE {
-            self.mentioned |= 1 << client.min(31);
-        }
         self.lanes.mix(NAME | u64::from(number));
         if number == u8::MAX {
             self.lanes.mix(client as u64);
@@ -445,19 +432,19 @@ mod tests {
     }
 
     #[test]
-    fn others_are_mentioned_and_oneself_is_not() {
+    fn clients_are_told_by_the_numbers_that_they_had() {
         fn check(text: &str, expected: u32) {
             let mut digest = Digest::naming_self(1);
             digest.write(text.as_bytes());
-            assert_eq!(digest.mentioned(), expected, "{text}");
+            assert_eq!(digest.named(), expected, "{text}");
         }
-        check("client-1/7", 0);
+        check("client-1/7", 1 << 1);
         check("client-0", 1);
-        check("client-1 and client-3", 1 << 3);
-        check("client-40", u32::MAX);
+        check("client-1 and client-3", 1 << 1 | 1 << 3);
+        check("client-40", 1 << 31);
         let mut digest = Digest::naming_self(1);
         ClientId(2).hash(&mut digest);
-        assert_eq!(digest.mentioned(), 1 << 2);
+        assert_eq!(digest.named(), 1 << 2);
     }
 
     /// A caller that is no client has a number too.

@@ -1,4 +1,4 @@
-//! Shared: a list of which a copy shares each item until it changes, and whose items' digests are remembered until then.
+//! Shared: a list whose copies share each item, and remember its digest, until it changes.
 
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -89,8 +89,8 @@ impl<T: Clone> Shared<T> {
         self.0.get(at).map_or(0, |item| item.version)
     }
 
-    /// The digest of the item at this place, and the clients that it names, a bit each: computed anew only if it has changed, or
-    /// if what else it depends on has, which those clients may have a part in.
+    /// The digest of the item at this place: computed anew only if the item, or what else the digest depends on, has changed.
+    /// `compute` also gives the clients that the item names, a bit each; `depends_on` is asked about these.
     pub fn digest(&self, at: usize, depends_on: impl Fn(u32) -> u128, compute: impl Fn() -> (u128, u32)) -> u128 {
         let item = &self.0[at];
         if let Some(known) = item.digest.get().filter(|known| known.depends_on == depends_on(known.names)) {

@@ -25,7 +25,7 @@ impl Sometimes {
         reached: |_, moment| matches!(moment, Moment::LockChanged { by: None, before: Some(_), .. }),
     };
 
-    /// Somebody waits for the lock until its holder gives it back.
+    /// A client waits until the holder releases the lock.
     pub const WAITED_FOR: Sometimes = Sometimes {
         name: "sometimes-waited-for",
         demands: "in some execution a client gives a lock back that another one waits for",
@@ -35,7 +35,7 @@ impl Sometimes {
         },
     };
 
-    /// Somebody does not get the lock because another one has it.
+    /// A client gives up because another client holds the lock.
     pub const GAVE_UP: Sometimes = Sometimes {
         name: "sometimes-gave-up",
         demands: "in some execution a client gives up a lock that another one holds",

@@ -1,8 +1,8 @@
 //! The explored world: clients run step by step, from any state.
 //!
 //! A future cannot be cloned, but the state of a [`System`] can, and it keeps what each client was told.
-//! So going back to a state costs one clone; nodes and other clients are not run again at all, and the code of the client that
-//! acts next only if nobody knows any more what it does after these inputs ([`inputs`](super::inputs)).
+//! So going back to a state costs one clone. Nodes and other clients do not run again at all; the code of the client that acts
+//! next runs only if its log does not hold what the code does after these inputs ([`inputs`](super::inputs)).
 
 use super::choice::Choice;
 use super::client::Status;
@@ -22,8 +22,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
-/// One in this many times that it is known what a client's code does, it runs all the same, and what it asks for is compared.
+/// One in this many look-ups runs the code all the same and compares what it asks for: more often at first, so that a small
+/// search tells nondeterministic code too.
 const COMPARED_EVERY: u64 = 64;
+const COMPARED_EVERY_AT_FIRST: u64 = 8;
+const AT_FIRST: u64 = 4096;
 
 /// How many inputs are kept beside those of the states to come back to.
 const KEPT_MAX: usize = 1 << 14;
@@ -95,7 +98,7 @@ pub struct Explored {
     live: Vec<Option<Live>>,
     /// How often a client was told something.
     runs: u64,
-    /// Inputs whose successors and outcomes stay known.
+    /// Inputs that are kept for further look-ups.
     kept: Vec<Rc<Logged>>,
     outbox: Vec<Outgoing>,
     schedule: Vec<Choice>,
@@ -292,7 +295,7 @@ impl Explored {
         }
     }
 
-    /// The same where the log has what the client is told: its code runs only if nobody knows what it did.
+    /// The same for a logged input: the code runs only if the log does not hold what it did.
     fn run_logged(&mut self, client: usize) {
         let logged = self.system.clients[client].inputs.last().cloned().expect("the client was told something");
         self.runs += 1;
@@ -300,7 +303,7 @@ impl Explored {
             self.keep(&logged);
             let did = self.run_code(client, &logged, false);
             logged.note(did);
-        } else if self.keeps_digests() && self.runs.is_multiple_of(COMPARED_EVERY) {
+        } else if self.keeps_digests() && self.is_to_be_compared() {
             self.run_code(client, &logged, true);
         }
         let did = logged.did().expect("the code has run");
@@ -316,11 +319,10 @@ impl Explored {
     fn run_code(&mut self, client: usize, logged: &Rc<Logged>, again: bool) -> Did {
         let digests = self.keeps_digests();
         let live = self.live[client].take().filter(|_| !again);
-        let live = live.filter(|live| live.at.as_ref().is_none_or(|at| logged.before().follows(at)));
-        let mut live = live.unwrap_or_else(|| Live::new(&self.setup, client, digests));
-        let from = live.at.clone();
+        let behind = live.and_then(|live| Some((logged.since(live.at.as_ref()?)?, live)));
+        let (inputs, mut live) = behind.unwrap_or_else(|| (logged.all(), Live::new(&self.setup, client, digests)));
         let (mut finished, mut same) = (false, true);
-        for input in logged.since(from.as_ref()) {
+        for input in inputs {
             finished = live.feed_logged(input);
             live.seat.take_outbox(&mut self.outbox);
             if let Some(known) = input.did().filter(|_| digests) {
@@ -340,7 +342,12 @@ impl Explored {
         Did { ran, outbox, asked }
     }
 
-    /// Keeps an input, so that what the code did is known when the same is told again.
+    /// True if this look-up is one of those that run the code all the same.
+    fn is_to_be_compared(&self) -> bool {
+        self.runs.is_multiple_of(if self.runs < AT_FIRST { COMPARED_EVERY_AT_FIRST } else { COMPARED_EVERY })
+    }
+
+    /// Keeps an input for further look-ups.
     fn keep(&mut self, logged: &Rc<Logged>) {
         if self.kept.len() == KEPT_MAX {
             self.kept.clear();
@@ -350,7 +357,8 @@ impl Explored {
 
     fn tell_nondeterminism(&mut self, client: usize) {
         let what = format!(
-            "client-{client}'s code asks for something else when it is told the same again: it draws on something beside its ports"
+            "client-{client}'s code asks for something else when it is told the same again: it draws on something beside its \
+             ports"
         );
         self.system.violation.get_or_insert(Violation { property: NONDETERMINISM.to_owned(), what });
     }

@@ -55,9 +55,9 @@ impl System {
     fn local(&self, client: usize, orders: &Orders) -> u128 {
         let links = self.links_of(client).map(|at| self.links.version(at));
         let versions = std::iter::once(self.holds.version(client)).chain(links);
-        let orders_count = orders.as_ref().filter(|_| self.has_orders(client));
-        let orders_words = orders_count.into_iter().flat_map(|orders| std::iter::once(0).chain(orders.iter().copied()));
-        let depends_on = Digest::of_words(versions.chain(orders_words));
+        let ranked = orders.as_ref().filter(|_| self.has_orders(client));
+        let ranked = ranked.into_iter().flat_map(|orders| std::iter::once(0).chain(orders.iter().copied()));
+        let depends_on = Digest::of_words(versions.chain(ranked));
         self.clients.digest(client, |_| depends_on, || (self.digest_client(client, orders), 0))
     }
 

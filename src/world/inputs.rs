@@ -1,7 +1,7 @@
 //! Inputs: what a client was told, oldest first, and what its code did each time.
 //!
-//! A client's code is a function of what it was told. Histories that begin alike share what they have in common: what the code
-//! did is looked up there, and the code runs again only where nobody knows any more.
+//! A client's code is a function of what it was told. Histories that begin alike share their beginning, in which each input
+//! keeps what the code then did: the code runs only for a history that is new.
 
 use super::clock::Reading;
 use super::seat::{Outgoing, Told};
@@ -66,9 +66,12 @@ pub struct Logged {
     input: Option<Input>,
     before: Inputs,
     did: OnceCell<Did>,
-    /// Inputs that have followed on it, as far as somebody still has them.
+    /// The inputs that have followed it, as long as a state or a list of kept inputs holds them.
     next: RefCell<SmallVec<[Weak<Logged>; 1]>>,
 }
+
+/// Inputs one after the other.
+pub type Path<'a> = SmallVec<[&'a Rc<Logged>; 32]>;
 
 /// After an input with more successors than this, further ones are not found again.
 const SUCCESSORS_MAX: usize = 32;
@@ -78,12 +81,12 @@ impl Logged {
         Rc::new(Logged { input, before, did: OnceCell::new(), next: RefCell::default() })
     }
 
-    /// What the code did after it, if anybody knows.
+    /// What the code did after it, once that is recorded.
     pub fn did(&self) -> Option<&Did> {
         self.did.get()
     }
 
-    /// Notes what the code did after it, if nobody has.
+    /// Records what the code did after it, unless that is recorded already.
     pub fn note(&self, did: Did) -> &Did {
         self.did.get_or_init(|| did)
     }
@@ -96,36 +99,31 @@ impl Logged {
         self.input.as_ref().expect("something was told")
     }
 
-    /// What came before.
-    ///
-    /// # Panics
-    /// Before the first input.
-    pub fn before(&self) -> &Rc<Logged> {
-        self.before.0.as_ref().expect("something was told")
+    /// The inputs from the very first up to this one.
+    pub fn all(self: &Rc<Self>) -> Path<'_> {
+        self.until(|_| false).0
     }
 
-    /// The inputs from behind `start`, or else from the very first, up to this one.
-    pub fn since<'a>(self: &'a Rc<Self>, start: Option<&Rc<Logged>>) -> SmallVec<[&'a Rc<Logged>; 32]> {
-        let mut inputs = SmallVec::new();
-        let mut at = self;
-        while at.input.is_some() && !start.is_some_and(|start| Rc::ptr_eq(start, at)) {
-            inputs.push(at);
-            at = at.before();
-        }
-        inputs.reverse();
-        inputs
+    /// The inputs behind `start` up to this one; `None` if `start` is not before it.
+    pub fn since(self: &Rc<Self>, start: &Rc<Logged>) -> Option<Path<'_>> {
+        let (path, met) = self.until(|logged| Rc::ptr_eq(logged, start));
+        (met && !path.is_empty()).then_some(path)
     }
 
-    /// True if this input, or one before it, is `start`.
-    pub fn follows(self: &Rc<Self>, start: &Rc<Logged>) -> bool {
+    /// The inputs behind the last of which this is true, or all, and whether there is such a one.
+    fn until(self: &Rc<Self>, is_start: impl Fn(&Rc<Logged>) -> bool) -> (Path<'_>, bool) {
+        let mut path = Path::new();
         let mut at = self;
-        loop {
-            if Rc::ptr_eq(at, start) {
-                return true;
+        let met = loop {
+            if is_start(at) {
+                break true;
             }
-            let Some(before) = &at.before.0 else { return false };
+            let Some(before) = &at.before.0 else { break false };
+            path.push(at);
             at = before;
-        }
+        };
+        path.reverse();
+        (path, met)
     }
 }
 

@@ -1,5 +1,4 @@
-//! Message: what is on its way between a client and a node. It never changes, so it is hashed once, not in every state that it
-//! is in.
+//! Message: what is on its way between a client and a node. It never changes, so it is hashed once.
 
 use doublehold_models::{ClientId, Digest, Request};
 use std::hash::{Hash, Hasher};

@@ -316,84 +316,98 @@ fn ask(draw: &mut Draw, server: Server) -> Ask {
     let val = draw.of(&[Val::Own, Val::Own, Val::Const, Val::Last]);
     let ms = draw.of(&[2, 4, 6]);
     match server {
-        Server::Redis { .. } => draw.of(&[
-            Ask::Set(key, val),
-            Ask::Set(key, val),
-            Ask::SetNx(key, val),
-            Ask::SetNx(key, val),
-            Ask::SetNxPx(key, val, ms),
-            Ask::SetNxPx(key, val, ms),
-            Ask::Get(key),
-            Ask::Get(key),
-            Ask::Get(key),
-            Ask::Del(key),
-            Ask::Incr,
-            Ask::Exists(key),
-            Ask::Pttl(key),
-            Ask::Pexpire(key, ms),
-            Ask::Zadd(val),
-            Ask::Zadd(val),
-            Ask::Zrank(val),
-            Ask::Zrange,
-            Ask::Lpush(val),
-            Ask::Lrange,
-            Ask::CompareDel(key, val),
-            Ask::SetUnlessSmaller(key, val),
-            Ask::Watch(key),
-            Ask::Watch(key),
-            Ask::Multi,
-            Ask::Multi,
-            Ask::Exec,
-            Ask::Exec,
-            Ask::Discard,
-            Ask::Publish(val),
-            Ask::Subscribe,
-            Ask::Unsubscribe,
-            Ask::Message,
-        ]),
-        Server::ZooKeeper(_) => {
-            let (ephemeral, sequential) = (!draw.once_in(3), draw.once_in(2));
-            draw.of(&[
-                Ask::Create { path: key, ephemeral, sequential },
-                Ask::Create { path: key, ephemeral, sequential },
-                Ask::Delete(key),
-                Ask::DeleteOwn,
-                Ask::PathExists(key),
-                Ask::Children,
-                Ask::WatchPath(key),
-                Ask::WatchChildren,
-                Ask::Fired,
-                Ask::CloseSession,
-            ])
-        }
-        Server::Etcd(_) => draw.of(&[
-            Ask::Put(key, val),
-            Ask::PutLeased(key, val),
-            Ask::Range(key),
-            Ask::Range(key),
-            Ask::PutIfAbsent(key, val),
-            Ask::PutIfAbsent(key, val),
-            Ask::DeleteKey(key),
-            Ask::Grant,
-            Ask::Revoke,
-            Ask::WatchKey(key),
-            Ask::Event,
-        ]),
-        Server::MySql => draw.of(&[
-            Ask::Begin,
-            Ask::Begin,
-            Ask::Commit,
-            Ask::Rollback,
-            Ask::Select(key),
-            Ask::SelectForUpdate(key),
-            Ask::Add(key),
-            Ask::Add(key),
-            Ask::Insert(val),
-            Ask::GetLock,
-            Ask::TryLock,
-            Ask::TryLock,
-            Ask::ReleaseLock,
-            Ask::DropSession,
-        ]),
+        Server::Redis { .. } => ask_redis(draw, key, val, ms),
+        Server::ZooKeeper(_) => ask_zookeeper(draw, key),
+        Server::Etcd(_) => ask_etcd(draw, key, val),
+        Server::MySql => ask_mysql(draw, key, val),
     }
+}
+
+fn ask_redis(draw: &mut Draw, key: u8, val: Val, ms: u64) -> Ask {
+    draw.of(&[
+        Ask::Set(key, val),
+        Ask::Set(key, val),
+        Ask::SetNx(key, val),
+        Ask::SetNx(key, val),
+        Ask::SetNxPx(key, val, ms),
+        Ask::SetNxPx(key, val, ms),
+        Ask::Get(key),
+        Ask::Get(key),
+        Ask::Get(key),
+        Ask::Del(key),
+        Ask::Incr,
+        Ask::Exists(key),
+        Ask::Pttl(key),
+        Ask::Pexpire(key, ms),
+        Ask::Zadd(val),
+        Ask::Zadd(val),
+        Ask::Zrank(val),
+        Ask::Zrange,
+        Ask::Lpush(val),
+        Ask::Lrange,
+        Ask::CompareDel(key, val),
+        Ask::SetUnlessSmaller(key, val),
+        Ask::Watch(key),
+        Ask::Watch(key),
+        Ask::Multi,
+        Ask::Multi,
+        Ask::Exec,
+        Ask::Exec,
+        Ask::Discard,
+        Ask::Publish(val),
+        Ask::Subscribe,
+        Ask::Unsubscribe,
+        Ask::Message,
+    ])
+}
+
+fn ask_zookeeper(draw: &mut Draw, key: u8) -> Ask {
+    let (ephemeral, sequential) = (!draw.once_in(3), draw.once_in(2));
+    draw.of(&[
+        Ask::Create { path: key, ephemeral, sequential },
+        Ask::Create { path: key, ephemeral, sequential },
+        Ask::Delete(key),
+        Ask::DeleteOwn,
+        Ask::PathExists(key),
+        Ask::Children,
+        Ask::WatchPath(key),
+        Ask::WatchChildren,
+        Ask::Fired,
+        Ask::CloseSession,
+    ])
+}
+
+fn ask_etcd(draw: &mut Draw, key: u8, val: Val) -> Ask {
+    draw.of(&[
+        Ask::Put(key, val),
+        Ask::PutLeased(key, val),
+        Ask::Range(key),
+        Ask::Range(key),
+        Ask::PutIfAbsent(key, val),
+        Ask::PutIfAbsent(key, val),
+        Ask::DeleteKey(key),
+        Ask::Grant,
+        Ask::Revoke,
+        Ask::WatchKey(key),
+        Ask::Event,
+    ])
+}
+
+fn ask_mysql(draw: &mut Draw, key: u8, val: Val) -> Ask {
+    draw.of(&[
+        Ask::Begin,
+        Ask::Begin,
+        Ask::Commit,
+        Ask::Rollback,
+        Ask::Select(key),
+        Ask::SelectForUpdate(key),
+        Ask::Add(key),
+        Ask::Add(key),
+        Ask::Insert(val),
+        Ask::GetLock,
+        Ask::TryLock,
+        Ask::TryLock,
+        Ask::ReleaseLock,
+        Ask::DropSession,
+    ])
 }

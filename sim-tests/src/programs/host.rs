@@ -473,3 +473,10 @@ fn fault_of(fault: ast::Fault) -> Fault {
         ast::Fault::Partition => Fault::Partition,
     }
 }
+
+/// Releases a Redis lock whose token is the argument.
+pub static RELEASE: Script = Script {
+    body: "-- release if it is ours
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0",
+};

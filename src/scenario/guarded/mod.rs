@@ -188,7 +188,7 @@ impl Guarded {
         matches!(self.lock, LockKind::LockTable(_) | LockKind::UserLock)
     }
 
-    /// True if whoever waits does so for longer than a holder means to hold.
+    /// True if a waiter's time-out is longer than a hold.
     fn outwaits_a_hold(&self) -> bool {
         let hold = match self.work {
             Work::Hold(time) | Work::HoldUntilLost(time) | Work::HoldThenReenter(time) => time,

@@ -275,6 +275,11 @@ impl State {
         Digest::naming_self(usize::from(self.client))
     }
 
+    /// True if another client was named.
+    fn names_another(&self, digest: &Digest) -> bool {
+        digest.named() & !(1 << self.client.min(31)) != 0
+    }
+
     /// Notes that the code has seen an input.
     pub(super) fn see(&mut self, round: u16, kind: u64, with: impl FnOnce(&mut Digest)) {
         if !self.keep_digest {
@@ -283,7 +288,7 @@ impl State {
         let mut digest = self.own_digest();
         digest.write_u64(kind);
         with(&mut digest);
-        self.told_apart |= digest.mentioned() != 0;
+        self.told_apart |= self.names_another(&digest);
         self.seen.inputs.push((round, digest.finish128()));
     }
 
@@ -432,7 +437,7 @@ impl<T: Hash, F: Future<Output = T>> Future for Round<'_, F> {
         let result = state.keep_digest.then(|| {
             let mut digest = state.own_digest();
             value.hash(&mut digest);
-            state.told_apart |= digest.mentioned() != 0;
+            state.told_apart |= state.names_another(&digest);
             digest.finish128()
         });
         state.end_round(number, result);
