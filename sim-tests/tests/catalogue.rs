@@ -40,7 +40,8 @@ fn assert_everything_was_reached(scenario: &dyn Scenario, finding: &Finding) {
     let sometimes: Vec<_> = properties.iter().filter(|property| property.must_be_seen()).collect();
     assert!(!sometimes.is_empty(), "{name} declares nothing that must happen sometimes");
     for property in sometimes {
-        assert!(!finding.report.not_looked_at.contains(&property.name()), "{name}: never {}", property.name());
+        let never = finding.report.never_happened.iter().any(|(unseen, _)| *unseen == property.name());
+        assert!(!never, "{name}: never {}", property.name());
     }
 }
 
@@ -48,21 +49,25 @@ fn assert_everything_was_reached(scenario: &dyn Scenario, finding: &Finding) {
 #[test]
 fn what_must_happen_sometimes_and_never_does_makes_a_verdict_vacuous() {
     let registry = Registry::standard();
-    let scenario = registry.find("redis-lock").expect("it is in the catalogue");
+    let scenario = registry.find("redis-lock").expect("it is in the catalogue").as_ref();
     let mut parameters = scenario.defaults();
     parameters.assumptions.delay_us_max = Some(0);
     parameters.budgets = parameters.budgets.with(Fault::Pause, 1);
+    let stop = AtomicBool::new(false);
     for (pause_us, lease_ends) in [(1_000, false), (150_000, true)] {
         parameters.assumptions.pause_us_max = Some(pause_us);
         parameters.judged = vec!["leak".to_owned(), "sometimes-lease-ends".to_owned()];
-        let setup = Arc::new(setup_for(scenario.as_ref(), &parameters, 0, EXPLORED));
-        let mut strategy = Exhaustive::new(Reduction::ALL);
-        let stop = AtomicBool::new(false);
-        let report = check(&setup, &mut strategy, &Limits::default(), &stop, &mut |_| {});
+        let setup = Arc::new(setup_for(scenario, &parameters, 0, EXPLORED));
+        let report = check(&setup, &mut Exhaustive::new(Reduction::ALL), &Limits::default(), &stop, &mut |_| {});
         let never = Verdict::Unknown { cause: Cause::NeverHappened };
         assert_eq!(report.verdict, if lease_ends { Verdict::Holds } else { never }, "pauses of {pause_us} µs");
-        assert_eq!(report.not_looked_at.contains(&"sometimes-lease-ends"), !lease_ends);
+        assert_eq!(report.never_happened.is_empty(), lease_ends);
     }
+    // What must happen sometimes judges nothing: where it happened and nothing was judged, nothing was seen.
+    parameters.judged = vec!["fencing-order".to_owned(), "sometimes-lease-ends".to_owned()];
+    let setup = Arc::new(setup_for(scenario, &parameters, 0, EXPLORED));
+    let report = check(&setup, &mut Exhaustive::new(Reduction::ALL), &Limits::default(), &stop, &mut |_| {});
+    assert_eq!(report.verdict, Verdict::Unknown { cause: Cause::NothingJudged });
 }
 
 #[test]

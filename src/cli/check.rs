@@ -150,6 +150,7 @@ fn print(examined: &Examined, several: bool, options: &CheckOptions) {
             "scenario": about.name, "row": about.row, "expects": about.expects, "as_expected": finding.as_expected(),
             "result": report.verdict, "parameters": parameters, "progress": report.progress, "seconds": seconds,
             "happened": report.tally, "thresholds": report.moments, "not_looked_at": report.not_looked_at,
+            "never_happened": report.never_happened,
             "others": report.others.iter().map(|(violation, _)| violation).collect::<Vec<_>>(), "insured": insured,
             "schedule": trace.as_ref().map(|trace| &trace.schedule),
         });
@@ -168,6 +169,9 @@ fn print(examined: &Examined, several: bool, options: &CheckOptions) {
     say!("  judged: {}", properties.join(", "));
     if !report.not_looked_at.is_empty() {
         say!("  never came to be judged: {}", report.not_looked_at.join(", "));
+    }
+    for (name, demands) in &report.never_happened {
+        say!("  never happened: {name}: {demands}");
     }
     say!("  covered: {} ({seconds:.2} s)", coverage(parameters, &report.progress));
     say!("  happened: {}", happened(&report.tally));

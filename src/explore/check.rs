@@ -72,6 +72,8 @@ pub struct Report {
     pub moments: usize,
     /// The properties that never found anything to judge.
     pub not_looked_at: Vec<&'static str>,
+    /// What must happen sometimes and never did: its name, and what it demands.
+    pub never_happened: Vec<(&'static str, &'static str)>,
     /// The schedule that breaks a property.
     pub counterexample: Option<Vec<Choice>>,
     /// The properties that are broken besides, each with the schedule that breaks it.
@@ -200,16 +202,15 @@ impl Search {
         let verdict = self.search(strategy, limits, outside, watch);
         self.look(strategy, watch);
         let counterexample = matches!(verdict, Verdict::Violated(_)).then(|| self.world.schedule().to_vec());
-        let looked = self.world.tally().seen.looked;
-        let silent = |(at, _): &(usize, &Arc<dyn Property>)| looked & (1 << (*at).min(63)) == 0;
-        let not_looked_at =
-            self.setup.properties.iter().enumerate().filter(silent).map(|(_, property)| property.name()).collect();
+        let not_looked_at = self.silent(false).map(|property| property.name()).collect();
+        let never_happened = self.silent(true).map(|property| (property.name(), property.demands())).collect();
         Report {
             verdict,
             progress: self.progress,
             tally: self.world.tally().clone(),
             moments: self.world.moments(),
             not_looked_at,
+            never_happened,
             counterexample,
             others: Vec::new(),
             others_exhausted: false,
@@ -274,7 +275,8 @@ impl Search {
     fn vacuous(&self) -> Option<Cause> {
         let seen = &self.world.tally().seen;
         let all = (1_u64 << self.setup.locks.len().min(63)) - 1;
-        if self.setup.properties.is_empty() || seen.looked == 0 {
+        let judged = self.setup.properties.iter().filter(|property| !property.must_be_seen()).count();
+        if self.silent(false).count() == judged {
             return Some(Cause::NothingJudged);
         }
         let about_locks = |property: &Arc<dyn Property>| property.is_about_locks();
@@ -289,12 +291,18 @@ impl Search {
         if seen.held & all != all {
             return Some(Cause::NoHolder);
         }
-        let unseen = |(at, property): (usize, &Arc<dyn Property>)| {
-            property.must_be_seen() && seen.looked & (1 << at.min(63)) == 0
-        };
         let never_struck = |(fault, left): (Fault, u8)| left > 0 && !seen.struck(fault);
-        let never = self.setup.properties.iter().enumerate().any(unseen) || self.setup.budgets.iter().any(never_struck);
+        let never = self.silent(true).next().is_some() || self.setup.budgets.iter().any(never_struck);
         never.then_some(Cause::NeverHappened)
+    }
+
+    /// The properties that never said anything: those that judge, or those that must be seen.
+    fn silent(&self, must_be_seen: bool) -> impl Iterator<Item = &Arc<dyn Property>> {
+        let looked = self.world.tally().seen.looked;
+        let silent = move |(at, property): &(usize, &Arc<dyn Property>)| {
+            property.must_be_seen() == must_be_seen && looked & (1 << (*at).min(63)) == 0
+        };
+        self.setup.properties.iter().enumerate().filter(silent).map(|(_, property)| property)
     }
 
     /// One execution, to its end or to where the strategy leaves it; what ends the search, if anything outside does.

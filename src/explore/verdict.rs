@@ -83,7 +83,8 @@ impl fmt::Display for Cause {
                 "vacuous: no probe ever saw a holder of one of the locks; let its probe read what the lock puts on the servers"
             }
             Cause::NeverHappened => {
-                "vacuous: something that must happen in some execution never did, or a fault with a budget never struck"
+                "vacuous: something that must happen in some execution never did, or a fault with a budget never struck; allow \
+                 more, or leave it out with `--except`"
             }
             Cause::NothingJudged => "vacuous: no property found anything to judge; name properties that look at this workload",
         })
