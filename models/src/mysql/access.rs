@@ -1,11 +1,13 @@
 //! Access: which records of which index a statement looks at, and which of them it locks.
 
 use super::ast::{ColumnType, Expr, Isolation, LockMode, Operator, Wait};
+use super::collation::key_value;
 use super::eval::Env;
 use super::failure::{Done, Stop, is_locked};
 use super::locks::{Part, Place};
 use super::server::Server;
-use super::table::{Key, Table, Values, View, key_value};
+use super::table::{Key, Table, Values};
+use super::view::View;
 use super::wire::Value;
 use crate::{Blob, ConnId};
 use std::ops::Bound;

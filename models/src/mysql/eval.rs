@@ -2,11 +2,11 @@
 
 use super::Dialect;
 use super::ast::{Aggregate, Column, ColumnType, Expr, Function, Operator};
+use super::collation::{key_value, trimmed};
 use super::failure::{
     Done, ambiguous_column, is_null, not_modelled, number_out_of_range, out_of_range, too_long, unknown_column,
     wrong_value,
 };
-use super::table::key_value;
 use super::wire::Value;
 use crate::Blob;
 use std::cmp::Ordering;
@@ -36,12 +36,6 @@ pub(super) struct Env<'a> {
 
 fn truth(value: bool) -> Value {
     Value::Int(value.into())
-}
-
-/// A text as it compares: what stands behind is no difference.
-pub(super) fn trimmed(text: &Blob) -> &[u8] {
-    let end = text.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
-    &text[..end]
 }
 
 fn number(value: &Value) -> Option<i128> {

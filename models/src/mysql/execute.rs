@@ -2,6 +2,7 @@
 
 use super::access::{Access, plan};
 use super::ast::{Expr, Function, Insert, Isolation, LockMode, Operator, Scope, Select, Source, Statement, Wait};
+use super::collation::key_value;
 use super::eval::{Bound, Env, compare, store};
 use super::failure::{
     Done, column_count, duplicate, no_default, not_modelled, table_exists, unknown_column, unknown_dropped_table,
@@ -10,7 +11,8 @@ use super::failure::{
 use super::locks::{Part, Place};
 use super::replica::Change;
 use super::server::Server;
-use super::table::{Key, Table, Values, View, key_value};
+use super::table::{Key, Table, Values};
+use super::view::View;
 use super::wire::{Reply, Request, Value};
 use crate::{Blob, ConnId, NodeClock};
 use std::cmp::Ordering;

@@ -3,44 +3,10 @@
 //! its type apart without `..`, so a new field does not compile until it is hashed or left out.
 
 use super::server::{Server, Session, Trx, Waiting};
-use super::table::{TrxId, View};
+use super::view::Standing;
 use crate::ConnId;
 use smallvec::SmallVec;
 use std::hash::{Hash, Hasher};
-use std::rc::Rc;
-
-/// How transactions stand: those under way by their order, those that have ended by who sees them.
-#[derive(Default)]
-pub(super) struct Standing {
-    /// In order.
-    active: SmallVec<[TrxId; 4]>,
-    views: SmallVec<[Rc<View>; 4]>,
-    /// How many commits the replica has received.
-    received: u64,
-}
-
-impl Standing {
-    fn new(server: &Server) -> Self {
-        let mut active: SmallVec<[TrxId; 4]> = server.active().map(|trx| trx.id).collect();
-        active.sort_unstable();
-        let views = server.active().filter_map(|trx| trx.view.clone()).collect();
-        let received = server.replica.as_ref().map_or(0, |replica| replica.received());
-        Standing { active, views, received }
-    }
-
-    /// What of a transaction's number matters.
-    pub(super) fn of(&self, trx: TrxId) -> u64 {
-        match self.active.binary_search(&trx) {
-            Ok(rank) => u64::MAX - rank as u64,
-            Err(_) => self.views.iter().fold(1, |seen, view| seen << 1 | u64::from(view.sees(trx))),
-        }
-    }
-
-    /// How many commits the replica must receive until it has this one.
-    fn missing(&self, sent: Option<u64>) -> Option<u64> {
-        sent.map(|number| number.saturating_sub(self.received))
-    }
-}
 
 impl Hash for Server {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -63,7 +29,8 @@ impl Hash for Server {
             now_us: _,
             up,
         } = self;
-        let standing = Standing::new(self);
+        let received = replica.as_ref().map_or(0, |replica| replica.received());
+        let standing = Standing::new(self.active().map(|trx| (trx.id, trx.view.clone())), received);
         (up, degraded, slow_flush, tables.len()).hash(state);
         for (name, table) in tables {
             name.hash(state);
@@ -136,9 +103,11 @@ mod tests {
     use crate::digest::{Mutation, each_shows};
     use crate::mysql::ast::{Isolation, LockMode};
     use crate::mysql::locks::{Part, Place};
+    use crate::mysql::view::View;
     use crate::mysql::wire::{Reply, Request};
     use crate::mysql::{Config, Replication};
     use crate::{Blob, NodeClock};
+    use std::rc::Rc;
 
     const CONN: ConnId = ConnId { client: 1, member: 0, lane: 1 };
 

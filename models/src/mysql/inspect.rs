@@ -1,7 +1,8 @@
 //! What oracles ask of a server: committed rows, and who has a lock.
 
 use super::server::Server;
-use super::table::{TrxId, Values};
+use super::table::Values;
+use super::view::TrxId;
 use super::wire::Value;
 use crate::{Blob, NodeClock};
 

@@ -1,8 +1,8 @@
 //! Row locks: on records of an index, on the gaps before them, and who waits for whom.
 
 use super::ast::LockMode;
-use super::fingerprint::Standing;
-use super::table::{Key, TrxId};
+use super::table::Key;
+use super::view::{Standing, TrxId};
 use crate::Blob;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};

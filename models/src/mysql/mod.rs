@@ -50,6 +50,8 @@ mod access;
 #[cfg(feature = "nodes")]
 mod ast;
 #[cfg(feature = "nodes")]
+mod collation;
+#[cfg(feature = "nodes")]
 mod eval;
 #[cfg(feature = "nodes")]
 mod execute;
@@ -77,6 +79,8 @@ mod table;
 mod transactions;
 #[cfg(feature = "nodes")]
 mod user_locks;
+#[cfg(feature = "nodes")]
+mod view;
 pub mod wire;
 
 use serde::{Deserialize, Serialize};

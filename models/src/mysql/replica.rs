@@ -5,8 +5,8 @@
 //! (AFTER_SYNC) it is neither visible nor answered until then, or until the primary has waited for too long and goes on as if
 //! replication were asynchronous.
 
-use super::fingerprint::Standing;
 use super::table::{Key, Table, Values};
+use super::view::Standing;
 use crate::Blob;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};

@@ -4,18 +4,15 @@
 //! a snapshot needs. An index has an entry for each key that one of a row's versions has.
 
 use super::ast::TableDef;
-use super::eval::trimmed;
-use super::fingerprint::Standing;
+use super::collation::key_value;
+use super::view::{Standing, TrxId, View};
 use super::wire::Value;
-use crate::Blob;
 use crate::escape::Hashed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::ops::Bound;
 use std::rc::Rc;
 
-/// A transaction's number.
-pub(super) type TrxId = u64;
 /// The values of an index's columns; for other indexes than the primary one those of the primary key behind them.
 pub(super) type Key = Vec<Value>;
 /// A row's values.
@@ -28,22 +25,6 @@ pub(super) struct Version {
     pub values: Option<Values>,
 }
 
-/// Which transactions a reader sees: those that had committed when it first looked, and its own.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct View {
-    pub own: TrxId,
-    /// Transactions that began later have this number or a larger one.
-    pub below: TrxId,
-    /// Those that were under way, in order.
-    pub active: Vec<TrxId>,
-}
-
-impl View {
-    pub(super) fn sees(&self, trx: TrxId) -> bool {
-        trx == self.own || (trx < self.below && self.active.binary_search(&trx).is_err())
-    }
-}
-
 #[derive(Clone)]
 pub(super) struct Table {
     pub def: Rc<Hashed<TableDef>>,
@@ -52,14 +33,6 @@ pub(super) struct Table {
     /// The entries of the indexes behind the primary one.
     entries: Vec<BTreeSet<Key>>,
     pub next_auto: u64,
-}
-
-/// A value as it stands in keys: texts that compare as equal are the same.
-pub(super) fn key_value(value: &Value) -> Value {
-    match value {
-        Value::Text(text) if text.last() == Some(&b' ') => Value::Text(Blob::copy_from(trimmed(text))),
-        other => other.clone(),
-    }
 }
 
 impl Table {

@@ -1,6 +1,6 @@
 //! Expressions, as sqlparser has them, to what the model knows.
 
-use super::{Parsed, ident, name, unknown};
+use super::words::{Parsed, ident, name, unknown};
 use crate::Blob;
 use crate::mysql::ast::{Aggregate, Expr, Function, Operator};
 use crate::mysql::wire::Value;

@@ -4,6 +4,7 @@
 //! kind, which must then be the same as the one that was parsed.
 
 mod expr;
+mod words;
 
 use super::ast::{
     Column, ColumnType, Expr, Index, Insert, Isolation, LockMode, Scope, Select, Source, Statement, TableDef, Wait,
@@ -17,17 +18,8 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-
-/// What of a text the model does not have. That includes texts that are no SQL to the parser: the real server's grammar is wider,
-/// so it is unknown whether it would refuse them.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct NotModelled(pub String);
-
-type Parsed<T> = Result<T, NotModelled>;
-
-fn unknown<T>(what: impl std::fmt::Display) -> Parsed<T> {
-    Err(NotModelled(what.to_string()))
-}
+pub(super) use words::NotModelled;
+use words::{Parsed, ident, name, unknown};
 
 thread_local! {
     /// A text is parsed once: parsing is a function of the text alone, and nothing else is kept.
@@ -123,18 +115,6 @@ fn statement(text: &str) -> Parsed<Statement> {
         SqlStatement::ReleaseSavepoint { name } => Ok(Statement::Release(ident(&name))),
         SqlStatement::Set(set) => self::set(&set),
         other => unknown(format!("the statement {}", other.to_string().split(' ').next().unwrap_or_default())),
-    }
-}
-
-/// Names are compared without regard to case, as columns are; so are tables here.
-fn ident(ident: &sql::Ident) -> Blob {
-    Blob::from(ident.value.to_ascii_lowercase())
-}
-
-fn name(name: &sql::ObjectName) -> Parsed<Blob> {
-    match &name.0[..] {
-        [sql::ObjectNamePart::Identifier(one)] => Ok(ident(one)),
-        _ => unknown(format!("the qualified name {name}")),
     }
 }
 
