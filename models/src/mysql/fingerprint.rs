@@ -30,7 +30,7 @@ impl Hash for Server {
             up,
         } = self;
         let received = replica.as_ref().map_or(0, |replica| replica.received());
-        let standing = Standing::new(self.active().map(|trx| (trx.id, trx.view.clone())), received);
+        let standing = Standing::new(self.active().map(|trx| (trx.id, trx.view.as_ref())), received);
         (up, degraded, slow_flush, tables.len()).hash(state);
         for (name, table) in tables {
             name.hash(state);

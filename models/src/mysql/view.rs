@@ -33,10 +33,15 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    pub(super) fn new(active: impl Iterator<Item = (TrxId, Option<Rc<View>>)>, received: u64) -> Self {
-        let (mut active, views): (SmallVec<[TrxId; 4]>, SmallVec<[Option<Rc<View>>; 4]>) = active.unzip();
-        active.sort_unstable();
-        Standing { active, views: views.into_iter().flatten().collect(), received }
+    /// From the transactions under way, with what they see.
+    pub(super) fn new<'a>(under_way: impl Iterator<Item = (TrxId, Option<&'a Rc<View>>)>, received: u64) -> Self {
+        let mut standing = Standing { received, ..Standing::default() };
+        for (trx, view) in under_way {
+            standing.active.push(trx);
+            standing.views.extend(view.cloned());
+        }
+        standing.active.sort_unstable();
+        standing
     }
 
     /// What of a transaction's number matters.

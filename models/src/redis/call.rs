@@ -1,54 +1,18 @@
-//! Call: what a command's code may see and change while it runs.
+//! Call: a command in progress. What its code may see and change, and the row of the table that it was found by.
 
 use super::keyspace::{Data, Entry, Fields, Keyspace, ZSet};
-use super::{Node, Value};
+use super::persistence::Save;
+use super::reply::{Failure, Reply, WRONG_TYPE};
+use super::state::State;
+use crate::resp::Value;
 use crate::{Blob, ConnId};
 use std::collections::{BTreeSet, VecDeque};
 
-/// Why a command has no ordinary reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// The command answers with this error.
-    Error(Blob),
-    /// The model does not have this. No client gets to see it, and no script catches it.
-    NotModelled(String),
-}
-
-/// The reply, or why there is none.
-pub(super) type Reply = Result<Value, Failure>;
-
-impl From<Blob> for Failure {
-    fn from(text: Blob) -> Self {
-        Failure::Error(text)
-    }
-}
-
-impl From<&'static str> for Failure {
-    fn from(text: &'static str) -> Self {
-        Failure::Error(text.into())
-    }
-}
-
-/// The model does not have this.
-pub(super) fn not_modelled<T>(what: impl Into<String>) -> Result<T, Failure> {
-    Err(Failure::NotModelled(what.into()))
-}
-
-pub(super) const WRONG_TYPE: Blob =
-    Blob::from_static(b"WRONGTYPE Operation against a key holding the wrong kind of value");
-pub(super) const NOT_INTEGER: Blob = Blob::from_static(b"ERR value is not an integer or out of range");
-pub(super) const SYNTAX: Blob = Blob::from_static(b"ERR syntax error");
-
-/// What a snapshot command asked of the disk.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Save {
-    No,
-    Snapshot,
-}
-
 /// One command, or one script, in progress. The clock does not move within it.
 pub(super) struct Call<'a> {
-    pub node: &'a mut Node,
+    pub state: &'a mut State,
+    /// Finds the commands that this one runs in turn.
+    pub resolve: Resolve,
     pub now_ms: i64,
     pub now_us: i64,
     pub conn: ConnId,
@@ -68,9 +32,10 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(node: &'a mut Node, now_ms: i64, now_us: i64, conn: ConnId) -> Self {
+    pub(super) fn new(state: &'a mut State, resolve: Resolve, now_ms: i64, now_us: i64, conn: ConnId) -> Self {
         Call {
-            node,
+            state,
+            resolve,
             now_ms,
             now_us,
             conn,
@@ -85,25 +50,25 @@ impl<'a> Call<'a> {
     }
 
     pub(super) fn db(&mut self) -> &mut Keyspace {
-        &mut self.node.db
+        &mut self.state.db
     }
 
     /// The entry if it is alive; one that has expired is removed on the way (lazy expiry).
     pub(super) fn entry(&mut self, key: &Blob) -> Option<&mut Entry> {
-        if self.node.db.raw(key)?.is_expired(self.now_ms) {
-            self.node.db.remove(key);
+        if self.state.db.raw(key)?.is_expired(self.now_ms) {
+            self.state.db.remove(key);
             self.collected.push(key.clone());
             return None;
         }
-        self.node.db.raw_mut(key)
+        self.state.db.raw_mut(key)
     }
 
     /// Removes the expired keys among those that `wanted` names.
     pub(super) fn collect(&mut self, wanted: impl Fn(&Blob) -> bool) {
-        let expired = self.node.db.expired_keys(self.now_ms).filter(|key| wanted(key)).cloned();
+        let expired = self.state.db.expired_keys(self.now_ms).filter(|key| wanted(key)).cloned();
         let expired: Vec<Blob> = expired.collect();
         for key in &expired {
-            self.node.db.remove(key);
+            self.state.db.remove(key);
         }
         self.collected.extend(expired);
     }
@@ -122,7 +87,7 @@ impl<'a> Call<'a> {
     pub(super) fn delete(&mut self, key: &Blob) -> bool {
         let existed = self.exists(key);
         if existed {
-            self.node.db.remove(key);
+            self.state.db.remove(key);
             self.touch(key);
         }
         existed
@@ -130,14 +95,24 @@ impl<'a> Call<'a> {
 
     /// Puts `data` under `key`, whatever was there.
     pub(super) fn store(&mut self, key: &Blob, data: Data, expire_at: Option<i64>) {
-        self.node.db.insert(key.clone(), Entry { data, expire_at });
+        self.state.db.insert(key.clone(), Entry { data, expire_at });
         self.touch(key);
     }
 
     /// Removes `key` if its collection has become empty.
     pub(super) fn drop_if_empty(&mut self, key: &Blob) {
-        if self.node.db.raw(key).is_some_and(|entry| entry.data.is_empty()) {
-            self.node.db.remove(key);
+        if self.state.db.raw(key).is_some_and(|entry| entry.data.is_empty()) {
+            self.state.db.remove(key);
+        }
+    }
+}
+
+impl Call<'_> {
+    /// Runs a command whose name and number of words are right. It fails only if the model does not have something.
+    pub(super) fn execute(&mut self, spec: &Spec, words: &[Blob]) -> Reply {
+        match (spec.run)(self, &words[1..]) {
+            Err(Failure::Error(text)) => Ok(Value::Error(text)),
+            other => other,
         }
     }
 }
@@ -158,9 +133,9 @@ macro_rules! typed_access {
             pub(super) fn $write(&mut self, key: &Blob) -> Result<&mut $type, Failure> {
                 if self.entry(key).is_none() {
                     let data = Data::$variant(<$type>::default());
-                    self.node.db.insert(key.clone(), Entry { data, expire_at: None });
+                    self.state.db.insert(key.clone(), Entry { data, expire_at: None });
                 }
-                match self.node.db.raw_mut(key).map(|entry| &mut entry.data) {
+                match self.state.db.raw_mut(key).map(|entry| &mut entry.data) {
                     Some(Data::$variant(value)) => Ok(value),
                     _ => Err(WRONG_TYPE.into()),
                 }
@@ -175,68 +150,61 @@ typed_access!(list, list_mut, List, VecDeque<Blob>);
 typed_access!(set, set_mut, Set, BTreeSet<Blob>);
 typed_access!(zset, zset_mut, ZSet, ZSet);
 
-/// Reads an integer argument as the server does.
-pub(super) fn int(word: &Blob) -> Result<i64, Failure> {
-    word.to_int().ok_or(Failure::Error(NOT_INTEGER))
+/// Finds a command, and checks its name and the number of its words.
+pub(super) type Resolve = fn(&[Blob]) -> Result<&'static Spec, Refused>;
+
+/// One row of the table.
+pub(super) struct Spec {
+    pub name: &'static str,
+    /// Words including the name; negative for "at least". For a command with subcommands, without any.
+    pub arity: i32,
+    pub kind: Kind,
+    pub run: fn(&mut Call, &[Blob]) -> Reply,
 }
 
-/// An error reply with the text made up at run time.
-pub(super) fn error(text: impl AsRef<str>) -> Blob {
-    Blob::copy_from(text.as_ref().as_bytes())
+/// What a command may do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Read,
+    Write,
+    /// Neither reads nor writes keys.
+    Control,
+    /// May not be called by a script.
+    NoScript,
 }
 
-/// An error reply that quotes `word` between two texts, as C prints it: up to its first zero byte or `max` bytes, on
-/// one line.
-pub(super) fn error_quoting(before: &str, word: &[u8], max: usize, after: &str) -> Blob {
-    one_line(&[before.as_bytes(), c_string(word, max), after.as_bytes()].concat())
-}
-
-/// The bytes that C's `%.*s` prints.
-pub(super) fn c_string(word: &[u8], max: usize) -> &[u8] {
-    let word = &word[..word.len().min(max)];
-    word.split(|byte| *byte == 0).next().unwrap_or_default()
-}
-
-/// Line ends at the end go, those within become spaces: they would break the protocol.
-pub(super) fn one_line(text: &[u8]) -> Blob {
-    let last = text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'));
-    spaces_for_line_ends(&text[..last.map_or(0, |last| last + 1)])
-}
-
-/// The text on one line.
-pub(super) fn spaces_for_line_ends(text: &[u8]) -> Blob {
-    text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }).collect::<Vec<u8>>().into()
-}
-
-/// True if `word` is `option`, in any case.
-pub(super) fn is(word: &Blob, option: &str) -> bool {
-    word.eq_ignore_ascii_case(option.as_bytes())
-}
-
-/// A bulk string, or nil.
-pub(super) fn bulk_or_nil(value: Option<Blob>) -> Value {
-    value.map_or(Value::Nil, Value::Bulk)
-}
-
-/// The index range `[start, stop]` of a list of `len`, negative numbers counting from the end; `None` when it is empty.
-pub(super) fn range(start: i64, stop: i64, len: usize) -> Option<(usize, usize)> {
-    let len = len as i64;
-    let start = if start < 0 { (len + start).max(0) } else { start };
-    let stop = if stop < 0 { len + stop } else { stop.min(len - 1) };
-    (start <= stop && start < len && stop >= 0).then_some((start as usize, stop as usize))
-}
-
-/// The same for the bytes of a string, where a stop before the beginning means the first byte.
-pub(super) fn byte_range(start: i64, stop: i64, len: usize) -> Option<(usize, usize)> {
-    if start < 0 && stop < 0 && start > stop {
-        return None;
+impl Spec {
+    pub(super) fn is_container(&self) -> bool {
+        matches!(self.name, "PUBSUB" | "SCRIPT")
     }
-    let stop = if stop < 0 { (len as i64 + stop).max(0) } else { stop };
-    range(start, stop, len)
+
+    /// The name in small letters, with the subcommand if it has one.
+    pub(super) fn full_name(&self, words: &[Blob]) -> String {
+        let name = self.name.to_lowercase();
+        match words.get(1).filter(|_| self.is_container()) {
+            Some(sub) => format!("{name}|{}", sub.to_text().to_lowercase()),
+            None => name,
+        }
+    }
 }
 
-/// Reads a count that may not be negative.
-pub(super) fn count(word: &Blob) -> Result<i64, Failure> {
-    let count = word.to_int().filter(|count| *count >= 0);
-    count.ok_or_else(|| "ERR value is out of range, must be positive".into())
+/// Why a command was refused before it ran, with the error that a client gets.
+pub(super) enum Refused {
+    Unknown(Blob),
+    Arity(Blob),
+    NotModelled(String),
+}
+
+impl Refused {
+    /// The error that a client gets, if the model knows it.
+    pub(super) fn text(self) -> Result<Blob, Failure> {
+        match self {
+            Refused::Unknown(text) | Refused::Arity(text) => Ok(text),
+            Refused::NotModelled(what) => Err(Failure::NotModelled(what)),
+        }
+    }
+
+    pub(super) fn not_modelled(name: &str) -> Self {
+        Refused::NotModelled(format!("the command {name}"))
+    }
 }

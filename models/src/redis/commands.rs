@@ -1,29 +1,11 @@
 //! The command table: names, arities, flags, and the way in.
 
-use super::call::{Call, Failure, Reply, c_string, error, error_quoting, is, one_line};
-use super::{expiry, hashes, keys, lists, pubsub, script, server, sets, strings, transaction, zsets};
+use super::args::is;
+use super::call::{Call, Kind, Refused, Spec};
+use super::reply::{Failure, QUOTED_BYTES_MAX, c_string, error_quoting, one_line, wrong_arity};
+use super::{expiry, hashes, keys, lists, multi, pubsub, script, server, sets, strings, zsets};
 use crate::Blob;
 use crate::resp::{Command, Value};
-
-/// One row of the table.
-pub(super) struct Spec {
-    pub name: &'static str,
-    /// Words including the name; negative for "at least". For a command with subcommands, without any.
-    arity: i32,
-    pub kind: Kind,
-    run: fn(&mut Call, &[Blob]) -> Reply,
-}
-
-/// What a command may do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Read,
-    Write,
-    /// Neither reads nor writes keys.
-    Control,
-    /// May not be called by a script.
-    NoScript,
-}
 
 macro_rules! table {
     ($($name:literal $arity:literal $kind:ident $run:path;)*) => {
@@ -146,11 +128,11 @@ table! {
     "ZPOPMIN" -2 Write zsets::zpopmin;
     "ZPOPMAX" -2 Write zsets::zpopmax;
     "SCRIPT" -2 NoScript script::script;
-    "MULTI" 1 NoScript transaction::multi;
-    "EXEC" 1 NoScript transaction::exec;
-    "DISCARD" 1 NoScript transaction::discard;
-    "WATCH" -2 NoScript transaction::watch;
-    "UNWATCH" 1 NoScript transaction::unwatch;
+    "MULTI" 1 NoScript multi::multi;
+    "EXEC" 1 NoScript multi::exec;
+    "DISCARD" 1 NoScript multi::discard;
+    "WATCH" -2 NoScript multi::watch;
+    "UNWATCH" 1 NoScript multi::unwatch;
     "SUBSCRIBE" -2 NoScript pubsub::subscribe;
     "UNSUBSCRIBE" -1 NoScript pubsub::unsubscribe;
     "PSUBSCRIBE" -2 NoScript pubsub::psubscribe;
@@ -178,27 +160,6 @@ pub(super) fn spec(name: &[u8]) -> Option<&'static Spec> {
 /// True unless the command surely leaves the data set as it is.
 pub(super) fn may_write(command: &Command) -> bool {
     spec(command.name()).is_some_and(|spec| matches!(spec.kind, Kind::Write | Kind::NoScript))
-}
-
-/// Why a command was refused before it ran, with the error that a client gets.
-pub(super) enum Refused {
-    Unknown(Blob),
-    Arity(Blob),
-    NotModelled(String),
-}
-
-impl Refused {
-    /// The error that a client gets, if the model knows it.
-    pub(super) fn text(self) -> Result<Blob, Failure> {
-        match self {
-            Refused::Unknown(text) | Refused::Arity(text) => Ok(text),
-            Refused::NotModelled(what) => Err(Failure::NotModelled(what)),
-        }
-    }
-
-    fn not_modelled(name: &str) -> Self {
-        Refused::NotModelled(format!("the command {name}"))
-    }
 }
 
 /// Checks the name and the number of words.
@@ -254,24 +215,6 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("SCRIPT", "HELP", None),
 ];
 
-impl Spec {
-    fn is_container(&self) -> bool {
-        matches!(self.name, "PUBSUB" | "SCRIPT")
-    }
-
-    /// The name in small letters, with the subcommand if it has one.
-    pub(super) fn full_name(&self, words: &[Blob]) -> String {
-        let name = self.name.to_lowercase();
-        match words.get(1).filter(|_| self.is_container()) {
-            Some(sub) => format!("{name}|{}", sub.to_text().to_lowercase()),
-            None => name,
-        }
-    }
-}
-
-/// The bytes of an unknown name that an error quotes.
-pub(super) const QUOTED_BYTES_MAX: usize = 128;
-
 /// Commands that redis-server 7.0 has and this one does not, and the two words at which it takes a client for a browser.
 #[rustfmt::skip]
 const NOT_MODELLED: &[&str] = &[
@@ -306,31 +249,19 @@ fn unknown(words: &[Blob]) -> Refused {
     Refused::Unknown(one_line(&text))
 }
 
-pub(super) fn wrong_arity(name: &str) -> Blob {
-    error(format!("ERR wrong number of arguments for '{}' command", name.to_lowercase()))
-}
-
 /// Runs a command that a client sent. `None`: its replies are in `call.replies`.
 pub(super) fn dispatch(call: &mut Call, command: &Command) -> Result<Option<Value>, Failure> {
     let words = command.words();
     let spec = match resolve(words) {
         Ok(spec) => spec,
-        Err(refused) => return Ok(Some(transaction::refuse(call, &words[0], refused.text()?))),
+        Err(refused) => return Ok(Some(multi::refuse(call, &words[0], refused.text()?))),
     };
     if let Some(text) = pubsub::refuse(call, spec, words) {
-        return Ok(Some(transaction::refuse(call, &words[0], text)));
+        return Ok(Some(multi::refuse(call, &words[0], text)));
     }
-    if let Some(reply) = transaction::queue(call, spec, command)? {
+    if let Some(reply) = multi::queue(call, spec, command)? {
         return Ok(Some(reply));
     }
-    let reply = execute(call, spec, words)?;
+    let reply = call.execute(spec, words)?;
     Ok((call.replies.is_empty() || matches!(reply, Value::Error(_))).then_some(reply))
-}
-
-/// Runs a command whose name and arity have been checked. It fails only if the model does not have something.
-pub(super) fn execute(call: &mut Call, spec: &Spec, words: &[Blob]) -> Reply {
-    match (spec.run)(call, &words[1..]) {
-        Err(Failure::Error(text)) => Ok(Value::Error(text)),
-        other => other,
-    }
 }

@@ -1,6 +1,8 @@
 //! Deadlines: the EXPIRE family. A deadline is absolute, in milliseconds of the node's wall clock.
 
-use super::call::{Call, Failure, Reply, error, error_quoting, int, is};
+use super::args::{int, is};
+use super::call::Call;
+use super::reply::{Failure, Reply, error, error_quoting};
 use crate::Blob;
 use crate::resp::Value;
 

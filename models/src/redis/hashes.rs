@@ -1,7 +1,8 @@
 //! Hashes.
 
-use super::call::{Call, Failure, Reply, bulk_or_nil, error, int};
-use super::commands::wrong_arity;
+use super::args::int;
+use super::call::Call;
+use super::reply::{Failure, Reply, bulk_or_nil, error, wrong_arity};
 use crate::Blob;
 use crate::resp::Value;
 

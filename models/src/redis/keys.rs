@@ -1,6 +1,8 @@
 //! Commands on keys of any type.
 
-use super::call::{Call, Failure, Reply, SYNTAX, c_string, int, is, not_modelled};
+use super::args::{int, is};
+use super::call::Call;
+use super::reply::{Failure, Reply, SYNTAX, bulk_or_nil, c_string, not_modelled};
 use crate::Blob;
 use crate::resp::Value;
 
@@ -128,7 +130,7 @@ pub(super) fn randomkey(call: &mut Call, _args: &[Blob]) -> Reply {
     let first = call.db().live_keys(now_ms).next().map(|(key, _)| key.clone());
     // Keys that the choice falls on and that have expired are removed.
     call.collect(|key| first.as_ref().is_none_or(|first| key < first));
-    Ok(super::call::bulk_or_nil(first))
+    Ok(bulk_or_nil(first))
 }
 
 pub(super) fn flush(call: &mut Call, args: &[Blob]) -> Reply {

@@ -1,7 +1,8 @@
 //! Lists.
 
-use super::call::{Call, Failure, Reply, SYNTAX, error, int, is, range};
-use super::commands::wrong_arity;
+use super::args::{self, int, is, range};
+use super::call::Call;
+use super::reply::{Failure, NOT_INTEGER, Reply, SYNTAX, bulk_or_nil, error, wrong_arity};
 use crate::Blob;
 use crate::resp::Value;
 
@@ -69,9 +70,9 @@ fn pop_one(call: &mut Call, key: &Blob, end: End) -> Result<Option<Blob>, Failur
 
 fn pop(call: &mut Call, args: &[Blob], end: End, name: &str) -> Reply {
     match &args[1..] {
-        [] => Ok(super::call::bulk_or_nil(pop_one(call, &args[0], end)?)),
+        [] => Ok(bulk_or_nil(pop_one(call, &args[0], end)?)),
         [count] => {
-            let count = super::call::count(count)?;
+            let count = args::count(count)?;
             if call.list(&args[0])?.is_none() {
                 return Ok(Value::Nil);
             }
@@ -114,13 +115,13 @@ fn position(index: i64, len: usize) -> Option<usize> {
 pub(super) fn lindex(call: &mut Call, args: &[Blob]) -> Reply {
     let Some(list) = call.list(&args[0])? else { return Ok(Value::Nil) };
     let at = position(int(&args[1])?, list.len());
-    Ok(super::call::bulk_or_nil(at.and_then(|at| list.get(at).cloned())))
+    Ok(bulk_or_nil(at.and_then(|at| list.get(at).cloned())))
 }
 
 pub(super) fn lset(call: &mut Call, args: &[Blob]) -> Reply {
     let index = args[1].to_int();
     let list = call.list(&args[0])?.ok_or_else(|| error("ERR no such key"))?;
-    let index = index.ok_or(super::call::NOT_INTEGER)?;
+    let index = index.ok_or(NOT_INTEGER)?;
     let at = position(index, list.len()).ok_or_else(|| error("ERR index out of range"))?;
     list[at] = args[2].clone();
     call.touch(&args[0]);
@@ -186,7 +187,7 @@ fn rotate(call: &mut Call, key: &Blob, from: End, to: End) -> Reply {
         _ => {}
     }
     let item = if to == End::Left { list.front() } else { list.back() };
-    let item = super::call::bulk_or_nil(item.cloned());
+    let item = bulk_or_nil(item.cloned());
     call.touch(key);
     Ok(item)
 }

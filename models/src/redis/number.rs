@@ -1,6 +1,6 @@
 //! Floating-point numbers as the server reads and writes them.
 
-use super::call::{Failure, c_string, not_modelled};
+use super::reply::{Failure, c_string, not_modelled};
 use crate::Blob;
 
 /// Reads a score: decimal, `inf`, `+inf`, `-inf`, `infinity`; not NaN, and not a number too large or too small.

@@ -1,11 +1,17 @@
 //! What survives a crash: nothing, the last snapshot, or the append-only file up to its last fsync.
 
-use super::call::Save;
 use super::keyspace::Keyspace;
 use crate::escape::Fixed;
 use crate::service::Lost;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
+
+/// What a snapshot command asked of the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Save {
+    No,
+    Snapshot,
+}
 
 const SECOND_US: i64 = 1_000_000;
 

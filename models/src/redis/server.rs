@@ -1,14 +1,17 @@
 //! Commands about the server itself.
 
-use super::call::{Call, Failure, Reply, Save, int, not_modelled};
+use super::args::int;
+use super::call::Call;
+use super::persistence::Save;
+use super::reply::{Failure, Reply, not_modelled, wrong_arity};
 use crate::Blob;
 use crate::resp::Value;
 
 pub(super) fn ping(call: &mut Call, args: &[Blob]) -> Reply {
     if args.len() > 1 {
-        return Err(super::commands::wrong_arity("ping").into());
+        return Err(wrong_arity("ping").into());
     }
-    if call.node.subscribers.is_subscribed(call.conn) {
+    if call.state.subscribers.is_subscribed(call.conn) {
         let text = args.first().cloned().unwrap_or_default();
         return Ok(Value::Array(vec![Value::Bulk("pong".into()), Value::Bulk(text)]));
     }

@@ -62,14 +62,14 @@ impl ServiceKind for Node {
 
     fn steps(&self, into: &mut Steps) {
         let member = At::Member(0);
-        into.extend(self.disk.can_be_slow().then_some((member, Step::SlowSync)));
-        into.extend(self.disk.is_slow().then_some((member, Step::Synced)));
+        into.extend(self.state.disk.can_be_slow().then_some((member, Step::SlowSync)));
+        into.extend(self.state.disk.is_slow().then_some((member, Step::Synced)));
     }
 
     fn step(&mut self, _clocks: &[NodeClock], _at: At, step: Step, _out: &mut Vec<Output>) {
         match step {
-            Step::SlowSync => self.disk.slow_down(&self.db),
-            Step::Synced => self.disk.speed_up(),
+            Step::SlowSync => self.state.disk.slow_down(&self.state.db),
+            Step::Synced => self.state.disk.speed_up(),
             step => panic!("a Redis does not do this: {step}"),
         }
     }

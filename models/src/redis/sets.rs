@@ -1,6 +1,7 @@
 //! Sets, answered in byte order.
 
-use super::call::{Call, Failure, Reply};
+use super::call::Call;
+use super::reply::{Failure, Reply};
 use crate::Blob;
 use crate::resp::Value;
 use std::collections::BTreeSet;

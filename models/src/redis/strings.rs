@@ -1,8 +1,10 @@
 //! Strings, counters and bits.
 
-use super::call::{Call, Failure, NOT_INTEGER, Reply, SYNTAX, bulk_or_nil, byte_range, error, int, is};
+use super::args::{byte_range, int, is};
+use super::call::Call;
 use super::expiry::{deadline_from, persist, set_deadline};
 use super::keyspace::Data;
+use super::reply::{Failure, NOT_INTEGER, Reply, SYNTAX, bulk_or_nil, error, wrong_arity};
 use crate::Blob;
 use crate::resp::Value;
 
@@ -153,7 +155,7 @@ pub(super) fn mget(call: &mut Call, args: &[Blob]) -> Reply {
 
 pub(super) fn mset(call: &mut Call, args: &[Blob]) -> Reply {
     if !args.len().is_multiple_of(2) {
-        return Err(super::commands::wrong_arity("mset").into());
+        return Err(wrong_arity("mset").into());
     }
     for pair in args.chunks_exact(2) {
         call.store(&pair[0], Data::Str(pair[1].clone()), None);
@@ -163,7 +165,7 @@ pub(super) fn mset(call: &mut Call, args: &[Blob]) -> Reply {
 
 pub(super) fn msetnx(call: &mut Call, args: &[Blob]) -> Reply {
     if !args.len().is_multiple_of(2) {
-        return Err(super::commands::wrong_arity("msetnx").into());
+        return Err(wrong_arity("msetnx").into());
     }
     if args.chunks_exact(2).any(|pair| call.exists(&pair[0])) {
         return Ok(Value::Int(0));

@@ -1,8 +1,10 @@
 //! Sorted sets.
 
-use super::call::{Call, Failure, Reply, SYNTAX, bulk_or_nil, int, is, not_modelled, range};
+use super::args::{self, int, is, range};
+use super::call::Call;
 use super::keyspace::{Score, ZSet};
 use super::number;
+use super::reply::{Failure, Reply, SYNTAX, bulk_or_nil, not_modelled};
 use crate::Blob;
 use crate::resp::Value;
 
@@ -296,7 +298,7 @@ pub(super) fn zremrangebyrank(call: &mut Call, args: &[Blob]) -> Reply {
 fn pop(call: &mut Call, args: &[Blob], largest: bool) -> Reply {
     let count = match &args[1..] {
         [] => 1,
-        [count] => super::call::count(count)?,
+        [count] => args::count(count)?,
         _ => return Err(SYNTAX.into()),
     };
     let Some(zset) = call.zset(&args[0])? else { return Ok(Value::Array(Vec::new())) };

@@ -1,17 +1,15 @@
-//! EVAL and its kind: real Lua 5.1, run once for each behaviour.
+//! The interpreter: real Lua 5.1, run once for each behaviour.
 //!
 //! A script sees its keys, its arguments and the replies to its own calls, and nothing else. So what
 //! it does after the same replies is always the same, and is remembered: a tree of calls with a branch
 //! for each reply, per script and arguments. The interpreter runs only where the tree has no branch yet;
 //! a property test compares both ways.
 
-use super::call::{
-    Call, Failure, Reply, c_string, error_quoting, int, is, not_modelled, one_line, spaces_for_line_ends,
-};
-use super::commands::{self, Kind, QUOTED_BYTES_MAX, Refused};
-use super::{natives, number};
+use super::super::reply::{Failure, Reply, error_quoting, not_modelled};
+use super::cache::{Script, sha1_hex};
+use super::natives::{self, SERVER};
+use super::values::{command_of, failure, from_lua, to_lua};
 use crate::Blob;
-use crate::escape::Derived;
 use crate::names;
 use crate::resp::{Command, Value};
 use foldhash::fast::FixedState;
@@ -22,48 +20,6 @@ use std::collections::HashMap;
 
 /// Trees are thrown away together when there are this many nodes in them.
 const REMEMBERED_STEPS_MAX: usize = 1 << 16;
-/// The real server nests some thousand levels deep.
-const NESTING_MAX: usize = 100;
-/// Where the function that serves the commands of the running script is kept.
-pub(super) const SERVER: &str = "server";
-const SHA_HEX_LEN: usize = 40;
-
-/// The scripts that a server has been given, by their number in this thread's engine.
-#[derive(Clone, Default, Hash)]
-pub(super) struct ScriptCache {
-    /// This thread's numbers of what the marks tell.
-    scripts: Derived<SmallVec<[u32; 6]>>,
-    /// The sum of the scripts' marks: the same on every thread, in whatever order it has numbered them.
-    marks: u128,
-}
-
-impl ScriptCache {
-    fn add(&mut self, script: Script) {
-        if let Err(at) = self.scripts.binary_search(&script.number) {
-            self.scripts.insert(at, script.number);
-            self.marks = self.marks.wrapping_add(script.mark);
-        }
-    }
-}
-
-/// A compiled script.
-#[derive(Clone, Copy)]
-struct Script {
-    /// Its number in this thread's engine.
-    number: u32,
-    /// The first 128 bits of its hash.
-    mark: u128,
-}
-
-impl Script {
-    fn new(number: usize, sha: &Blob) -> Self {
-        let mark = std::str::from_utf8(&sha[..32]).ok().and_then(|hex| u128::from_str_radix(hex, 16).ok());
-        Script {
-            number: u32::try_from(number).expect("fewer scripts than 2^32"),
-            mark: mark.expect("a hash is written in hexadecimal"),
-        }
-    }
-}
 
 /// What a script did at one point of its run.
 #[derive(Clone)]
@@ -75,7 +31,7 @@ enum Step {
 }
 
 /// What serves the commands of a running script. It fails only if the model does not have something.
-type Server<'a> = dyn FnMut(&Command) -> Reply + 'a;
+pub(super) type Server<'a> = dyn FnMut(&Command) -> Reply + 'a;
 
 /// One run of the interpreter.
 struct Run {
@@ -107,8 +63,24 @@ thread_local! {
     static ENGINE: RefCell<Engine> = RefCell::new(Engine::new());
 }
 
-pub(super) fn sha1_hex(bytes: &[u8]) -> Blob {
-    sha1_smol::Sha1::from(bytes).digest().to_string().into()
+/// A script, compiled if it is new on this thread.
+pub(super) fn compile(body: &Blob) -> Result<Script, Failure> {
+    ENGINE.with_borrow_mut(|engine| engine.compile(body))
+}
+
+/// Runs a script; the first `keys` arguments are its keys. `server` serves the commands that it calls.
+pub(super) fn run(script: u32, keys: usize, args: &[Blob], server: &mut Server<'_>) -> Reply {
+    ENGINE.with_borrow_mut(|engine| engine.run(script, keys, args, server))
+}
+
+/// The number of the script with this hash, if this thread has compiled it.
+pub(super) fn number_of(sha: &Blob) -> Option<u32> {
+    ENGINE.with_borrow(|engine| engine.by_sha.get(sha).copied())
+}
+
+/// A compiled script's hash.
+pub(super) fn sha_of(script: u32) -> Blob {
+    ENGINE.with_borrow(|engine| engine.shas[script as usize].clone())
 }
 
 impl Engine {
@@ -346,189 +318,10 @@ fn mirror_of(value: &Value) -> Value {
     }
 }
 
-/// The command that a script's arguments spell, if they are strings and numbers.
-pub(super) fn command_of(words: &MultiValue) -> Option<Command> {
-    let word = |value: &LuaValue| match value {
-        LuaValue::String(text) => Some(Blob::copy_from(&text.as_bytes())),
-        LuaValue::Integer(number) => Some(number::format(*number as f64)),
-        LuaValue::Number(number) => Some(number::format(*number)),
-        _ => None,
-    };
-    Some(Command::from_words(words.iter().map(word).collect::<Option<Vec<Blob>>>()?))
-}
-
-/// A reply as a script sees it.
-fn to_lua(lua: &Lua, value: &Value) -> mlua::Result<LuaValue> {
-    match value {
-        Value::Nil => Ok(LuaValue::Boolean(false)),
-        Value::Int(number) => Ok(LuaValue::Number(*number as f64)),
-        Value::Bulk(text) => Ok(LuaValue::String(lua.create_string(text.as_bytes())?)),
-        Value::Status(text) => {
-            let table = lua.create_table()?;
-            table.raw_set("ok", lua.create_string(text.as_bytes())?)?;
-            Ok(LuaValue::Table(table))
-        }
-        Value::Error(text) => Ok(LuaValue::Table(natives::error_table(lua, text, true)?)),
-        Value::Array(items) => {
-            let items = items.iter().map(|item| to_lua(lua, item)).collect::<mlua::Result<Vec<_>>>()?;
-            Ok(LuaValue::Table(lua.create_sequence_from(items)?))
-        }
-    }
-}
-
-/// What a script returned, as a reply: numbers lose their fraction, false is nil, a table ends at its first nil.
-fn from_lua(value: &LuaValue, depth: usize) -> Result<Value, Failure> {
-    match value {
-        LuaValue::String(text) => Ok(Value::Bulk(Blob::copy_from(&text.as_bytes()))),
-        LuaValue::Integer(number) => Ok(Value::Int(*number)),
-        LuaValue::Number(number) => Ok(Value::Int(to_integer(*number))),
-        LuaValue::Boolean(true) => Ok(Value::Int(1)),
-        LuaValue::Table(_) if depth >= NESTING_MAX => not_modelled("a script's reply nested this deeply"),
-        LuaValue::Table(table) => from_table(table, depth),
-        _ => Ok(Value::Nil),
-    }
-}
-
-/// C's cast, which makes the smallest integer of whatever does not fit.
-pub(super) fn to_integer(number: f64) -> i64 {
-    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if (-LIMIT..LIMIT).contains(&number) { number as i64 } else { i64::MIN }
-}
-
-fn from_table(table: &Table, depth: usize) -> Result<Value, Failure> {
-    let field = |name: &str| table.raw_get::<LuaValue>(name).unwrap_or(LuaValue::Nil);
-    if let LuaValue::String(text) = field("err") {
-        return Ok(Value::Error(one_line(c_string(&text.as_bytes(), usize::MAX))));
-    }
-    if let LuaValue::String(text) = field("ok") {
-        return Ok(Value::Status(spaces_for_line_ends(c_string(&text.as_bytes(), usize::MAX))));
-    }
-    match field("double") {
-        LuaValue::Integer(number) => return Ok(Value::Bulk(number::format(number as f64))),
-        LuaValue::Number(number) => return Ok(Value::Bulk(number::format(number))),
-        _ => {}
-    }
-    if let LuaValue::String(text) = field("big_number") {
-        return Ok(Value::Bulk(spaces_for_line_ends(&text.as_bytes())));
-    }
-    if [field("verbatim_string"), field("map"), field("set")].iter().any(LuaValue::is_table) {
-        return not_modelled("a script's reply with the field 'verbatim_string', 'map' or 'set'");
-    }
-    let mut items = Vec::new();
-    while let Ok(item) = table.raw_get::<LuaValue>(items.len() + 1) {
-        if item.is_nil() {
-            break;
-        }
-        items.push(from_lua(&item, depth + 1)?);
-    }
-    Ok(Value::Array(items))
-}
-
-/// The error reply of a script that failed.
-fn failure(lua: &Lua, problem: &LuaValue, sha: &Blob) -> Reply {
-    let field = |name: &str| match problem {
-        LuaValue::Table(table) => lua.coerce_string(table.raw_get::<LuaValue>(name).ok()?).ok()?,
-        _ => None,
-    };
-    let Some(text) = field("err") else {
-        return not_modelled("a script's error without a text, of which redis-server 7.0.15 dies");
-    };
-    let mut reply = c_string(&text.as_bytes(), usize::MAX).to_vec();
-    if let (Some(source), Some(line)) = (field("source"), field("line")) {
-        let place = format!(" script: {sha}, on {}:{}.", source.to_string_lossy(), line.to_string_lossy());
-        reply.extend_from_slice(place.as_bytes());
-    }
-    Ok(Value::Error(one_line(&reply)))
-}
-
-/// Runs one command of a script.
-fn serve(call: &mut Call, command: &Command) -> Reply {
-    let words = command.words();
-    Ok(Value::error(match commands::resolve(words) {
-        Ok(spec) if spec.kind == Kind::NoScript => "ERR This Redis command is not allowed from script",
-        Ok(spec) => return commands::execute(call, spec, words),
-        Err(Refused::NotModelled(what)) => return not_modelled(what),
-        Err(Refused::Arity(_)) => "ERR Wrong number of args calling Redis command from script",
-        Err(Refused::Unknown(_)) => "ERR Unknown Redis command called from script",
-    }))
-}
-
-/// Reads the number of keys among the arguments of a script.
-fn key_count(args: &[Blob]) -> Result<usize, Failure> {
-    let keys = int(&args[0])?;
-    if keys > args.len() as i64 - 1 {
-        return Err("ERR Number of keys can't be greater than number of args".into());
-    }
-    usize::try_from(keys).map_err(|_| "ERR Number of keys can't be negative".into())
-}
-
-fn evaluate(call: &mut Call, script: u32, keys: usize, args: &[Blob]) -> Reply {
-    let nested = std::mem::replace(&mut call.nested, true);
-    let reply = ENGINE.with_borrow_mut(|engine| engine.run(script, keys, args, &mut |command| serve(call, command)));
-    call.nested = nested;
-    reply
-}
-
-pub(super) fn eval(call: &mut Call, args: &[Blob]) -> Reply {
-    let keys = key_count(&args[1..])?;
-    let script = ENGINE.with_borrow_mut(|engine| engine.compile(&args[0]))?;
-    call.node.scripts.add(script);
-    evaluate(call, script.number, keys, &args[2..])
-}
-
-/// The number of a script that this server has been given.
-fn find(call: &Call, sha: &Blob) -> Option<u32> {
-    if sha.len() != SHA_HEX_LEN {
-        return None;
-    }
-    let sha = Blob::copy_from(&sha.to_ascii_lowercase());
-    let script = ENGINE.with_borrow(|engine| engine.by_sha.get(&sha).copied())?;
-    call.node.scripts.scripts.contains(&script).then_some(script)
-}
-
-pub(super) fn evalsha(call: &mut Call, args: &[Blob]) -> Reply {
-    const NO_SCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";
-    if args[0].len() != SHA_HEX_LEN {
-        return Err(NO_SCRIPT.into());
-    }
-    let keys = key_count(&args[1..])?;
-    let script = find(call, &args[0]).ok_or(NO_SCRIPT)?;
-    evaluate(call, script, keys, &args[2..])
-}
-
-pub(super) fn script(call: &mut Call, args: &[Blob]) -> Reply {
-    match (args[0].to_ascii_uppercase().as_slice(), &args[1..]) {
-        (b"LOAD", [body]) => {
-            let script = ENGINE.with_borrow_mut(|engine| engine.compile(body))?;
-            call.node.scripts.add(script);
-            Ok(Value::Bulk(ENGINE.with_borrow(|engine| engine.shas[script.number as usize].clone())))
-        }
-        (b"EXISTS", shas) => {
-            Ok(Value::Array(shas.iter().map(|sha| Value::Int(find(call, sha).is_some().into())).collect()))
-        }
-        (b"FLUSH", options) => {
-            if !matches!(options, [] | [_]) || options.iter().any(|option| !is(option, "SYNC") && !is(option, "ASYNC"))
-            {
-                return Err("ERR SCRIPT FLUSH only support SYNC|ASYNC option".into());
-            }
-            call.node.scripts = ScriptCache::default();
-            Ok(Value::OK)
-        }
-        (b"KILL", []) => Err("NOTBUSY No scripts in execution right now.".into()),
-        _ => Err(error_quoting(
-            "ERR unknown subcommand or wrong number of arguments for '",
-            &args[0],
-            QUOTED_BYTES_MAX,
-            "'. Try SCRIPT HELP.",
-        )
-        .into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Node};
     use super::*;
+    use crate::redis::{Config, Node};
     use crate::{ConnId, Digest, NodeClock, Response};
     use std::hash::Hash;
 

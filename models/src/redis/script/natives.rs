@@ -1,13 +1,16 @@
 //! The functions of a script's surroundings that can fail. They are native as in the real server, so that
 //! an error is blamed on the line of the script that called them.
 
-use super::call::c_string;
-use super::script::{SERVER, command_of, sha1_hex, to_integer};
+use super::super::reply::c_string;
+use super::cache::sha1_hex;
+use super::values::{command_of, error_table, to_integer};
 use crate::Blob;
 use mlua::{Error, Function, HookTriggers, Lua, LuaString, MultiValue, Result, Table, Value as LuaValue};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+/// Where the function that serves the commands of the running script is kept.
+pub(super) const SERVER: &str = "server";
 /// The low bits of the state that `srand48` leaves.
 const RANDOM_LOW: u64 = 0x330E;
 const READ_ONLY: &str = "Attempt to modify a readonly table";
@@ -99,24 +102,6 @@ fn int_argument(lua: &Lua, args: &MultiValue, number: usize) -> Result<i32> {
     let value = args.get(number - 1).cloned().unwrap_or(LuaValue::Nil);
     let number_of = lua.coerce_number(value)?.ok_or_else(|| type_error(lua, args, number, "number"))?;
     Ok(to_integer(number_of) as i32)
-}
-
-/// A table with the field `err`, as scripts see errors. Its text always begins with a code.
-pub(super) fn error_table(lua: &Lua, text: &[u8], from_command: bool) -> Result<Table> {
-    let text = c_string(text, usize::MAX);
-    let (code, rest) = match text.iter().position(|byte| *byte == b' ') {
-        Some(at) => (&text[..at], &text[at + 1..]),
-        None => (&b"ERR"[..], text),
-    };
-    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    let from = rest.iter().take_while(|byte| is_end(byte)).count();
-    let to = rest.iter().rposition(|byte| !is_end(byte)).map_or(from, |last| last + 1);
-    let table = lua.create_table()?;
-    table.raw_set("err", lua.create_string([code, b" ", &rest[from..to]].concat())?)?;
-    if from_command {
-        table.raw_set("ignore_error_stats_update", true)?;
-    }
-    Ok(table)
 }
 
 /// What the native functions share.

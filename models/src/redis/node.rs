@@ -1,0 +1,112 @@
+//! A server: serves commands, lets time pass, goes down and starts again.
+
+use super::Config;
+use super::call::Call;
+use super::commands;
+use super::keyspace::{Data, Keyspace};
+use super::persistence::Disk;
+use super::reply::Failure;
+use super::state::State;
+use crate::escape::Fixed;
+use crate::resp::{Command, Value};
+use crate::{Blob, ConnId, Lost, NodeClock, Output, Response};
+use std::rc::Rc;
+
+/// A simulated Redis server.
+#[derive(Clone, Hash)]
+pub struct Node {
+    config: Fixed<Rc<Config>>,
+    pub(super) state: State,
+}
+
+impl Node {
+    /// An empty server.
+    pub fn new(config: Config) -> Self {
+        let disk = Disk::new(&config.persistence);
+        Node { config: Fixed(Rc::new(config)), state: State::new(Keyspace::default(), disk) }
+    }
+
+    /// Serves one command: the reply first, then what it publishes.
+    pub(super) fn serve(&mut self, clock: NodeClock, conn: ConnId, command: &Command, out: &mut Vec<Output>) {
+        let now_ms = clock.wall_ms();
+        if self.state.disk.is_due(clock.wall_us) {
+            self.state.disk.sync();
+        }
+        self.state.disk.before_write(&self.state.db, commands::may_write(command));
+        let mut call = Call::new(&mut self.state, commands::resolve, now_ms, clock.wall_us, conn);
+        let reply = match commands::dispatch(&mut call, command) {
+            Ok(reply) => reply,
+            Err(Failure::Error(text)) => Some(Value::Error(text)),
+            Err(Failure::NotModelled(what)) => return out.push(Output::not_modelled(conn, what)),
+        };
+        let Call { touched, collected, published, replies, dirty, save, .. } = call;
+        self.state.transactions.collected(&collected);
+        self.state.transactions.invalidate(&touched);
+        self.state.disk.after_command(clock.wall_us, dirty, save);
+        for response in replies {
+            out.push(Output::reply(conn, Response::Redis(response)));
+        }
+        if let Some(reply) = reply {
+            out.push(Output::reply(conn, Response::Redis(reply)));
+        }
+        for (to, message) in published {
+            out.push(Output::message(to, Response::Redis(message)));
+        }
+    }
+
+    /// Forgets a connection: its transaction, watches and subscriptions.
+    pub(super) fn forget(&mut self, conn: ConnId) {
+        self.state.transactions.forget(conn);
+        self.state.subscribers.forget(conn);
+    }
+
+    /// True if a connection has a transaction, watches or subscriptions.
+    pub(super) fn has_state_of(&self, conn: ConnId) -> bool {
+        self.state.transactions.has(conn) || self.state.subscribers.is_subscribed(conn)
+    }
+
+    /// When the next key expires or the next periodic fsync falls due, by the wall clock, in microseconds.
+    pub(super) fn next_change(&self, clock: NodeClock) -> Option<i64> {
+        // A key is expired once the clock, in whole milliseconds, is past its deadline.
+        let expiry =
+            self.state.db.next_expiry(clock.wall_ms()).map(|deadline| deadline.saturating_add(1).saturating_mul(1000));
+        [expiry, self.state.disk.next_sync()].into_iter().flatten().filter(|at| *at > clock.wall_us).min()
+    }
+
+    /// True if a key has expired or the periodic fsync is due.
+    pub(super) fn has_fallen_due(&self, clock: NodeClock) -> bool {
+        self.state.disk.is_due(clock.wall_us) || self.state.db.any_expired(clock.wall_ms())
+    }
+
+    /// The active expiry cycle and the periodic fsync.
+    pub(super) fn cycle(&mut self, clock: NodeClock) {
+        let expired = self.state.db.remove_expired(clock.wall_ms());
+        self.state.transactions.collected(&expired);
+        if self.state.disk.is_due(clock.wall_us) {
+            self.state.disk.sync();
+        }
+    }
+
+    /// Goes down.
+    pub(super) fn go_down(&mut self, lost: Lost) {
+        let State { db, disk, .. } = &mut self.state;
+        let surviving = disk.surviving(std::mem::take(db), lost);
+        self.state = State::new(surviving, disk.clone());
+    }
+
+    /// Starts from the disk; what expired meanwhile is not loaded.
+    pub(super) fn load(&mut self, clock: NodeClock) {
+        self.state.db.remove_expired(clock.wall_ms());
+        self.state.disk = Disk::new(&self.config.persistence);
+        self.state.disk.sync();
+    }
+
+    /// The value and expiry of a string key that is alive.
+    pub fn string(&self, clock: NodeClock, key: &Blob) -> Option<(Blob, Option<i64>)> {
+        let entry = self.state.db.peek(key, clock.wall_ms())?;
+        match &entry.data {
+            Data::Str(value) => Some((value.clone(), entry.expire_at)),
+            _ => None,
+        }
+    }
+}
