@@ -7,6 +7,9 @@ use doublehold::explore::random::Random;
 use doublehold::explore::{Cause, Limits, Verdict, check};
 use doublehold::report::catalogue::scenarios;
 use doublehold::scenario::{EXPLORED, Expectation, Registry, Scenario, setup_for};
+use doublehold_sim_tests::clients;
+use doublehold_sim_tests::programs::asserts::*;
+use doublehold_sim_tests::programs::host::*;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -54,4 +57,27 @@ fn random_executions_break_most_of_what_is_broken() {
         .collect();
     println!("{} of {} are found; missed: {}", broken.len() - missed.len(), broken.len(), missed.join(", "));
     assert!(missed.len() * 6 < broken.len(), "missed: {}", missed.join(", "));
+}
+
+clients! {
+    /// Compares its wall clock with the server's, and sees that it is ahead by a little, but not by much.
+    SeesAnOffset(ports) {
+        let before = ports.wall().as_micros();
+        let Outcome::Ok(Value::Array(time)) = ports.redis(0).call(Command::new("TIME")).await else { return };
+        let part = |at: usize| time[at].as_blob().and_then(Blob::to_int).unwrap_or(0);
+        let ahead_us = before - (part(0) * 1_000_000 + part(1));
+        if (100_000..400_000).contains(&ahead_us) {
+            ports.record(mark("ahead by a little"));
+        }
+    }
+}
+
+/// The exhaustive search looks at clocks that are right and at those at the ends of their ranges, and says so; executions drawn
+/// freely look at those in between as well, and what they find can be replayed.
+#[test]
+fn clocks_between_the_ends_of_their_ranges_are_drawn() {
+    let world = World::redis(SeesAnOffset, 1).offset_ms(500);
+    assert_not_reached(&world, "ahead by a little");
+    let schedule = world.reaches_freely("ahead by a little", 1, 1_000).expect("it is drawn");
+    assert!(schedule[0].starts_with("client-0: clock drifts +0 ppm, offset "), "{}", schedule[0]);
 }

@@ -1,4 +1,5 @@
-//! Orphans: the servers of `doublehold real --spawn` end with the process that started them, even if that is killed.
+//! Orphans: the servers of `doublehold real --spawn` end with the process that started them, even if that is killed, and leave
+//! nothing behind.
 #![cfg(target_os = "linux")]
 
 use doublehold_sim_tests::redis_server_or_skip;
@@ -31,6 +32,13 @@ fn runs(pid: u32) -> bool {
     look_at(pid).is_some_and(|(_, state, _)| state != "Z")
 }
 
+/// The temporary folders of servers in a folder.
+fn left_in(folder: &TempDir) -> Vec<String> {
+    let all = std::fs::read_dir(folder.path()).expect("it is a folder");
+    let names = all.map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("doublehold-redis-")).collect()
+}
+
 fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();
     while !done() {
@@ -48,7 +56,8 @@ fn servers_end_with_the_process_that_started_them() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_own-lock"));
     command
         .args(["real", "--lock", "redlock", "--spawn", "--servers", "3", "--time", "60s"])
-        .current_dir(folder.path());
+        .current_dir(folder.path())
+        .env("TMPDIR", folder.path());
     let mut parent = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the command runs");
     let mut all = Vec::new();
     wait_for("the start", || {
@@ -57,8 +66,10 @@ fn servers_end_with_the_process_that_started_them() {
         // Two worker processes, and a watchdog for each server.
         named("redis-server") == 3 && all.len() == 8
     });
+    assert_eq!(left_in(&folder).len(), 3, "a temporary folder for each server");
     // As `kill -9` does: nothing of its own code runs any more.
     parent.kill().expect("it can be killed");
     parent.wait().expect("it can be waited for");
     wait_for("the end of its processes", || !all.iter().any(|(pid, _)| runs(*pid)));
+    assert_eq!(left_in(&folder), Vec::<String>::new());
 }

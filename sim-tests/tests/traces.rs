@@ -8,6 +8,8 @@ use doublehold::scenario::{
     About, Expectation, Parameters, Registry, SIMULATED, Scenario, Workload, program, setup_for,
 };
 use doublehold::trace::{Recorder, Trace, TraceError};
+use doublehold::world::choice::Act;
+use doublehold::world::explored::{Explored, Remember};
 use doublehold::world::fault::{Assumptions, Budgets};
 use doublehold::world::setup::{ArrivalTime, ServiceSpec, Setup};
 use doublehold::world::simulated::run;
@@ -150,4 +152,34 @@ fn convergence_is_established_by_the_replay() {
     other.violation.as_mut().expect("it has one").what = "client-0 had not ended at 600000 ms".to_owned();
     let problem = replay(&registry, &other).expect_err("both have not ended");
     assert!(matches!(problem, TraceError::Different { what: "verdicts", .. }), "{problem}");
+}
+
+/// What shrinking leaves the search could have found: time passes only to moments that it offers.
+#[test]
+fn in_committed_traces_time_stops_where_the_search_stops() {
+    let registry = Registry::standard();
+    let (mut traces, mut stops) = (0, 0);
+    let mut strange = Vec::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reports/traces");
+    for entry in std::fs::read_dir(folder).expect("traces are committed") {
+        let trace = Trace::read(&entry.expect("it can be read").path()).expect("it is a trace");
+        let found = counterexample_of(&registry, &trace).expect("it replays").expect("it breaks something");
+        let scenario = registry.find(&trace.scenario).expect("it is in the catalogue");
+        let setup = Arc::new(setup_for(scenario.as_ref(), &trace.parameters, trace.seed, found.world));
+        let mut world = Explored::new(setup, Remember::Nothing, Recorder::off());
+        let mut enabled = Vec::new();
+        traces += 1;
+        for choice in found.schedule {
+            world.system().enabled(&mut enabled);
+            if matches!(choice.act, Act::Advance(_)) {
+                stops += 1;
+                if !enabled.contains(&choice) {
+                    strange.push(format!("{}: {}", trace.scenario, choice.name(world.system())));
+                }
+            }
+            world.step(choice);
+        }
+    }
+    assert!(traces > 60 && stops > 50, "{traces} traces, {stops} stops");
+    assert_eq!(strange, Vec::<String>::new());
 }

@@ -136,7 +136,8 @@ pub(super) struct CheckOptions {
     /// End with the first property that is broken; without it the search goes on for the others.
     #[arg(long)]
     pub first: bool,
-    /// After *holds*: draw so many random executions, in which time stops anywhere. They must find nothing.
+    /// After *holds*: draw so many random executions, in which time stops anywhere and clocks are off by anything
+    /// within their ranges. They must find nothing.
     #[arg(long, value_name = "N", value_parser = some_number)]
     pub insurance: Option<u64>,
     /// Exit with 0 if each scenario shows what it is there to show, with 1 otherwise. Implies `--first`.

@@ -176,7 +176,7 @@ fn print(examined: &Examined, several: bool, options: &CheckOptions) {
     say!("  covered: {} ({seconds:.2} s)", coverage(parameters, &report.progress));
     say!("  happened: {}", happened(&report.tally));
     if report.progress.states.is_some() {
-        say!("  time: {}", time_covered(report));
+        say!("  time: {}", time_covered(&parameters.assumptions, report));
     }
     if *missed {
         say!(

@@ -3,7 +3,8 @@
 use super::args::{RealOptions, RealStock};
 use super::error::CliError;
 use crate::lock::mysql::row::Guard;
-use crate::scenario::locks::{Keeper, Pair};
+use crate::scenario::keeper::Keeper;
+use crate::scenario::locks::Pair;
 
 /// The choice.
 #[derive(Clone, Copy)]

@@ -20,12 +20,25 @@ pub fn follow(setup: &Arc<Setup>, schedule: &[Choice], recorder: Recorder) -> Ex
         if world.system().violation.is_some() {
             break;
         }
+        stop_on_the_way(&mut world, *choice, &mut scratch);
         if let Some(choice) = possible(world.system(), *choice, &mut scratch) {
             world.step(choice);
         }
     }
     finish(&mut world, &mut scratch);
     world
+}
+
+/// Where time is to pass further than to the next moment at which something changes: stops at each on the way, as every search
+/// does.
+fn stop_on_the_way(world: &mut Explored, choice: Choice, scratch: &mut Vec<Choice>) {
+    let Act::Advance(to_us) = choice.act else { return };
+    loop {
+        world.system().enabled(scratch);
+        let next = |choice: &Choice| matches!(choice.act, Act::Advance(next_us) if next_us < to_us);
+        let Some(next) = scratch.iter().copied().find(next) else { return };
+        world.step(next);
+    }
 }
 
 /// The choice if it is possible; of a timer that has another number here, the one that is due.
@@ -60,14 +73,36 @@ pub struct Diverged {
     pub possible: String,
 }
 
+/// How far time may pass at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strides {
+    /// To the next moment at which something changes, as in every search.
+    Short,
+    /// Over what changes by itself as well, as in the simulated world.
+    Long,
+}
+
 /// Makes exactly the choices with these names.
-pub fn follow_names(setup: &Arc<Setup>, names: &[String], recorder: Recorder) -> Result<Explored, Diverged> {
+pub fn follow_names(
+    setup: &Arc<Setup>,
+    names: &[String],
+    strides: Strides,
+    recorder: Recorder,
+) -> Result<Explored, Diverged> {
     let mut world = Explored::new(Arc::clone(setup), Remember::Nothing, recorder);
     let mut enabled = Vec::new();
     for (at, name) in names.iter().enumerate() {
         world.system().enabled(&mut enabled);
         let choice = enabled.iter().find(|choice| choice.name(world.system()) == *name).copied();
-        let choice = choice.or_else(|| time_named(name).filter(|choice| world.system().allows(*choice, &mut enabled)));
+        let choice = choice.or_else(|| {
+            let system = world.system();
+            let named = time_named(name).or_else(|| clock_named(name, &enabled, system))?;
+            let allowed = match named.act {
+                Act::Advance(to_us) if strides == Strides::Long => system.allows_stride(to_us),
+                _ => system.allows(named, &mut enabled),
+            };
+            allowed.then_some(named)
+        });
         let Some(choice) = choice else {
             world.system().enabled(&mut enabled);
             let possible: Vec<String> = enabled.iter().map(|choice| choice.name(world.system())).collect();
@@ -85,9 +120,24 @@ pub fn follow_names(setup: &Arc<Setup>, names: &[String], recorder: Recorder) ->
 
 /// The passing of time that a name spells.
 fn time_named(name: &str) -> Option<Choice> {
-    let ms = name.strip_prefix("time: passes to ")?.strip_suffix(" ms")?;
+    let (ms, us) = name.strip_prefix("time: passes to ").and_then(|ms| Some((ms, micros(ms)?)))?;
+    (millis(us) == ms).then(|| Choice::advance(us))
+}
+
+/// The setting of a clock that a name spells, of the process whose clock is the next to be set.
+fn clock_named(name: &str, enabled: &[Choice], system: &System) -> Option<Choice> {
+    let next = enabled.iter().find(|choice| matches!(choice.act, Act::SetClock { .. }))?;
+    let (_, off) = name.split_once(": clock drifts ")?;
+    let (ppm, offset) = off.split_once(" ppm, offset ")?;
+    let us = micros(offset.strip_prefix(['+', '-'])?)?.min(i64::MAX as u64) as i64;
+    let offset_us = if offset.starts_with('-') { -us } else { us };
+    let choice = Choice { at: next.at, act: Act::SetClock { drift_ppm: ppm.parse().ok()?, offset_us } };
+    (choice.name(system) == name).then_some(choice)
+}
+
+/// The number of microseconds that a time in milliseconds spells.
+fn micros(ms: &str) -> Option<u64> {
+    let ms = ms.strip_suffix(" ms")?;
     let (whole, part) = ms.split_once('.').unwrap_or((ms, "0"));
-    let us = whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(format!("{part:0<3}").parse().ok()?)?;
-    debug_assert!(name.ends_with(&millis(us)));
-    Some(Choice::advance(us))
+    whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(format!("{part:0<3}").parse().ok()?)
 }

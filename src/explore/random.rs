@@ -4,8 +4,8 @@
 //! goes as it would alone; but as long as several stand in one state, what they do is run once. Where that spares
 //! too little to pay for going back to where they parted, samples go alone.
 //!
-//! Alone, and on demand, time also stops at moments drawn at random: what the exhaustive search leaves out of time is then
-//! found by chance, if anything is.
+//! Alone, and on demand, time also stops at moments drawn at random, and clocks are off by anything within their ranges: what the
+//! exhaustive search leaves out of time is then found by chance, if anything is.
 
 use super::strategy::{Begin, Coverage, Strategy};
 use crate::world::choice::{Act, Choice};
@@ -45,7 +45,7 @@ pub struct Random {
     batch: u64,
     /// The steps that this batch has run, and those that its samples have taken.
     steps: (u64, u64),
-    /// Whether time also stops at random moments.
+    /// Whether time also stops at random moments, and clocks are off by random amounts.
     stops: bool,
     remember: Remember,
 }
@@ -68,7 +68,7 @@ impl Random {
         Random { remember: Remember::Nothing, ..Random::alone(seed) }
     }
 
-    /// The same, and time stops at random moments too.
+    /// The same, and time stops at random moments too, and clocks are off by anything within their ranges.
     pub fn stopping(seed: u64) -> Self {
         Random { stops: true, ..Random::afresh(seed) }
     }
@@ -88,6 +88,18 @@ impl Random {
         let ahead_us = 1 + self.random.next_u64() % (1 << magnitude).min(width.max(1));
         let to_us = system.now_us + ahead_us;
         system.allows_time(to_us).then(|| Choice::advance(to_us))
+    }
+
+    /// How far the clock that is set next is off: in every second case something within its range.
+    fn clock(&mut self, world: &Explored, enabled: &[Choice]) -> Option<Choice> {
+        let Some(Choice { at, act: Act::SetClock { .. } }) = enabled.first() else { return None };
+        if draw(&mut self.random, 2) == 0 {
+            return None;
+        }
+        let assumptions = &world.system().setup().assumptions;
+        let mut within = |limit: u64| (self.random.next_u64() % (2 * limit + 1)) as i64 - limit as i64;
+        let (drift, offset_us) = (within(assumptions.drift_ppm_max.into()), within(assumptions.offset_us_max));
+        Some(Choice { at: *at, act: Act::SetClock { drift_ppm: drift as i32, offset_us } })
     }
 
     /// One sample's choice, by its place.
@@ -131,9 +143,9 @@ impl Strategy for Random {
 
     fn choose(&mut self, world: &Explored, enabled: &mut Vec<Choice>) -> Option<usize> {
         if self.stops
-            && let Some(stop) = self.stop(world, enabled)
+            && let Some(choice) = self.clock(world, enabled).or_else(|| self.stop(world, enabled))
         {
-            enabled.push(stop);
+            enabled.push(choice);
             return Some(enabled.len() - 1);
         }
         self.steps.0 += 1;

@@ -4,13 +4,13 @@ pub mod catalogue;
 #[cfg(feature = "sim")]
 pub mod matrix;
 
-use crate::explore::follow::{follow, follow_names};
+use crate::explore::follow::{Strides, follow, follow_names};
 use crate::explore::{Progress, Report, Verdict};
 use crate::scenario::{EXPLORED, Parameters, Registry, SIMULATED, Scenario, setup_for};
 use crate::shrink::Counterexample;
 use crate::trace::{Recorder, SCHEMA, Trace, TraceError, VERSION};
 use crate::world::explored::Tally;
-use crate::world::fault::Fault;
+use crate::world::fault::{Assumptions, Fault};
 use crate::world::memories::Violation;
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ pub fn trace_from(
 pub fn replay(registry: &Registry, trace: &Trace) -> Result<(), TraceError> {
     let scenario = registry.find(&trace.scenario).ok_or_else(|| TraceError::UnknownScenario(trace.scenario.clone()))?;
     let setup = Arc::new(setup_for(scenario.as_ref(), &trace.parameters, trace.seed, &trace.world));
-    let mut world = follow_names(&setup, &trace.schedule, Recorder::on())?;
+    let mut world = follow_names(&setup, &trace.schedule, strides_in(&trace.world), Recorder::on())?;
     if trace.world == SIMULATED {
         // Only the simulated world says when it has waited long enough.
         world.give_up(scenario.simulation().not_converged(world.system()));
@@ -59,6 +59,11 @@ pub fn replay(registry: &Registry, trace: &Trace) -> Result<(), TraceError> {
     compare("events", &lines(&trace.events), &lines(&again.events))?;
     compare("histories", &lines(&trace.history), &lines(&again.history))?;
     compare("verdicts", &lines(std::slice::from_ref(&trace.violation)), &lines(std::slice::from_ref(&again.violation)))
+}
+
+/// How far time passes at once in a world.
+fn strides_in(world: &str) -> Strides {
+    if world == SIMULATED { Strides::Long } else { Strides::Short }
 }
 
 fn lines<T: serde::Serialize>(items: &[T]) -> Vec<String> {
@@ -82,7 +87,7 @@ pub fn counterexample_of(registry: &Registry, trace: &Trace) -> Result<Option<Co
     let scenario = registry.find(&trace.scenario).ok_or_else(|| TraceError::UnknownScenario(trace.scenario.clone()))?;
     let host = if trace.world == SIMULATED { SIMULATED } else { EXPLORED };
     let setup = Arc::new(setup_for(scenario.as_ref(), &trace.parameters, trace.seed, host));
-    let world = follow_names(&setup, &trace.schedule, Recorder::off())?;
+    let world = follow_names(&setup, &trace.schedule, strides_in(host), Recorder::off())?;
     Ok(world.system().violation.clone().map(|violation| Counterexample {
         parameters: trace.parameters.clone(),
         world: host,
@@ -119,12 +124,14 @@ pub fn happened(tally: &Tally) -> String {
     format!("{}; {faults}", of.join(", "))
 }
 
-/// At which moments time stopped in a search, in one line.
-pub fn time_covered(report: &Report) -> String {
+/// At which moments time stopped in a search, and how far clocks were off, in one line.
+pub fn time_covered(assumptions: &Assumptions, report: &Report) -> String {
     let thresholds = count(report.moments as u64, "threshold");
     let escaped =
         if report.tally.escaped { "; clock readings left as bare numbers, whose thresholds are not known" } else { "" };
-    format!("at events and {thresholds} of clients' code{escaped}")
+    let apart = (assumptions.drift_ppm_max, assumptions.offset_us_max) != (0, 0);
+    let clocks = if apart { "; clocks all right, or each at an end of its range" } else { "" };
+    format!("at events and {thresholds} of clients' code{clocks}{escaped}")
 }
 
 /// A number of things.

@@ -1,6 +1,7 @@
 //! The table of locks and guards, by name, for the matrix, `check`, `sim`, `real` and the catalogue.
 
 use super::guarded::LockKind;
+use super::keeper::Keeper;
 use crate::lock::mysql::row::Guard;
 use crate::lock::mysql::table;
 use crate::lock::{etcd, redis, redlock, zookeeper};
@@ -58,34 +59,6 @@ impl Timing {
     }
 }
 
-/// What keeps a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keeper {
-    /// No server.
-    NoServer,
-    /// One Redis server.
-    Redis,
-    /// Several Redis servers.
-    Redises,
-    /// A ZooKeeper ensemble.
-    ZooKeeper,
-    /// An etcd cluster.
-    Etcd,
-    /// The MySQL server.
-    MySql,
-}
-
-impl Keeper {
-    /// The default number of servers.
-    pub fn servers(self) -> usize {
-        match self {
-            Keeper::NoServer => 0,
-            Keeper::Redis | Keeper::MySql => 1,
-            Keeper::Redises | Keeper::ZooKeeper | Keeper::Etcd => 3,
-        }
-    }
-}
-
 /// A lock of the table.
 #[derive(Debug)]
 pub struct NamedLock {
@@ -119,6 +92,13 @@ pub static LOCKS: [NamedLock; 8] = [
     }),
     named("user-lock", "GET_LOCK of the database", Keeper::MySql, false, |_| LockKind::UserLock),
 ];
+
+impl NamedLock {
+    /// The lock, so timed.
+    pub fn kind(&self, timing: &Timing) -> LockKind {
+        (self.kind)(timing)
+    }
+}
 
 const fn named(
     name: &'static str,
@@ -198,7 +178,7 @@ impl Pair {
 
     /// The lock, so timed; it gives fencing tokens if they are checked.
     pub fn kind(&self, timing: &Timing) -> LockKind {
-        match (self.lock.kind)(timing) {
+        match self.lock.kind(timing) {
             LockKind::Redis(config) => {
                 LockKind::Redis(redis::Config { fencing: self.guard.guard == Guard::Fence, ..config })
             }

@@ -100,7 +100,7 @@ pub fn cell(stock: Stock, row: &Pair, column: Column) -> GuardedScenario {
         fix: None,
         expects: Expectation::Holds,
     };
-    let mut cell = base(about, workload(lock.clone(), row.lock.keeper.servers(), Work::Sell(sell)));
+    let mut cell = base(about, workload(lock.clone(), Work::Sell(sell)));
     cell.workload.wait = match lock {
         LockKind::ZooKeeper(_) | LockKind::Etcd(_) => 10 * TIMING.session,
         _ => 10 * TIMING.ttl,
@@ -108,8 +108,8 @@ pub fn cell(stock: Stock, row: &Pair, column: Column) -> GuardedScenario {
     // Whoever was told of no answer asks once more: a fault that hits all clients must leave one to be the second.
     cell.workload.tries = 2;
     // As servers are shipped: a lock's Redis keeps nothing of the last minutes.
-    cell.persistence = Persistence::None;
-    cell.database.replication = column.fails_over.then_some(Replication::Asynchronous);
+    cell = cell.keeps(Persistence::None);
+    cell = cell.database(|database| database.replication = column.fails_over.then_some(Replication::Asynchronous));
     cell.properties = vec![Arc::new(property::Oversell)];
     for fault in column.faults {
         cell.parameters.budgets = cell.parameters.budgets.with(*fault, 1);

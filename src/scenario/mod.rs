@@ -6,6 +6,7 @@
 
 pub mod catalogue;
 pub mod guarded;
+pub mod keeper;
 pub mod locks;
 pub mod matrix;
 pub mod merchants;

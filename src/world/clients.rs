@@ -70,11 +70,9 @@ impl System {
         }
     }
 
-    /// Where time stops for a threshold. Just before it something else may happen only where a message may take so long, and
-    /// no longer.
+    /// Where time stops for a threshold: just before it, as what begins there ends just before something else, and at it.
     fn stops(&self, at_us: u64) -> [u64; 2] {
-        let bounded = self.setup.assumptions.delay_us_max.is_some_and(|delay| delay > 0);
-        [if bounded { at_us.saturating_sub(1) } else { at_us }, at_us]
+        [at_us.saturating_sub(1), at_us]
     }
 
     /// The first moment of true time at which a client's clock shows this, or more.

@@ -35,24 +35,42 @@ impl System {
     }
 
     /// True if a choice is possible: as [`enabled`](System::enabled), but time may pass to any moment
-    /// before the next one that cannot wait.
+    /// up to the next one at which something changes, and clocks may be off by anything within their ranges.
     pub fn allows(&self, choice: Choice, scratch: &mut Vec<Choice>) -> bool {
-        if let Act::Advance(to_us) = choice.act {
-            return choice.at == Target::Time && self.allows_time(to_us);
+        match choice.act {
+            Act::Advance(to_us) => choice.at == Target::Time && self.allows_time(to_us),
+            Act::SetClock { drift_ppm, offset_us } => {
+                let assumptions = &self.setup.assumptions;
+                self.clocks_are_open()
+                    && choice == self.next_clock(choice.act)
+                    && drift_ppm.unsigned_abs() <= assumptions.drift_ppm_max
+                    && offset_us.unsigned_abs() <= assumptions.offset_us_max
+            }
+            _ => {
+                self.enabled(scratch);
+                scratch.contains(&choice)
+            }
         }
-        self.enabled(scratch);
-        scratch.contains(&choice)
     }
 
     /// True if time may pass to this moment.
     pub fn allows_time(&self, to_us: u64) -> bool {
+        self.allows_time_within(to_us, self.next_moment())
+    }
+
+    /// True if time may pass to this moment at once, over what changes by itself on the way: so it does in the simulated world.
+    pub fn allows_stride(&self, to_us: u64) -> bool {
+        self.allows_time_within(to_us, self.time_limit())
+    }
+
+    fn allows_time_within(&self, to_us: u64, limit: Option<u64>) -> bool {
         self.violation.is_none()
             && !self.is_quiescent()
             && !self.is_beginning()
             && !self.clocks_are_open()
             && !self.hides_expiry_until(to_us)
             && to_us > self.now_us
-            && self.time_limit().is_none_or(|limit| to_us <= limit)
+            && limit.is_none_or(|limit| to_us <= limit)
             && (to_us - self.now_us <= LONGEST_WAIT_US)
     }
 
@@ -71,10 +89,9 @@ impl System {
         }
         let assumptions = &self.setup.assumptions;
         let (drift, offset) = (i64::from(assumptions.drift_ppm_max), assumptions.offset_us_max as i64);
-        let (next, clients) = (usize::from(self.clocks_set), self.clients.len());
-        let set = |act| if next < clients { Choice::client(next, act) } else { Choice::node(next - clients, act) };
+        let set = |act| self.next_clock(act);
         // All clocks are right, or each is at an end of its range.
-        let first = self.clients.get(0).map(|client| client.clock).filter(|_| next > 0);
+        let first = self.clients.get(0).map(|client| client.clock).filter(|_| self.clocks_set > 0);
         if first.is_none_or(|first| first == Clock::default()) {
             into.push(set(Act::SetClock { drift_ppm: 0, offset_us: 0 }));
         }
@@ -87,6 +104,12 @@ impl System {
             into.extend(ends(offset).into_iter().map(|offset_us| set(Act::SetClock { drift_ppm, offset_us })));
         }
         true
+    }
+
+    /// Sets the clock that is the next to be set.
+    fn next_clock(&self, act: Act) -> Choice {
+        let (next, clients) = (usize::from(self.clocks_set), self.clients.len());
+        if next < clients { Choice::client(next, act) } else { Choice::node(next - clients, act) }
     }
 
     /// Clients that begin at the start do so before anything else, in order: they can only send.

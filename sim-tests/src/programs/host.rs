@@ -15,10 +15,13 @@ pub use doublehold::world::fault::Fault;
 use super::ast::{self, Program, Server};
 use super::interpret::Interpreter;
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
+use doublehold::explore::follow::{Strides, follow_names};
 use doublehold::explore::random::Random;
 use doublehold::explore::{Limits, Strategy, Verdict, check};
 use doublehold::property::{self, Judged as Looked, Memory, Moment, Property, View};
 use doublehold::scenario::program;
+use doublehold::trace::Recorder;
+use doublehold::world::explored::{Explored, Remember};
 use doublehold::world::fault::{Assumptions, Budgets, ClockSteps};
 use doublehold::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
 use doublehold_models::{ServiceConfig, etcd as etcd_model, mysql, redis, zookeeper};
@@ -427,6 +430,25 @@ impl World {
     /// True if one of so many random executions is one in which a client records this mark.
     pub fn reaches_by_chance(&self, label: &'static str, seed: u64, executions: u64) -> bool {
         self.judged_by_mark(label).sample(seed, executions) == Judged::violated(REACHED)
+    }
+
+    /// The same with executions in which time stops anywhere, and clocks are off by anything within their ranges: the schedule of
+    /// the first such execution, in names, once it was followed by them.
+    pub fn reaches_freely(&self, label: &'static str, seed: u64, executions: u64) -> Option<Vec<String>> {
+        let setup = Arc::new(self.judged_by_mark(label).0);
+        let limits = Limits { executions_max: Some(executions), steps_max: 400, ..Limits::default() };
+        let found = check(&setup, &mut Random::stopping(seed), &limits, &AtomicBool::new(false), &mut |_| ());
+        let schedule = found.counterexample?;
+        let mut world = Explored::new(Arc::clone(&setup), Remember::Nothing, Recorder::off());
+        let mut names = Vec::new();
+        for choice in &schedule {
+            names.push(choice.name(world.system()));
+            world.step(*choice);
+        }
+        let followed =
+            follow_names(&setup, &names, Strides::Short, Recorder::off()).expect("the names say what was done");
+        assert_eq!(followed.schedule(), schedule, "the names spell the schedule");
+        Some(names)
     }
 
     fn judged_by_mark(&self, label: &'static str) -> World {

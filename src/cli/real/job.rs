@@ -11,7 +11,8 @@ use crate::port::Ports;
 use crate::port::mysql::{MySql, Session, Value};
 use crate::scenario::Workload;
 use crate::scenario::guarded::{Guarded, Sell, Store, Work};
-use crate::scenario::locks::{Keeper, Pair, Timing};
+use crate::scenario::keeper::Keeper;
+use crate::scenario::locks::{Pair, Timing};
 #[cfg(feature = "real-etcd")]
 use crate::world::real::{EtcdOptions, RealEtcd};
 use crate::world::real::{Journal, RealPorts, RedisOptions};

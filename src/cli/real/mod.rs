@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::guarded_by::GuardedBy;
 use super::output::write_file;
 use crate::history::Entry;
-use crate::scenario::locks::Keeper;
+use crate::scenario::keeper::Keeper;
 use job::Job;
 use look::{look, prepare};
 use report::{HUNG, print, summarize};

@@ -3,7 +3,7 @@
 use super::super::args::RealOptions;
 use super::super::error::CliError;
 use super::super::guarded_by::GuardedBy;
-use crate::scenario::locks::Keeper;
+use crate::scenario::keeper::Keeper;
 use crate::world::real::servers::{RedisServer, Server, SpawnError};
 
 /// All servers of a run.

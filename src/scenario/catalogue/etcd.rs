@@ -1,17 +1,18 @@
 //! The etcd mutex: sound ones, what Jepsen found of etcd 3.4.3 in its general form, and single mistakes.
 
-use super::{about, base, broken_and_fixed, everything, ms, workload};
+use super::{about, base, broken_and_fixed, everything, listed, ms, workload};
 use crate::lock::etcd::{AfterWait, Believe, Config, WaitFor};
 use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Store, Work};
+use crate::scenario::locks::Timing;
 use crate::scenario::mutation::Mutation;
 use crate::world::fault::Fault;
 use crate::world::setup::ArrivalTime;
 use std::time::Duration;
 
+const TIMING: Timing = Timing::VIRTUAL;
 /// How long a lease lasts.
-const LEASE: Duration = Duration::from_secs(3);
-const LEASE_US: u64 = 3_000_000;
+const LEASE_US: u64 = TIMING.session.as_micros() as u64;
 /// The mean time between faults that must hit a certain message.
 const OFTEN_US: u64 = 20_000;
 /// How long contenders wait.
@@ -20,8 +21,6 @@ const WAIT: Duration = Duration::from_secs(30);
 const HOLD: Work = Work::Hold(ms(20));
 /// How long holders hold that listen to what the lock tells them: past every lease.
 const LISTEN: Work = Work::HoldUntilLost(Duration::from_secs(7));
-/// The number of servers.
-const SERVERS: usize = 3;
 const CLIENT: &str = "etcd, clientv3/concurrency";
 
 /// All of them.
@@ -36,7 +35,7 @@ fn with(
     source: &'static str,
     work: Work,
 ) -> GuardedScenario {
-    let mut workload = workload(LockKind::Etcd(Config::new(LEASE)), SERVERS, work);
+    let mut workload = workload(listed("etcd", &TIMING), work);
     workload.wait = WAIT;
     let mut scenario = base(about(name, row, summary, source), workload);
     scenario.properties = everything(2 * LEASE_US);
@@ -77,8 +76,8 @@ fn pause() -> Vec<GuardedScenario> {
         "jepsen.io/analyses/etcd-3.4.3, locks",
         Work::Fenced,
     );
+    let sound = sound.with(|workload| workload.store = Store::LockEtcd);
     let mut sound = sound.only(property::Effect).faults(Fault::Pause, 1);
-    sound.workload.store = Store::LockEtcd;
     (sound.simulation.pause_us_max, sound.simulation.fault_every_us) = (3 * LEASE_US, OFTEN_US);
     let fix = "the write is one transaction with the condition that the holder's key has its creation revision";
     broken_and_fixed(sound, |sound| sound.work(Work::Plain), "guarded", fix)

@@ -1,7 +1,7 @@
 //! Locks that one kind of fault breaks, and its neighbour does not: power and process, forward and backward, server and client.
 
-use super::redis::{TTL_US, redis_lock, redlock_config};
-use super::{about, base, ms, workload};
+use super::redis::{TIMING, TTL_US};
+use super::{about, base, listed, ms, workload};
 use crate::lock::redis;
 use crate::lock::redlock::{self, GiveBack};
 use crate::property;
@@ -21,12 +21,12 @@ fn holder_without_power() -> Vec<GuardedScenario> {
     let source = "MySQL documentation, GET_LOCK and wait_timeout";
     let summary = "the holder's machine loses power, and its session stays";
     let about = about("mysql-user-lock-power-loss", None, summary, source);
-    let broken = base(about, workload(LockKind::UserLock, 1, Work::Hold(ms(20))))
+    let broken = base(about, workload(listed("user-lock", &TIMING), Work::Hold(ms(20))))
         .only(property::Leak)
         .faults(Fault::ClientPowerLoss, 1)
         .violating("leak");
     let process = broken.clone().without(Fault::ClientPowerLoss).faults(Fault::ClientCrash, 1);
-    let leased = broken.clone().lock(LockKind::Redis(redis_lock()));
+    let leased = broken.clone().lock(listed("redis", &TIMING));
     vec![
         broken,
         process.fixed("process", "the process alone ends: its machine closes the connection"),
@@ -38,9 +38,9 @@ fn holder_without_power() -> Vec<GuardedScenario> {
 fn clock_steps_back() -> Vec<GuardedScenario> {
     let summary = "the fencing token is what the server's clock shows";
     let about = about("mutant-fence-from-clock", None, summary, "deliberate mistake");
-    let lock = redis::Config { fencing: true, ..redis_lock() };
+    let lock = redis::Config { fencing: true, ..TIMING.redis() };
     let stepping = |by_us: i64| {
-        base(about.clone(), workload(LockKind::Redis(lock.clone()), 1, Work::Hold(ms(20))))
+        base(about.clone(), workload(LockKind::Redis(lock.clone()), Work::Hold(ms(20))))
             .only(property::FencingOrder)
             .mutated(Mutation::FenceFromClock)
             .faults(Fault::ClockStep, 1)
@@ -57,13 +57,13 @@ fn clock_steps_back() -> Vec<GuardedScenario> {
 fn server_pauses() -> Vec<GuardedScenario> {
     let summary = "a server that stood still says yes to a client that waits no more, and keeps the key";
     let about = about("mutant-late-yes-not-given-back", None, summary, "deliberate mistake");
-    let lock = redlock::Config { give_back: GiveBack::GrantedOnly, ..redlock_config() };
-    let mut broken = base(about, workload(LockKind::RedLock(lock), 3, Work::Hold(ms(20))))
+    let lock = redlock::Config { give_back: GiveBack::GrantedOnly, ..TIMING.redlock() };
+    let mut broken = base(about, workload(LockKind::RedLock(lock), Work::Hold(ms(20))))
         .only(property::Leak)
         .faults(Fault::NodePause, 1)
         .violating("leak");
     broken.workload.wait = Duration::ZERO;
-    let given_back = broken.clone().lock(LockKind::RedLock(redlock_config()));
+    let given_back = broken.clone().lock(listed("redlock", &TIMING));
     vec![broken, given_back.fixed("fixed", "the lock gives back on every server, whatever that has answered")]
 }
 
@@ -74,11 +74,11 @@ const SHORT_US: u64 = 40_000;
 fn partition() -> Vec<GuardedScenario> {
     let source = "Kleppmann, \"How to do distributed locking\"";
     let about = about("redis-lock-partition", None, "a holder's write waits until a partition has healed", source);
-    let broken = base(about, workload(LockKind::Redis(redis_lock()), 1, Work::Plain))
+    let broken = base(about, workload(listed("redis", &TIMING), Work::Plain))
         .only(property::Effect)
         .faults(Fault::Partition, 1)
         .violating("effect");
-    let lock = redis::Config { fencing: true, ..redis_lock() };
+    let lock = redis::Config { fencing: true, ..TIMING.redis() };
     let fenced = broken.clone().lock(LockKind::Redis(lock)).work(Work::Fenced);
     let mut bounded = broken.clone().assume(|assumptions| assumptions.pause_us_max = Some(SHORT_US));
     bounded.simulation.pause_us_max = SHORT_US;
@@ -94,7 +94,7 @@ fn slow_sync() -> Vec<GuardedScenario> {
     let source = "redis.conf, appendfsync everysec and \"fsync is taking too long\"";
     let summary = "a server's process ends while a sync takes long, and has not appended what it has answered";
     let about = about("redis-lock-slow-sync", None, summary, source);
-    let mut broken = base(about, workload(LockKind::Redis(redis_lock()), 1, Work::Hold(ms(20))))
+    let mut broken = base(about, workload(listed("redis", &TIMING), Work::Hold(ms(20))))
         .only(property::Belief)
         .keeps(Persistence::Aof { fsync: Fsync::Everysec })
         .faults(Fault::NodeCrash, 1)

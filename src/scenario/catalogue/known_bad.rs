@@ -1,6 +1,6 @@
 //! Known-bad Redis locks: right ones with one deliberate mistake each, and what must catch it.
 
-use super::redis::{TTL_US, drifting, redis_lock, redlock_config};
+use super::redis::{TIMING, TTL_US, drifting};
 use super::{about, base, ms, workload};
 use crate::lock::redis::Release;
 use crate::lock::redlock::{GiveBack, LateQuorum};
@@ -18,23 +18,22 @@ pub(super) fn scenarios() -> Vec<GuardedScenario> {
 
 /// A RedLock on three servers with other options.
 fn redlock(name: &str, summary: &'static str, change: impl FnOnce(&mut redlock::Config)) -> GuardedScenario {
-    let mut config = redlock_config();
+    let mut config = TIMING.redlock();
     change(&mut config);
-    let workload = workload(LockKind::RedLock(config), 3, Work::Hold(ms(20)));
+    let workload = workload(LockKind::RedLock(config), Work::Hold(ms(20)));
     base(about(&format!("mutant-{name}"), None, summary, "deliberate mistake"), workload)
 }
 
 /// A single-instance lock with other options.
 fn redis(name: &str, summary: &'static str, change: impl FnOnce(&mut redis::Config)) -> GuardedScenario {
-    let mut config = redis_lock();
+    let mut config = TIMING.redis();
     change(&mut config);
-    let workload = workload(LockKind::Redis(config), 1, Work::Plain);
+    let workload = workload(LockKind::Redis(config), Work::Plain);
     base(about(&format!("mutant-{name}"), None, summary, "deliberate mistake"), workload)
 }
 
 fn redlock_options() -> Vec<GuardedScenario> {
-    let mut even = redlock("quorum-half", "a quorum of N/2 on four servers", |config| config.quorum = Some(2));
-    even.workload.servers = 4;
+    let even = redlock("quorum-half", "a quorum of N/2 on four servers", |config| config.quorum = Some(2)).servers(4);
     let no_validity = redlock("no-validity-check", "a quorum that came after the TTL counts", |config| {
         (config.late_quorum, config.node_timeout) = (LateQuorum::Accept, ms(1000));
     });

@@ -17,12 +17,12 @@ mod redis;
 mod zookeeper;
 
 use super::guarded::{Guarded, GuardedScenario, LockKind, Store, Work};
+use super::locks::{self, Timing};
 use super::mutation::Mutation;
 use super::{About, Expectation, Parameters, Scenario, Simulation};
 use crate::property::{self, Property};
 use crate::world::fault::{Assumptions, Budgets, Fault};
-use crate::world::setup::ArrivalTime;
-use doublehold_models::etcd::Config as Cluster;
+use doublehold_models::ServiceConfig;
 use doublehold_models::mysql::Config as Database;
 use doublehold_models::redis::Persistence;
 use doublehold_models::zookeeper::Config as Ensemble;
@@ -50,10 +50,16 @@ fn about(name: &str, row: Option<&'static str>, summary: &'static str, source: &
     About { name: name.to_owned(), row, summary, source, fix: None, expects: Expectation::Holds }
 }
 
-pub(super) fn workload(lock: LockKind, servers: usize, work: Work) -> Guarded {
+/// A lock of the table, so timed.
+fn listed(name: &str, timing: &Timing) -> LockKind {
+    locks::lock(name).expect("the table has it").kind(timing)
+}
+
+/// This work behind a lock, on the default number of servers.
+pub(super) fn workload(lock: LockKind, work: Work) -> Guarded {
     Guarded {
+        servers: lock.keeper().servers(),
         lock,
-        servers,
         work,
         store: Store::default(),
         operations: 1,
@@ -67,25 +73,16 @@ pub(super) fn workload(lock: LockKind, servers: usize, work: Work) -> Guarded {
 
 /// Two clients, one operation each, no faults, messages that take no time.
 pub(super) fn base(about: About, workload: Guarded) -> GuardedScenario {
-    GuardedScenario {
-        about,
-        workload,
-        persistence: Persistence::Durable,
-        ensemble: Ensemble::default(),
-        cluster: Cluster::default(),
-        database: Database::default(),
-        parameters: Parameters {
-            clients: 2,
-            operations: 1,
-            think_us_max: 0,
-            budgets: Budgets::NONE,
-            assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
-            judged: Vec::new(),
-        },
-        simulation: Simulation { clients: 4, ..Simulation::default() },
-        properties: everything(2 * redis::TTL_US),
-        arrival: ArrivalTime::AtStart,
-    }
+    let parameters = Parameters {
+        clients: 2,
+        operations: 1,
+        think_us_max: 0,
+        budgets: Budgets::NONE,
+        assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
+        judged: Vec::new(),
+    };
+    let simulation = Simulation { clients: 4, ..Simulation::default() };
+    GuardedScenario::new(about, workload, parameters, simulation, everything(2 * redis::TTL_US))
 }
 
 /// What a lock must keep where nothing is wrong with its assumptions.
@@ -127,9 +124,30 @@ impl GuardedScenario {
         self
     }
 
-    fn keeps(mut self, persistence: Persistence) -> Self {
-        self.persistence = persistence;
-        self
+    /// The lock's Redis servers keep this.
+    pub(super) fn keeps(self, persistence: Persistence) -> Self {
+        self.serving(|service| match &mut service.config {
+            ServiceConfig::Redis(config) if service.name != "store" => config.persistence = persistence.clone(),
+            _ => {}
+        })
+    }
+
+    /// The ZooKeeper ensemble is set up otherwise.
+    fn ensemble(self, change: impl Fn(&mut Ensemble)) -> Self {
+        self.serving(|service| {
+            if let ServiceConfig::ZooKeeper(config) = &mut service.config {
+                change(config);
+            }
+        })
+    }
+
+    /// The MySQL server is set up otherwise.
+    pub(super) fn database(self, change: impl Fn(&mut Database)) -> Self {
+        self.serving(|service| {
+            if let ServiceConfig::MySql(config) = &mut service.config {
+                change(config);
+            }
+        })
     }
 
     fn fixed(mut self, suffix: &str, fix: &'static str) -> Self {
@@ -139,14 +157,22 @@ impl GuardedScenario {
         self
     }
 
-    fn lock(mut self, lock: LockKind) -> Self {
-        self.workload.lock = lock;
-        self
+    /// Another lock; kept by something else, on the default number of servers.
+    fn lock(self, lock: LockKind) -> Self {
+        self.with(|workload| {
+            if lock.keeper() != workload.lock.keeper() {
+                workload.servers = lock.keeper().servers();
+            }
+            workload.lock = lock;
+        })
     }
 
-    fn work(mut self, work: Work) -> Self {
-        self.workload.work = work;
-        self
+    fn servers(self, servers: usize) -> Self {
+        self.with(|workload| workload.servers = servers)
+    }
+
+    fn work(self, work: Work) -> Self {
+        self.with(|workload| workload.work = work)
     }
 
     fn mutated(mut self, mutation: Mutation) -> Self {

@@ -1,21 +1,22 @@
 //! MySQL: guards in the row, the lock table, user locks, the shop and the draw; rows M…, S13, S14; mistakes in SQL.
 
-use super::{about, base, broken_and_fixed, everything, ms, workload};
+use super::{about, base, broken_and_fixed, everything, listed, ms, workload};
 use crate::lock::mysql::Retry;
 use crate::lock::mysql::row::Guard;
 use crate::lock::mysql::table::{Clock, Config};
 use crate::lock::redis;
 use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Once, Sell, Work};
+use crate::scenario::locks::Timing;
 use crate::scenario::mutation::Mutation;
 use crate::world::fault::Fault;
 use doublehold_models::mysql::{Flush, Replication};
 use std::sync::Arc;
 use std::time::Duration;
 
+const TIMING: Timing = Timing::VIRTUAL;
 /// How long a row of the lock table lasts.
-const TTL: Duration = ms(100);
-const TTL_US: u64 = 100_000;
+const TTL_US: u64 = TIMING.ttl.as_micros() as u64;
 /// How long holders hold.
 const HOLD: Work = Work::Hold(ms(20));
 /// The mean time between faults that must hit a certain message.
@@ -54,7 +55,7 @@ fn shop(
     source: &'static str,
     sell: Sell,
 ) -> GuardedScenario {
-    let mut scenario = base(about(name, row, summary, source), workload(LockKind::None, 0, Work::Sell(sell)));
+    let mut scenario = base(about(name, row, summary, source), workload(listed("none", &TIMING), Work::Sell(sell)));
     scenario.properties = vec![
         Arc::new(property::Oversell),
         Arc::new(property::Undersell),
@@ -81,9 +82,9 @@ fn locked(
     row: Option<&'static str>,
     summary: &'static str,
     source: &'static str,
-    lock: LockKind,
+    lock: &str,
 ) -> GuardedScenario {
-    let mut scenario = base(about(name, row, summary, source), workload(lock, 1, HOLD));
+    let mut scenario = base(about(name, row, summary, source), workload(listed(lock, &TIMING), HOLD));
     scenario.properties = everything(2 * TTL_US);
     scenario
 }
@@ -109,8 +110,8 @@ impl GuardedScenario {
 fn sound_ones() -> Vec<GuardedScenario> {
     let guarded =
         |name: &str, summary, guard| shop(name, None, summary, "Hermitage P4", sell(guard)).faults(Fault::Break, 1);
-    let table = |name: &str, summary| locked(name, None, summary, QUALITY, LockKind::LockTable(Config::new(TTL)));
-    let user = |name: &str, summary| locked(name, None, summary, "MySQL documentation, GET_LOCK", LockKind::UserLock);
+    let table = |name: &str, summary| locked(name, None, summary, QUALITY, "lock-table");
+    let user = |name: &str, summary| locked(name, None, summary, "MySQL documentation, GET_LOCK", "user-lock");
     vec![
         guarded("mysql-version", "a version guards the stock, and a connection breaks", Guard::Version),
         guarded("mysql-decrement", "a condition guards the stock, and a connection breaks", Guard::Decrement),
@@ -191,8 +192,7 @@ fn told_in_doubt() -> Vec<GuardedScenario> {
 }
 
 fn lock_table() -> Vec<GuardedScenario> {
-    let table =
-        |name: &str, summary, source| locked(name, Some("M6"), summary, source, LockKind::LockTable(Config::new(TTL)));
+    let table = |name: &str, summary, source| locked(name, Some("M6"), summary, source, "lock-table");
     let orphan = table("mysql-lock-table-orphan", "a holder dies, and its row stays", QUALITY)
         .only(property::Leak)
         .faults(Fault::ClientCrash, 1);
@@ -227,12 +227,7 @@ fn commit_lost() -> Vec<GuardedScenario> {
         sound.simulation.operations = 30;
         sound
     };
-    let flushing = |flush| {
-        move |mut sound: GuardedScenario| {
-            sound.database.flush = flush;
-            sound
-        }
-    };
+    let flushing = |flush| move |sound: GuardedScenario| sound.database(|database| database.flush = flush);
     let power = goes_down("mysql-commit-lost", summary).faults(Fault::NodePowerLoss, 1);
     let summary = "the database's process ends just after it has said that the order is placed";
     let process = goes_down("mysql-commit-lost-process", summary).faults(Fault::NodeCrash, 1);
@@ -249,7 +244,8 @@ fn commit_lost() -> Vec<GuardedScenario> {
 /// The machine that takes over has not received what was answered.
 fn failover() -> Vec<GuardedScenario> {
     let failing = |mut sound: GuardedScenario| {
-        sound.database.replication = Some(Replication::SemiSynchronous { timeout_ms: None });
+        let waiting = Replication::SemiSynchronous { timeout_ms: None };
+        sound = sound.database(|database| database.replication = Some(waiting));
         (sound.simulation.fault_every_us, sound.simulation.lag_us_max) = (OFTEN_US, 5 * OFTEN_US);
         sound.simulation.down_us_max = 5_000;
         sound.faults(Fault::Lag, 1).faults(Fault::NodeCrash, 1)
@@ -259,17 +255,16 @@ fn failover() -> Vec<GuardedScenario> {
     let order =
         failing(shop("mysql-failover", Some("M8"), summary, source, sell(Guard::Decrement)).only(property::Oversell));
     let summary = "the database fails over to a replica that has not got the lock's row yet";
-    let lock = LockKind::LockTable(Config::new(TTL));
-    let lock = failing(locked("mysql-lock-table-failover", None, summary, source, lock).only(property::Belief));
-    let asynchronous = |mut sound: GuardedScenario| {
-        sound.database.replication = Some(Replication::Asynchronous);
-        sound
-    };
+    let lock = locked("mysql-lock-table-failover", None, summary, source, "lock-table").only(property::Belief);
+    let lock = failing(lock);
+    let asynchronous =
+        |sound: GuardedScenario| sound.database(|database| database.replication = Some(Replication::Asynchronous));
     // What the documentation ships: after a while the primary goes on without the replica.
     let mut impatient = order.clone().violating("oversell");
     impatient.about.name = "mysql-failover-semi-sync-timeout".to_owned();
     impatient.about.summary = "the primary has waited for its replica for too long, and goes on without it";
-    impatient.database.replication = Some(Replication::SemiSynchronous { timeout_ms: Some(10) });
+    let for_a_while = Replication::SemiSynchronous { timeout_ms: Some(10) };
+    impatient = impatient.database(|database| database.replication = Some(for_a_while));
     impatient.simulation.lag_us_max = 1_000_000;
     let fix = "semi-synchronous replication without a time-out: no answer before the replica has it";
     let rows = [order, lock].into_iter().flat_map(|sound| broken_and_fixed(sound, asynchronous, "semi-sync", fix));
@@ -279,10 +274,8 @@ fn failover() -> Vec<GuardedScenario> {
 fn in_process() -> Vec<GuardedScenario> {
     let summary = "a mutex in each process guards the stock of all";
     let shop = shop("shop-in-process", Some("S13"), summary, OVERSELL, sell(Guard::Nothing)).only(property::Oversell);
-    let broken = shop.clone().lock(LockKind::InProcess).violating("oversell");
-    let mut fixed =
-        shop.lock(LockKind::Redis(redis::Config::new(ms(100)))).fixed("redis", "a lock that all processes share");
-    fixed.workload.servers = 1;
+    let broken = shop.clone().lock(listed("in-process", &TIMING)).violating("oversell");
+    let fixed = shop.lock(listed("redis", &TIMING)).fixed("redis", "a lock that all processes share");
     vec![broken, fixed]
 }
 
@@ -303,9 +296,9 @@ fn draw() -> Vec<GuardedScenario> {
 fn user_lock() -> Vec<GuardedScenario> {
     let summary = "the session of a user lock breaks while its holder works";
     let source = "MySQL documentation, GET_LOCK";
-    let shop = shop("mysql-user-lock-break", None, summary, source, sell(Guard::Version)).lock(LockKind::UserLock);
+    let shop =
+        shop("mysql-user-lock-break", None, summary, source, sell(Guard::Version)).lock(listed("user-lock", &TIMING));
     let mut sound = shop.only(property::Oversell).faults(Fault::Break, 1);
-    sound.workload.servers = 1;
     sound.simulation.fault_every_us = OFTEN_US;
     broken_and_fixed(
         sound,
@@ -317,7 +310,7 @@ fn user_lock() -> Vec<GuardedScenario> {
 
 fn fallback() -> Vec<GuardedScenario> {
     let summary = "a holder of the Redis lock pauses for longer than its lease";
-    let lease = redis::Config { fencing: true, ..redis::Config::new(TTL) };
+    let lease = redis::Config { fencing: true, ..TIMING.redis() };
     let shop = |guard| {
         let mut shop = shop(
             "shop-pause",
@@ -329,7 +322,6 @@ fn fallback() -> Vec<GuardedScenario> {
         .lock(LockKind::Redis(lease.clone()))
         .only(property::Oversell)
         .faults(Fault::Pause, 1);
-        shop.workload.servers = 1;
         (shop.simulation.pause_us_max, shop.simulation.fault_every_us) = (3 * TTL_US, OFTEN_US);
         shop
     };
@@ -349,7 +341,7 @@ fn mutants() -> Vec<GuardedScenario> {
             .violating("oversell")
     };
     let table = |name: &str, summary, mutation| {
-        let lock = LockKind::LockTable(Config::new(TTL));
+        let lock = "lock-table";
         locked(&format!("mutant-mysql-{name}"), None, summary, "known-bad lock", lock).mutated(mutation)
     };
     let mut unowned = table("release-unowned", "the release deletes the row whoever has it", Mutation::DeleteFirst)

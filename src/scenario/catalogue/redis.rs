@@ -1,6 +1,6 @@
 //! The Redis rows of the catalogue, R1 to R24, the sound Redis locks, S13, and the toy of the benchmarks.
 
-use super::{about, base, broken_and_fixed, ms, workload};
+use super::{about, base, broken_and_fixed, listed, ms, workload};
 use crate::lock::redis::{AfterLostReply, Release, Take};
 use crate::lock::redlock::{Contact, LateQuorum};
 use crate::lock::{redis, redlock};
@@ -13,31 +13,23 @@ use doublehold_models::redis::{Fsync, Persistence};
 use std::time::Duration;
 
 const DOCS: &str = "Redis docs, \"Distributed Locks with Redis\"";
+/// Retries at fixed times, and a time-out that healthy servers never reach.
+pub(super) const TIMING: Timing = Timing::VIRTUAL;
 /// The TTL of all leases here, in microseconds.
-pub(super) const TTL_US: u64 = Timing::VIRTUAL.ttl.as_micros() as u64;
-
-/// The document's single-instance lock, with retries at fixed times.
-pub(super) fn redis_lock() -> redis::Config {
-    Timing::VIRTUAL.redis()
-}
-
-/// The document's RedLock, with retries at fixed times and a time-out that healthy servers never reach.
-pub(super) fn redlock_config() -> redlock::Config {
-    Timing::VIRTUAL.redlock()
-}
+pub(super) const TTL_US: u64 = TIMING.ttl.as_micros() as u64;
 
 /// Locks as their documents say, under their assumptions.
 fn sound() -> Vec<GuardedScenario> {
     let redis = about("redis-lock", None, "the single-instance lock, messages within 10 ms", DOCS);
     let redlock = about("redlock", None, "RedLock on three servers, messages within 10 ms", DOCS);
     let within = |assumptions: &mut Assumptions| assumptions.delay_us_max = Some(10_000);
-    let parallel = redlock::Config { contact: Contact::Parallel, ..redlock_config() };
+    let parallel = redlock::Config { contact: Contact::Parallel, ..TIMING.redlock() };
     vec![
-        base(redis, workload(LockKind::Redis(redis_lock()), 1, Work::Plain)).assume(within),
-        base(redlock, workload(LockKind::RedLock(redlock_config()), 3, Work::Hold(ms(20)))).assume(within),
+        base(redis, workload(listed("redis", &TIMING), Work::Plain)).assume(within),
+        base(redlock, workload(listed("redlock", &TIMING), Work::Hold(ms(20)))).assume(within),
         base(
             about("redlock-parallel", None, "RedLock that asks its three servers at once", DOCS),
-            workload(LockKind::RedLock(parallel), 3, Work::Hold(ms(20))),
+            workload(LockKind::RedLock(parallel), Work::Hold(ms(20))),
         ),
         base(
             about(
@@ -46,14 +38,15 @@ fn sound() -> Vec<GuardedScenario> {
                 "RedLock on five servers, one of which may crash for longer than the TTL",
                 DOCS,
             ),
-            workload(LockKind::RedLock(redlock_config()), 5, Work::Hold(ms(20))),
+            workload(listed("redlock", &TIMING), Work::Hold(ms(20))),
         )
+        .servers(5)
         .faults(Fault::NodeCrash, 1)
         .keeps(Persistence::None)
         .assume(|assumptions| assumptions.restart_us_min = TTL_US + 2000),
         drifting(base(
             about("redlock-drift", None, "RedLock on clocks that run up to 1 % too fast or too slow", DOCS),
-            workload(LockKind::RedLock(redlock_config()), 3, Work::Hold(ms(20))),
+            workload(listed("redlock", &TIMING), Work::Hold(ms(20))),
         )),
     ]
 }
@@ -77,10 +70,9 @@ pub(super) fn scenarios() -> Vec<GuardedScenario> {
 /// A connection breaks while a write is on its way: the holder knows nothing and releases, the write arrives nevertheless.
 fn late_write() -> Vec<GuardedScenario> {
     let about = about("redis-lock-break", None, "a holder's connection breaks, and its last write arrives later", DOCS);
-    let broken = base(about, workload(LockKind::Redis(redis_lock()), 1, Work::Plain))
-        .faults(Fault::Break, 1)
-        .violating("effect");
-    let fencing = redis::Config { fencing: true, ..redis_lock() };
+    let broken =
+        base(about, workload(listed("redis", &TIMING), Work::Plain)).faults(Fault::Break, 1).violating("effect");
+    let fencing = redis::Config { fencing: true, ..TIMING.redis() };
     let fixed = broken
         .clone()
         .lock(LockKind::Redis(fencing))
@@ -92,11 +84,11 @@ fn late_write() -> Vec<GuardedScenario> {
 fn r1() -> Vec<GuardedScenario> {
     let source = "Kleppmann, \"How to do distributed locking\"; antirez.com/news/101; redisson#2665";
     let about = about("pause-past-expiry", Some("R1"), "a holder pauses past its TTL and then writes", source);
-    let broken = base(about, workload(LockKind::Redis(redis_lock()), 1, Work::Plain))
+    let broken = base(about, workload(listed("redis", &TIMING), Work::Plain))
         .only(property::Effect)
         .faults(Fault::Pause, 1)
         .violating("effect");
-    let fencing = redis::Config { fencing: true, ..redis_lock() };
+    let fencing = redis::Config { fencing: true, ..TIMING.redis() };
     let fixed = broken
         .clone()
         .lock(LockKind::Redis(fencing))
@@ -108,7 +100,7 @@ fn r1() -> Vec<GuardedScenario> {
 fn r2() -> Vec<GuardedScenario> {
     let source = "Redis docs, \"Distributed Locks with Redis\", disclaimer about consistency; Kleppmann";
     let about = about("redlock-clock-step", Some("R2"), "one server's wall clock jumps forward", source);
-    let broken = base(about, workload(LockKind::RedLock(redlock_config()), 3, Work::Hold(ms(20))))
+    let broken = base(about, workload(listed("redlock", &TIMING), Work::Hold(ms(20))))
         .only(property::Belief)
         .faults(Fault::ClockStep, 1)
         .assume(|assumptions| assumptions.clock_steps_us = ClockSteps([TTL_US as i64 + 1000, 0]))
@@ -125,7 +117,7 @@ fn r3() -> Vec<GuardedScenario> {
     let source = "Redis docs, \"Distributed Locks with Redis\", Performance, crash recovery and fsync";
     let about =
         about("redlock-crash-restart", Some("R3"), "a server restarts without a key that it had not synced", source);
-    let mut broken = base(about, workload(LockKind::RedLock(redlock_config()), 3, Work::Hold(ms(20))))
+    let mut broken = base(about, workload(listed("redlock", &TIMING), Work::Hold(ms(20))))
         .only(property::Belief)
         .faults(Fault::NodePowerLoss, 1)
         .keeps(Persistence::Aof { fsync: Fsync::Everysec })
@@ -146,8 +138,8 @@ fn r3() -> Vec<GuardedScenario> {
 
 /// RedLock without a per-server time-out to speak of, and one round trip that may take longer than the TTL.
 fn late_replies(name: &str, row: &'static str, summary: &'static str, source: &'static str) -> GuardedScenario {
-    let lock = redlock::Config { node_timeout: ms(1000), ..redlock_config() };
-    base(about(name, Some(row), summary, source), workload(LockKind::RedLock(lock), 3, Work::Hold(ms(20))))
+    let lock = redlock::Config { node_timeout: ms(1000), ..TIMING.redlock() };
+    base(about(name, Some(row), summary, source), workload(LockKind::RedLock(lock), Work::Hold(ms(20))))
         .faults(Fault::Delay, 1)
 }
 
@@ -167,15 +159,13 @@ fn r4() -> Vec<GuardedScenario> {
 
 fn r9() -> Vec<GuardedScenario> {
     let about = about("delete-without-owner-check", Some("R9"), "a late release deletes another client's lock", DOCS);
-    let lock = redis::Config { release: Release::Del, ..redis_lock() };
-    let broken = base(about, workload(LockKind::Redis(lock), 1, Work::Hold(ms(20))))
+    let lock = redis::Config { release: Release::Del, ..TIMING.redis() };
+    let broken = base(about, workload(LockKind::Redis(lock), Work::Hold(ms(20))))
         .only(property::ForeignRelease)
         .faults(Fault::Pause, 1)
         .violating("foreign-release");
-    let fixed = broken
-        .clone()
-        .lock(LockKind::Redis(redis_lock()))
-        .fixed("fixed", "the lock compares and deletes in one script");
+    let fixed =
+        broken.clone().lock(listed("redis", &TIMING)).fixed("fixed", "the lock compares and deletes in one script");
     vec![broken, fixed]
 }
 
@@ -186,28 +176,28 @@ fn r10() -> Vec<GuardedScenario> {
         "a crash between SETNX and EXPIRE locks for ever",
         "redis-py#554, #818",
     );
-    let lock = redis::Config { take: Take::SetnxThenExpire, ..redis_lock() };
-    let broken = base(about, workload(LockKind::Redis(lock), 1, Work::Hold(ms(20))))
+    let lock = redis::Config { take: Take::SetnxThenExpire, ..TIMING.redis() };
+    let broken = base(about, workload(LockKind::Redis(lock), Work::Hold(ms(20))))
         .only(property::Leak)
         .faults(Fault::ClientCrash, 1)
         .violating("leak");
     let fixed =
-        broken.clone().lock(LockKind::Redis(redis_lock())).fixed("fixed", "the lock sets key and TTL in one command");
+        broken.clone().lock(listed("redis", &TIMING)).fixed("fixed", "the lock sets key and TTL in one command");
     vec![broken, fixed]
 }
 
 fn r12() -> Vec<GuardedScenario> {
     let source = "derived from client code: a SET NX sent again after its reply was lost finds its own key";
     let about = about("ambiguous-set", Some("R12"), "a lost reply is taken for a no, and the key stays", source);
-    let lock = redis::Config { after_lost_reply: AfterLostReply::NilIsNo, ..redis_lock() };
-    let mut broken = base(about, workload(LockKind::Redis(lock), 1, Work::Hold(ms(20))))
+    let lock = redis::Config { after_lost_reply: AfterLostReply::NilIsNo, ..TIMING.redis() };
+    let mut broken = base(about, workload(LockKind::Redis(lock), Work::Hold(ms(20))))
         .only(property::Leak)
         .faults(Fault::Break, 1)
         .violating("leak");
     broken.workload.wait = Duration::ZERO;
     let fixed = broken
         .clone()
-        .lock(LockKind::Redis(redis_lock()))
+        .lock(listed("redis", &TIMING))
         .fixed("fixed", "the lock takes its own token for a yes, and deletes on error");
     vec![broken, fixed]
 }
@@ -227,11 +217,10 @@ fn s13() -> Vec<GuardedScenario> {
         "a lock in the memory of each process, on two machines",
         "article oversell",
     );
-    let broken = base(about, workload(LockKind::InProcess, 0, Work::Plain)).only(property::Belief).violating("belief");
-    let fixed = broken.clone().lock(LockKind::Redis(redis_lock()));
-    let mut fixed = fixed.fixed("fixed", "a lock that both machines can see");
-    fixed.workload.servers = 1;
-    vec![broken, fixed]
+    let broken =
+        base(about, workload(listed("in-process", &TIMING), Work::Plain)).only(property::Belief).violating("belief");
+    let fixed = broken.clone().lock(listed("redis", &TIMING));
+    vec![broken, fixed.fixed("fixed", "a lock that both machines can see")]
 }
 
 /// The toy of the benchmarks: SET NX with one retry, GET stock, SET stock, release; the key may expire once.
@@ -242,8 +231,8 @@ pub(super) fn ttl_lock() -> GuardedScenario {
         "benchmark: SET NX with one retry, GET, SET, release; the key may expire once",
         "shared design",
     );
-    let lock = redis::Config { report_validity: false, ..redis_lock() };
-    let mut scenario = base(about, workload(LockKind::Redis(lock), 1, Work::Plain)).assume(|assumptions| {
+    let lock = redis::Config { report_validity: false, ..TIMING.redis() };
+    let mut scenario = base(about, workload(LockKind::Redis(lock), Work::Plain)).assume(|assumptions| {
         assumptions.delay_us_max = None;
         assumptions.expiries_max = Some(0);
     });

@@ -1,6 +1,6 @@
 //! The ZooKeeper rows of the catalogue, Z1 to Z11, the sound sequential lock, and single mistakes in it.
 
-use super::{about, base, broken_and_fixed, everything, ms, workload};
+use super::{about, base, broken_and_fixed, everything, listed, ms, workload};
 use crate::lock::reentrant::Reentry;
 use crate::lock::zookeeper::sequence::Order;
 use crate::lock::zookeeper::{
@@ -8,15 +8,16 @@ use crate::lock::zookeeper::{
 };
 use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
+use crate::scenario::locks::Timing;
 use crate::scenario::mutation::Mutation;
 use crate::world::fault::Fault;
-use doublehold_models::zookeeper::Overflow;
+use doublehold_models::zookeeper::{Config as Ensemble, Overflow};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The session time-out: the least that the ensemble's tick allows.
-const SESSION: Duration = Duration::from_secs(4);
-const SESSION_US: u64 = 4_000_000;
+/// The session time-out is the least that the ensemble's tick allows.
+const TIMING: Timing = Timing { session: Duration::from_secs(4), ..Timing::VIRTUAL };
+const SESSION_US: u64 = TIMING.session.as_micros() as u64;
 /// The mean time between faults that must hit a certain message.
 const OFTEN_US: u64 = 20_000;
 /// How long contenders wait.
@@ -25,8 +26,6 @@ const WAIT: Duration = Duration::from_secs(30);
 const HOLD: Work = Work::Hold(ms(20));
 /// How long holders hold that listen to what the lock tells them: past every expiry.
 const LISTEN: Work = Work::HoldUntilLost(Duration::from_secs(8));
-/// The number of servers.
-const SERVERS: usize = 3;
 
 /// All of them.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
@@ -41,7 +40,7 @@ fn with(
     source: &'static str,
     work: Work,
 ) -> GuardedScenario {
-    let mut workload = workload(LockKind::ZooKeeper(Config::new(SESSION)), SERVERS, work);
+    let mut workload = workload(listed("zookeeper", &TIMING), work);
     workload.wait = WAIT;
     let mut scenario = base(about(name, row, summary, source), workload);
     // Who waits learns of a dead connection only after most of the session time-out.
@@ -98,8 +97,24 @@ fn semaphore(name: &str, summary: &'static str) -> GuardedScenario {
 
 fn read_write(name: &str, summary: &'static str, source: &'static str) -> GuardedScenario {
     let scenario = with(name, None, summary, source, HOLD);
-    let LockKind::ZooKeeper(config) = scenario.workload.lock else { unreachable!("made so by `with`") };
+    let config = config(&scenario);
     shared(scenario.lock(LockKind::ZooKeeperReadWrite(config)))
+}
+
+/// The re-entrant lock.
+fn reentrant(scenario: GuardedScenario, reentry: Reentry) -> GuardedScenario {
+    let config = config(&scenario);
+    scenario.lock(LockKind::ZooKeeperReentrant(config, reentry))
+}
+
+/// How its lock is set up.
+fn config(scenario: &GuardedScenario) -> Config {
+    match &scenario.workload.lock {
+        LockKind::ZooKeeper(config)
+        | LockKind::ZooKeeperReadWrite(config)
+        | LockKind::ZooKeeperReentrant(config, _) => *config,
+        other => unreachable!("no lock on ZooKeeper: {other:?}"),
+    }
 }
 
 /// What can be judged of a lock that several hold at once.
@@ -123,10 +138,9 @@ fn z1() -> Vec<GuardedScenario> {
     );
     let mut broken = broken.only(property::Effect).faults(Fault::Pause, 1).violating("effect");
     (broken.simulation.pause_us_max, broken.simulation.fault_every_us) = (3 * SESSION_US, OFTEN_US);
-    let mut fixed =
-        broken.clone().fixed("fenced", "the resource checks the node's creation transaction as fencing token");
-    fixed.workload.work = Work::Fenced;
-    vec![broken, fixed]
+    let fixed = broken.clone().work(Work::Fenced);
+    let fix = "the resource checks the node's creation transaction as fencing token";
+    vec![broken, fixed.fixed("fenced", fix)]
 }
 
 fn z2() -> Vec<GuardedScenario> {
@@ -152,7 +166,7 @@ fn z3() -> Vec<GuardedScenario> {
 }
 
 fn z4() -> Vec<GuardedScenario> {
-    let mut sound = with(
+    let sound = with(
         "zk-adopt-old-session",
         Some("Z4"),
         "the client gives its session up, and then takes that session's node for its own",
@@ -160,8 +174,7 @@ fn z4() -> Vec<GuardedScenario> {
         Work::HoldUntilLost(Duration::from_secs(3)),
     );
     // One server is enough: the client cannot reach it until it gives up, before the server's tick does.
-    sound.workload.servers = 1;
-    sound.ensemble.servers = 1;
+    let mut sound = sound.servers(1);
     sound.simulation.fault_every_us = OFTEN_US / 2;
     (sound.simulation.operations, sound.simulation.horizon_us) = (20, 2 * sound.simulation.horizon_us);
     let sound = sound.only(property::Belief).faults(Fault::Break, 1).faults(Fault::Stall, 1);
@@ -198,7 +211,6 @@ fn z6() -> Vec<GuardedScenario> {
 }
 
 fn z7() -> Vec<GuardedScenario> {
-    let lock = |reentry| LockKind::ZooKeeperReentrant(Config::new(SESSION), reentry);
     let sound = with(
         "zk-reenter-after-expiry",
         Some("Z7"),
@@ -206,24 +218,23 @@ fn z7() -> Vec<GuardedScenario> {
         "derived: local state outlives the session",
         Work::HoldThenReenter(Duration::from_secs(3)),
     );
-    let mut sound = sound.lock(lock(Reentry::IfHeld)).only(property::Belief);
+    let mut sound = reentrant(sound, Reentry::IfHeld).only(property::Belief);
     sound.simulation.operations = 5;
     let sound = sound.faults(Fault::Stall, 1).faults(Fault::SessionExpiry, 1);
-    let mistake = |sound: GuardedScenario| sound.lock(lock(Reentry::ByRecord));
+    let mistake = |sound: GuardedScenario| reentrant(sound, Reentry::ByRecord);
     broken_and_fixed(sound, mistake, "fixed", "re-entry looks whether the session is alive")
 }
 
 fn z9() -> Vec<GuardedScenario> {
-    let mut sound = with(
+    let sound = with(
         "zk-sequence-overflow",
         Some("Z9"),
         "the counter of sequential names wraps to a negative number",
         "kazoo#606, #730; go-zookeeper#65",
         HOLD,
     );
-    sound.ensemble.sequence_start = i32::MAX;
-    sound.ensemble.overflow = Overflow::Wraps;
-    let sound = sound.only(property::Belief);
+    let wrapping = |ensemble: &mut Ensemble| (ensemble.sequence_start, ensemble.overflow) = (i32::MAX, Overflow::Wraps);
+    let sound = sound.ensemble(wrapping).only(property::Belief);
     let mistake = |lock: &mut Config| lock.order = Order::Numeric;
     broken_and_fixed(sound, |sound| sound.zk(mistake), "serial", "names are compared in serial-number arithmetic")
 }
@@ -237,10 +248,7 @@ fn z11() -> Vec<GuardedScenario> {
         HOLD,
     );
     let sound = sound.only(property::Leak).faults(Fault::NodeCrash, 1).faults(Fault::ClientCrash, 1);
-    let mistake = |mut sound: GuardedScenario| {
-        sound.ensemble.keeps_ephemerals = true;
-        sound
-    };
+    let mistake = |sound: GuardedScenario| sound.ensemble(|ensemble| ensemble.keeps_ephemerals = true);
     broken_and_fixed(sound, mistake, "server-fixed", "servers from 3.4.9 and 3.5.2 on delete it")
 }
 
@@ -263,11 +271,12 @@ fn mutants() -> Vec<GuardedScenario> {
         .only(property::Belief)
         .violating("belief");
     let mut deaf = lock("ignores-expiry", "the holder never asks whether its session is alive")
+        .work(LISTEN)
         .zk(|lock| lock.believe = Believe::Always)
         .faults(Fault::Stall, 1)
         .faults(Fault::SessionExpiry, 1)
         .violating("belief");
-    (deaf.workload.work, deaf.simulation.operations) = (LISTEN, 5);
+    deaf.simulation.operations = 5;
     let mutated = |name: &str, summary, mutation| {
         let mut scenario = lock(name, summary);
         scenario.workload.mutation = Some(mutation);

@@ -4,6 +4,7 @@ mod client;
 mod scenario;
 
 use super::Workload;
+use super::keeper::{self, Keeper};
 use super::mutation::{Mutant, Mutation};
 use crate::flow::draw::Draw;
 use crate::flow::reconcile::{StockAt, Unanswered, answered};
@@ -15,6 +16,7 @@ use crate::lock::reentrant::Reentry;
 use crate::lock::{etcd, redis, redlock, zookeeper};
 use crate::port::Ports;
 use crate::port::mysql::{MySql, Session};
+use crate::world::setup::ServiceSpec;
 use std::time::Duration;
 
 pub use scenario::GuardedScenario;
@@ -56,11 +58,25 @@ pub enum LockKind {
 }
 
 impl LockKind {
+    /// What keeps it.
+    pub fn keeper(&self) -> Keeper {
+        match self {
+            LockKind::None | LockKind::InProcess => Keeper::NoServer,
+            LockKind::Redis(_) => Keeper::Redis,
+            LockKind::RedLock(_) => Keeper::Redises,
+            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
+                Keeper::ZooKeeper
+            }
+            LockKind::Etcd(_) => Keeper::Etcd,
+            LockKind::LockTable(_) | LockKind::UserLock => Keeper::MySql,
+        }
+    }
+
     /// The lock's name, and its place on what keeps it.
     pub fn place(&self) -> &'static str {
-        match self {
-            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => ZK_PATH,
-            LockKind::Etcd(_) => ETCD_PREFIX,
+        match self.keeper() {
+            Keeper::ZooKeeper => ZK_PATH,
+            Keeper::Etcd => ETCD_PREFIX,
             _ => LOCK,
         }
     }
@@ -185,7 +201,7 @@ impl Workload for Guarded {
 impl Guarded {
     /// True if the lock is on the MySQL server.
     fn locks_in_database(&self) -> bool {
-        matches!(self.lock, LockKind::LockTable(_) | LockKind::UserLock)
+        self.lock.keeper() == Keeper::MySql
     }
 
     /// True if a waiter's time-out is longer than a hold.
@@ -206,6 +222,13 @@ impl Guarded {
     /// True if there is a MySQL server for what is guarded, behind all others.
     fn has_database(&self) -> bool {
         matches!(self.work, Work::Sell(_) | Work::Draw(_)) && !self.locks_in_database()
+    }
+
+    /// The servers that it needs, set up as their defaults are: the lock's, and behind them those of what is guarded.
+    pub fn services(&self) -> Vec<ServiceSpec> {
+        let store = self.has_store().then(|| keeper::redis("store".to_owned()));
+        let database = self.has_database().then(keeper::database);
+        self.lock.keeper().services(self.servers).into_iter().chain(store).chain(database).collect()
     }
 
     /// The place of the MySQL server.

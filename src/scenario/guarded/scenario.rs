@@ -6,11 +6,6 @@ use crate::property::{Property, Sometimes};
 use crate::scenario::{About, CLIENTS_MAX, Parameters, Scenario, Simulation, program};
 use crate::world::fault::Fault;
 use crate::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
-use doublehold_models::ServiceConfig;
-use doublehold_models::etcd::Config as Cluster;
-use doublehold_models::mysql::Config as Database;
-use doublehold_models::redis::{Config as RedisServer, Persistence};
-use doublehold_models::zookeeper::Config as Ensemble;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,16 +15,10 @@ use std::time::Duration;
 pub struct GuardedScenario {
     /// What it is about.
     pub about: About,
+    /// The servers.
+    services: Vec<ServiceSpec>,
     /// What each client does.
     pub workload: Guarded,
-    /// What survives a crash of the lock's Redis servers.
-    pub persistence: Persistence,
-    /// The lock's ZooKeeper ensemble.
-    pub ensemble: Ensemble,
-    /// The lock's etcd cluster.
-    pub cluster: Cluster,
-    /// The MySQL server, of the lock or of the shop.
-    pub database: Database,
     /// How it is set up if the user says nothing.
     pub parameters: Parameters,
     /// How it runs in the simulated world.
@@ -40,35 +29,39 @@ pub struct GuardedScenario {
     pub arrival: ArrivalTime,
 }
 
+/// What a workload asks of a service: its name, and how many servers it has.
+fn shape(service: &ServiceSpec) -> (&str, u8) {
+    (&service.name, service.config.members())
+}
+
 impl GuardedScenario {
-    fn services(&self) -> Vec<ServiceSpec> {
-        let redis = |name: String, persistence: Persistence| ServiceSpec {
-            name,
-            config: ServiceConfig::Redis(RedisServer { persistence }),
-        };
-        let locks: Vec<ServiceSpec> = match &self.workload.lock {
-            LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
-                let config = ServiceConfig::ZooKeeper(self.ensemble.clone());
-                vec![ServiceSpec { name: "zk".to_owned(), config }]
-            }
-            LockKind::Etcd(_) => {
-                let config = ServiceConfig::Etcd(self.cluster.clone());
-                vec![ServiceSpec { name: "etcd".to_owned(), config }]
-            }
-            LockKind::LockTable(_) | LockKind::UserLock => vec![self.mysql()],
-            LockKind::None | LockKind::InProcess | LockKind::Redis(_) | LockKind::RedLock(_) => {
-                (0..self.workload.servers)
-                    .map(|server| redis(format!("redis-{server}"), self.persistence.clone()))
-                    .collect()
-            }
-        };
-        let store = self.workload.has_store().then(|| redis("store".to_owned(), Persistence::Durable));
-        let database = self.workload.has_database().then(|| self.mysql());
-        locks.into_iter().chain(store).chain(database).collect()
+    /// A scenario with this workload on servers as their defaults are.
+    pub fn new(
+        about: About,
+        workload: Guarded,
+        parameters: Parameters,
+        simulation: Simulation,
+        properties: Vec<Arc<dyn Property>>,
+    ) -> Self {
+        let services = workload.services();
+        GuardedScenario { about, services, workload, parameters, simulation, properties, arrival: ArrivalTime::AtStart }
     }
 
-    fn mysql(&self) -> ServiceSpec {
-        ServiceSpec { name: "mysql".to_owned(), config: ServiceConfig::MySql(self.database.clone()) }
+    /// The same with another workload. Servers that it needs as well stay as they are.
+    pub fn with(mut self, change: impl FnOnce(&mut Guarded)) -> Self {
+        change(&mut self.workload);
+        let known = std::mem::take(&mut self.services);
+        let known = |needed: ServiceSpec| {
+            known.iter().find(|service| shape(service) == shape(&needed)).cloned().unwrap_or(needed)
+        };
+        self.services = self.workload.services().into_iter().map(known).collect();
+        self
+    }
+
+    /// The same with servers that are set up otherwise.
+    pub fn serving(mut self, change: impl FnMut(&mut ServiceSpec)) -> Self {
+        self.services.iter_mut().for_each(change);
+        self
     }
 
     /// The service of the guarded number.
@@ -142,7 +135,11 @@ impl Scenario for GuardedScenario {
     fn setup(&self, parameters: &Parameters, seed: u64) -> Setup {
         let think = Duration::from_micros(parameters.think_us_max);
         let workload = Guarded { operations: parameters.operations, think, ..self.workload.clone() };
-        let services = self.services();
+        let services = self.services.clone();
+        assert!(
+            services.iter().map(shape).eq(self.workload.services().iter().map(shape)),
+            "the servers are not those of the workload"
+        );
         let resources = self.resource(&services).into_iter().collect();
         Setup {
             services,

@@ -2,7 +2,7 @@
 
 use super::exchange::{Outgoing, Purpose, Told, WaitId};
 use super::inbox::Inbox;
-use super::sessions::Sessions;
+use super::kept::Kept;
 use crate::base::time::{self, Observed};
 use crate::port::{self, Outcome};
 use crate::world::clock::Reading;
@@ -42,7 +42,16 @@ impl Tasks {
 #[derive(Debug)]
 pub(super) enum Slot {
     Waiting(Option<Waker>),
-    Done(Outcome<Response>),
+    Done(Done),
+}
+
+/// How a wait has ended.
+#[derive(Debug, Hash)]
+pub(super) enum Done {
+    /// The request was answered, or lost.
+    Answered(Outcome<Response>),
+    /// The timer has fired.
+    Fired,
 }
 
 /// The digest of what the code has seen: one entry an input, with the round that it belongs to.
@@ -60,10 +69,7 @@ pub(super) struct State {
     pub(super) free_lanes: BTreeSet<u8>,
     pub(super) slots: SmallVec<[(WaitId, u16, Slot); 4]>,
     pub(super) inboxes: Vec<Inbox>,
-    pub(super) sessions: Sessions,
-    /// The servers that the client stays with, one of each cluster: the cluster's first server, and how far behind
-    /// that it is.
-    pub(super) places: SmallVec<[(u16, u16); 1]>,
+    pub(super) kept: Kept,
     pub(super) outbox: Vec<Outgoing>,
     pub(super) spawned: Vec<Running>,
     pub(super) seed: [u8; 32],
@@ -112,8 +118,7 @@ impl Seat {
             free_lanes: BTreeSet::new(),
             slots: SmallVec::new(),
             inboxes: Vec::new(),
-            sessions: Sessions::default(),
-            places: SmallVec::new(),
+            kept: Kept::default(),
             outbox: Vec::new(),
             spawned: Vec::new(),
             seed,
@@ -143,14 +148,25 @@ impl Seat {
         state.read_clock = false;
         match told {
             Told::Start => {}
-            Told::Answer(id, outcome) => state.answered(id, outcome),
-            Told::Fired(id) => state.fired(id),
-            Told::Message(node, lane, Response::ZooKeeper(event)) => state.notify(node, lane, &event),
-            Told::Message(node, lane, message) => state.deliver(node, lane, message),
+            Told::Answer(id, outcome) => {
+                if let Some(outcome) = state.library_answered(id, outcome) {
+                    state.complete(id, outcome);
+                }
+            }
+            Told::Fired(id) => {
+                if !state.library_fired(id) {
+                    state.end_wait(id, Done::Fired);
+                }
+            }
+            Told::Message(node, lane, message) => {
+                if let Some(message) = state.library_told(node, lane, message) {
+                    state.deliver(node, lane, message);
+                }
+            }
             Told::Hangup(node, lane, ids) => {
                 state.lose(&ids);
                 state.hang_up(node, lane);
-                state.session_cut(node, lane);
+                state.library_cut(node, lane);
             }
         }
     }
@@ -183,14 +199,13 @@ impl Seat {
         digest.write_u64(u64::from(state.unique_ids));
         // What was told but not yet looked at is on no connection any more.
         for (at, (_, _, slot)) in state.slots.iter().enumerate() {
-            if let Slot::Done(outcome) = slot {
+            if let Slot::Done(done) = slot {
                 digest.write_u64(at as u64);
-                outcome.hash(&mut digest);
+                done.hash(&mut digest);
             }
         }
         state.inboxes.iter().for_each(|inbox| inbox.digest(&mut digest));
-        state.sessions.hash(&mut digest);
-        state.places.hash(&mut digest);
+        state.kept.hash(&mut digest);
         digest.finish128()
     }
 
@@ -240,9 +255,14 @@ impl Seat {
 }
 
 impl State {
+    /// A request was answered, or lost.
     pub(super) fn complete(&mut self, id: WaitId, outcome: Outcome<Response>) {
+        self.end_wait(id, Done::Answered(outcome));
+    }
+
+    fn end_wait(&mut self, id: WaitId, done: Done) {
         if let Some((_, _, slot)) = self.slots.iter_mut().find(|(slot, ..)| *slot == id)
-            && let Slot::Waiting(Some(waker)) = std::mem::replace(slot, Slot::Done(outcome))
+            && let Slot::Waiting(Some(waker)) = std::mem::replace(slot, Slot::Done(done))
         {
             waker.wake();
         }
@@ -322,8 +342,8 @@ impl State {
         id
     }
 
-    /// The outcome of a slot if it is there; otherwise remembers whom to wake.
-    pub(super) fn poll_slot(&mut self, id: WaitId, waker: &Waker) -> Option<Outcome<Response>> {
+    /// How a wait has ended, if it has; otherwise remembers whom to wake.
+    pub(super) fn poll_slot(&mut self, id: WaitId, waker: &Waker) -> Option<Done> {
         let at = self.slots.iter().position(|(slot, ..)| *slot == id).expect("a request is polled while it is open");
         if let Slot::Waiting(waiting) = &mut self.slots[at].2 {
             if waiting.as_ref().is_none_or(|known| !known.will_wake(waker)) {
@@ -332,10 +352,10 @@ impl State {
             return None;
         }
         match self.slots.remove(at) {
-            (_, round, Slot::Done(outcome)) => {
+            (_, round, Slot::Done(done)) => {
                 // Which of the open requests it was is told by its place among them.
-                self.see(round, (at as u64) << 8 | 1, |digest| outcome.hash(digest));
-                Some(outcome)
+                self.see(round, (at as u64) << 8 | 1, |digest| done.hash(digest));
+                Some(done)
             }
             _ => unreachable!("checked above"),
         }
@@ -344,7 +364,7 @@ impl State {
     pub(super) fn close_slot(&mut self, id: WaitId) {
         if let Some(at) = self.slots.iter().position(|(slot, ..)| *slot == id) {
             self.slots.remove(at);
-            self.sessions.forget(id);
+            self.kept.forget(id);
             self.push(Outgoing::Forget(id));
         }
     }
@@ -381,14 +401,24 @@ pub(super) struct Wait<'a> {
     pub(super) open: bool,
 }
 
+impl Wait<'_> {
+    /// The answer to a request.
+    pub(super) async fn answer(self) -> Outcome<Response> {
+        match self.await {
+            Done::Answered(outcome) => outcome,
+            Done::Fired => unreachable!("a request is no timer"),
+        }
+    }
+}
+
 impl Future for Wait<'_> {
-    type Output = Outcome<Response>;
+    type Output = Done;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.seat.lock().poll_slot(self.id, cx.waker()) {
-            Some(outcome) => {
+            Some(done) => {
                 self.open = false;
-                Poll::Ready(outcome)
+                Poll::Ready(done)
             }
             None => Poll::Pending,
         }

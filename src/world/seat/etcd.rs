@@ -22,11 +22,11 @@ impl State {
     /// How far behind the cluster's first server the client's present one is. Clients begin with different ones.
     fn place(&mut self, servers: &Range<u16>) -> &mut u16 {
         self.told_apart |= servers.end - servers.start > 1;
-        let at = self.places.iter().position(|(first, _)| *first == servers.start).unwrap_or_else(|| {
-            self.places.push((servers.start, self.client % (servers.end - servers.start)));
-            self.places.len() - 1
+        let at = self.kept.places.iter().position(|(first, _)| *first == servers.start).unwrap_or_else(|| {
+            self.kept.places.push((servers.start, self.client % (servers.end - servers.start)));
+            self.kept.places.len() - 1
         });
-        &mut self.places[at].1
+        &mut self.kept.places[at].1
     }
 }
 
@@ -85,7 +85,7 @@ impl Etcd for SeatEtcd {
     async fn ask(&self, request: Request) -> Outcome<Answered> {
         for _ in self.servers.clone() {
             let server = self.server();
-            let outcome = self.send(server, request.clone()).await;
+            let outcome = self.send(server, request.clone()).answer().await;
             if !self.is_to_be_sent_again(server, &outcome) {
                 return answer_of(outcome);
             }

@@ -29,7 +29,7 @@ impl Messages {
             (lane, id)
         };
         let messages = Messages { seat: Arc::clone(seat), node, lane };
-        (Wait { seat, id, open: true }.await, messages)
+        (Wait { seat, id, open: true }.answer().await, messages)
     }
 
     /// The next message; `None` once the connection has broken.

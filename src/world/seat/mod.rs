@@ -8,6 +8,7 @@
 //! | `exchange` | what the code asks of the world, and what it is told |
 //! | `client` | the client's seat: its tasks, what they wait for, what they have seen |
 //! | `inbox`, `messages` | what a node sends of its own accord |
+//! | `kept`, `libraries` | what the clients' libraries keep, and what they are told before the code is |
 //! | `sessions` | the client's book of ZooKeeper sessions |
 //! | `redis`, `mysql`, `zookeeper`, `etcd` | the ports |
 
@@ -15,6 +16,8 @@ mod client;
 mod etcd;
 mod exchange;
 mod inbox;
+mod kept;
+mod libraries;
 mod messages;
 mod mysql;
 mod redis;
@@ -78,7 +81,7 @@ impl Host for SeatPorts {
             state.push(Outgoing::Timer { id, at_mono_us });
             Wait { seat: &self.seat, id, open: true }
         };
-        drop(wait.await);
+        wait.await;
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

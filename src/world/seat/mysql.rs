@@ -64,7 +64,7 @@ impl SeatSession {
             state.ask(id, (self.node, lane), purpose, request);
             Wait { seat: &seat, id, open: true }
         };
-        wait.await
+        wait.answer().await
     }
 }
 

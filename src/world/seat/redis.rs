@@ -38,7 +38,7 @@ impl Redis for SeatRedis {
             state.ask(id, (self.node, self.channel), purpose, request);
             Wait { seat: &self.seat, id, open: true }
         };
-        redis_outcome(wait.await)
+        redis_outcome(wait.answer().await)
     }
 
     fn another(&self) -> SeatRedis {

@@ -27,30 +27,30 @@ use std::time::Duration;
 const REST_SHARE: u64 = 4;
 
 impl State {
-    /// A request or a connect was answered.
-    pub(super) fn answered(&mut self, id: WaitId, outcome: Outcome<Response>) {
-        let sessions = &mut self.sessions.0;
+    /// A request or a connect was answered. Gives it back unless it was the connect of a session.
+    pub(super) fn session_answered(&mut self, id: WaitId, outcome: Outcome<Response>) -> Option<Outcome<Response>> {
+        let sessions = &mut self.kept.sessions.0;
         if let Some(at) = sessions.iter().position(|session| session.phase == Phase::Connecting(id)) {
-            return self.connect_answered(at, outcome);
+            self.connect_answered(at, outcome);
+            return None;
         }
         if let Some(at) = sessions.iter().position(|session| session.sent.contains(&id)) {
             sessions[at].take_answer(id, &outcome);
         }
-        self.complete(id, outcome);
+        Some(outcome)
     }
 
-    /// A timer has fired.
-    pub(super) fn fired(&mut self, id: WaitId) {
-        let resting = self.sessions.0.iter().position(|session| session.phase == Phase::Resting(id));
-        let expired = self.sessions.0.iter().position(|session| session.expiry == Some(id));
-        match (resting, expired) {
-            (Some(at), _) => self.try_server(at),
-            (_, Some(at)) => {
-                self.sessions.0[at].expiry = None;
-                self.end_session(at);
-            }
-            _ => self.complete(id, Outcome::Ok(Response::Redis(crate::port::Value::Nil))),
+    /// A timer has fired. True if it was a session's.
+    pub(super) fn session_fired(&mut self, id: WaitId) -> bool {
+        let resting = self.kept.sessions.0.iter().position(|session| session.phase == Phase::Resting(id));
+        let expired = self.kept.sessions.0.iter().position(|session| session.expiry == Some(id));
+        if let Some(at) = resting {
+            self.try_server(at);
+        } else if let Some(at) = expired {
+            self.kept.sessions.0[at].expiry = None;
+            self.end_session(at);
         }
+        resting.or(expired).is_some()
     }
 
     fn open_session(&mut self, servers: Range<u16>, timeout: Duration) -> (usize, WaitId) {
@@ -78,8 +78,8 @@ impl State {
             watches_left: 0,
             wakers: Vec::new(),
         };
-        self.sessions.0.push(session);
-        let at = self.sessions.0.len() - 1;
+        self.kept.sessions.0.push(session);
+        let at = self.kept.sessions.0.len() - 1;
         self.try_server(at);
         (at, opening)
     }
@@ -87,7 +87,7 @@ impl State {
     /// Connects to the next server.
     fn try_server(&mut self, at: usize) {
         let id = self.next_id();
-        let session = &mut self.sessions.0[at];
+        let session = &mut self.kept.sessions.0[at];
         session.at = if session.at + 1 == session.servers.end { session.servers.start } else { session.at + 1 };
         session.phase = Phase::Connecting(id);
         let timeout_ms = u32::try_from(session.asked.as_millis()).unwrap_or(u32::MAX);
@@ -116,7 +116,7 @@ impl State {
     }
 
     fn connected(&mut self, at: usize, id: SessionId, timeout_ms: u32, zxid: Zxid) {
-        let session = &mut self.sessions.0[at];
+        let session = &mut self.kept.sessions.0[at];
         (session.id, session.timeout_us, session.refused) = (id, u64::from(timeout_ms) * 1000, 0);
         session.phase = Phase::Up;
         let silence_us_max = session.timeout_us * 2 / 3;
@@ -136,7 +136,7 @@ impl State {
             self.submit(at, id, request);
         }
         self.set_session_state(at, SessionState::Connected);
-        if let Some(opening) = self.sessions.0[at].opening.take() {
+        if let Some(opening) = self.kept.sessions.0[at].opening.take() {
             let answer = Reply::Answer { zxid, answer: Answer::Done };
             self.complete(opening, Outcome::Ok(Response::ZooKeeper(answer)));
         }
@@ -145,7 +145,7 @@ impl State {
     /// A server could not be reached, or would not have us.
     fn not_connected(&mut self, at: usize) {
         self.fail_queue(at);
-        let session = &mut self.sessions.0[at];
+        let session = &mut self.kept.sessions.0[at];
         session.refused += 1;
         if !session.refused.is_multiple_of(session.servers.end - session.servers.start) {
             return self.try_server(at);
@@ -157,13 +157,13 @@ impl State {
         }
         let rest_us = session.timeout_us / REST_SHARE;
         let id = self.next_id();
-        self.sessions.0[at].phase = Phase::Resting(id);
+        self.kept.sessions.0[at].phase = Phase::Resting(id);
         let at_mono_us = self.now.mono_us + rest_us;
         self.push(Outgoing::Timer { id, at_mono_us });
     }
 
     fn fail_queue(&mut self, at: usize) {
-        for (id, _) in std::mem::take(&mut self.sessions.0[at].queue) {
+        for (id, _) in std::mem::take(&mut self.kept.sessions.0[at].queue) {
             self.complete(id, Outcome::Indeterminate(Unknown::ConnectionLost));
         }
     }
@@ -171,8 +171,8 @@ impl State {
     /// The connection of a session has broken; the requests on it are lost already.
     pub(super) fn session_cut(&mut self, node: u16, lane: u8) {
         let cut = |session: &SessionSeat| (session.at, session.lane) == (node, lane) && session.phase != Phase::Ended;
-        let Some(at) = self.sessions.0.iter().position(cut) else { return };
-        let session = &mut self.sessions.0[at];
+        let Some(at) = self.kept.sessions.0.iter().position(cut) else { return };
+        let session = &mut self.kept.sessions.0[at];
         session.sent.clear();
         let unanswered = |watch: &mut WatchState| watch.request = None;
         session.watches.iter_mut().filter(|watch| watch.request.is_some()).for_each(unanswered);
@@ -181,7 +181,7 @@ impl State {
             Phase::Up => {
                 let timeout_us = session.timeout_us;
                 let id = self.next_id();
-                self.sessions.0[at].expiry = Some(id);
+                self.kept.sessions.0[at].expiry = Some(id);
                 let at_mono_us = self.now.mono_us + timeout_us;
                 self.push(Outgoing::Timer { id, at_mono_us });
                 self.set_session_state(at, SessionState::Suspended);
@@ -193,7 +193,7 @@ impl State {
 
     /// The session has ended, by a server's word or by the client's own clock.
     fn end_session(&mut self, at: usize) {
-        let session = &mut self.sessions.0[at];
+        let session = &mut self.kept.sessions.0[at];
         let (node, lane) = (session.at, session.lane);
         let timers = [session.expiry.take(), if let Phase::Resting(id) = session.phase { Some(id) } else { None }];
         session.phase = Phase::Ended;
@@ -205,24 +205,24 @@ impl State {
             self.complete(id, Outcome::Fail(Refusal::ZooKeeper(Error::SessionExpired)));
         }
         sent.into_iter().for_each(|id| self.complete(id, Outcome::Indeterminate(Unknown::ConnectionLost)));
-        if let Some(opening) = self.sessions.0[at].opening.take() {
+        if let Some(opening) = self.kept.sessions.0[at].opening.take() {
             self.complete(opening, Outcome::Fail(Refusal::Refused));
         }
-        for watch in self.sessions.0[at].watches.iter_mut().filter(|watch| watch.event.is_none()) {
+        for watch in self.kept.sessions.0[at].watches.iter_mut().filter(|watch| watch.event.is_none()) {
             watch.fire(WatchEvent::Lost);
         }
         self.set_session_state(at, SessionState::Lost);
     }
 
     fn set_session_state(&mut self, at: usize, state: SessionState) {
-        let session = &mut self.sessions.0[at];
+        let session = &mut self.kept.sessions.0[at];
         session.state = state;
         session.wakers.drain(..).for_each(Waker::wake);
     }
 
     /// Sends a request if there is a connection, and keeps it for the next one if there may be one.
     fn submit(&mut self, at: usize, id: WaitId, request: Request) {
-        let session = &mut self.sessions.0[at];
+        let session = &mut self.kept.sessions.0[at];
         let (node, lane) = (session.at, session.lane);
         match session.phase {
             Phase::Up => {
@@ -235,16 +235,18 @@ impl State {
         }
     }
 
-    /// A watch has fired.
-    pub(super) fn notify(&mut self, node: u16, lane: u8, event: &Reply) {
+    /// A node has sent something of its own accord. Gives it back unless it came from a session's server: a watch has fired.
+    pub(super) fn session_told(&mut self, node: u16, lane: u8, message: Response) -> Option<Response> {
+        let Response::ZooKeeper(event) = message else { return Some(message) };
         let Reply::Event { kind, path } = event else { panic!("a server sent {event} of its own accord") };
         let on = |session: &&mut SessionSeat| (session.at, session.lane) == (node, lane);
-        let Some(session) = self.sessions.0.iter_mut().find(on) else { return };
+        let session = self.kept.sessions.0.iter_mut().find(on)?;
         for watch in &mut session.watches {
-            if watch.is_for(*kind) && watch.path == *path && watch.request.is_none() && watch.event.is_none() {
-                watch.fire(WatchEvent::Node(*kind));
+            if watch.is_for(kind) && watch.path == path && watch.request.is_none() && watch.event.is_none() {
+                watch.fire(WatchEvent::Node(kind));
             }
         }
+        None
     }
 }
 
@@ -305,7 +307,7 @@ impl ZooKeeper for SeatZooKeeper {
 
     async fn connect(&self, timeout: Duration) -> Outcome<SeatSession> {
         let (at, id) = self.seat.lock().open_session(self.servers.clone(), timeout);
-        let opened = Wait { seat: &self.seat, id, open: true }.await;
+        let opened = Wait { seat: &self.seat, id, open: true }.answer().await;
         opened.map(|_| SeatSession { seat: Arc::clone(&self.seat), at })
     }
 }
@@ -321,7 +323,7 @@ impl SeatSession {
     fn send(&self, request: Request, watch: Option<WatchKind>) -> (Wait<'_>, u32) {
         let mut state = self.seat.lock();
         let id = state.open_slot();
-        let session = &mut state.sessions.0[self.at];
+        let session = &mut state.kept.sessions.0[self.at];
         let number = session.watches_left;
         if let Some(kind) = watch {
             session.watches_left += 1;
@@ -348,16 +350,16 @@ impl Session for SeatSession {
     type Watch = SeatWatch;
 
     fn id(&self) -> SessionId {
-        self.seat.lock().sessions.0[self.at].id
+        self.seat.lock().kept.sessions.0[self.at].id
     }
 
     fn timeout(&self) -> Duration {
-        Duration::from_micros(self.seat.lock().sessions.0[self.at].timeout_us)
+        Duration::from_micros(self.seat.lock().kept.sessions.0[self.at].timeout_us)
     }
 
     fn state(&self) -> SessionState {
         let mut state = self.seat.lock();
-        let (round, now) = (state.round(), state.sessions.0[self.at].state);
+        let (round, now) = (state.round(), state.kept.sessions.0[self.at].state);
         state.see(round, 5, |digest| digest.write_u64(now as u64));
         now
     }
@@ -365,7 +367,7 @@ impl Session for SeatSession {
     async fn changed(&self, from: SessionState) -> SessionState {
         std::future::poll_fn(|cx| {
             let mut state = self.seat.lock();
-            let session = &mut state.sessions.0[self.at];
+            let session = &mut state.kept.sessions.0[self.at];
             let now = session.state;
             if now == from {
                 session.wakers.push(cx.waker().clone());
@@ -379,7 +381,7 @@ impl Session for SeatSession {
     }
 
     async fn ask(&self, request: Request) -> Outcome<Answer> {
-        answer_of(self.send(request, None).0.await)
+        answer_of(self.send(request, None).0.answer().await)
     }
 
     async fn ask_watching(&self, request: Request) -> (Outcome<Answer>, SeatWatch) {
@@ -390,14 +392,14 @@ impl Session for SeatSession {
         };
         let (wait, number) = self.send(request, Some(kind));
         let watch = SeatWatch { seat: Arc::clone(&self.seat), at: self.at, number };
-        (answer_of(wait.await), watch)
+        (answer_of(wait.answer().await), watch)
     }
 
     async fn close(&self) {
         let (wait, _) = self.send(Request::CloseSession, None);
         drop(wait.await);
         let mut state = self.seat.lock();
-        if state.sessions.0[self.at].phase != Phase::Ended {
+        if state.kept.sessions.0[self.at].phase != Phase::Ended {
             state.end_session(self.at);
         }
     }
@@ -414,7 +416,7 @@ impl Watch for SeatWatch {
     async fn fired(&mut self) -> WatchEvent {
         std::future::poll_fn(|cx| {
             let mut state = self.seat.lock();
-            let watches = &mut state.sessions.0[self.at].watches;
+            let watches = &mut state.kept.sessions.0[self.at].watches;
             let watch = watches.iter_mut().find(|watch| watch.number == self.number);
             let watch = watch.expect("a watch is kept as long as somebody has it");
             let Some(event) = watch.event else {
@@ -432,6 +434,6 @@ impl Watch for SeatWatch {
 impl Drop for SeatWatch {
     fn drop(&mut self) {
         let mut state = self.seat.lock();
-        state.sessions.0[self.at].watches.retain(|watch| watch.number != self.number);
+        state.kept.sessions.0[self.at].watches.retain(|watch| watch.number != self.number);
     }
 }

@@ -58,7 +58,7 @@ impl EtcdServer {
         // Without it Debian's package refuses some machines that it runs well on.
         command.env("ETCD_UNSUPPORTED_ARCH", std::env::consts::ARCH.replace("aarch64", "arm64"));
         command.stderr(File::create(self.folder.path().join("log"))?);
-        self.process.launch(command, not_installed())
+        self.process.launch(command, self.folder.path(), not_installed())
     }
 
     fn wait(&mut self) -> Result<(), SpawnError> {

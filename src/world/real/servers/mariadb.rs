@@ -73,7 +73,7 @@ impl MariaDbServer {
         command.args(["--socket", &path("socket"), "--pid-file", &path("pid")]);
         command.arg("--tmpdir").arg(self.folder.path());
         command.stderr(File::create(self.folder.path().join("log"))?);
-        self.process.launch(command, not_installed())?;
+        self.process.launch(command, self.folder.path(), not_installed())?;
         let (port, log) = (self.port, self.folder.path().join("log"));
         self.process.wait_until(PROGRAM, START_WAIT, &log, || greets(port))
     }

@@ -77,8 +77,9 @@ pub trait Server: Send {
 struct Process(Option<(Child, Watchdog)>);
 
 impl Process {
-    /// Starts it. An interrupt at the terminal is for us: the servers are ended after we have judged.
-    fn launch(&mut self, mut command: Command, missing: SpawnError) -> Result<(), SpawnError> {
+    /// Starts it; it works in this temporary folder. An interrupt at the terminal is for us: the servers are ended after we have
+    /// judged.
+    fn launch(&mut self, mut command: Command, folder: &Path, missing: SpawnError) -> Result<(), SpawnError> {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut watchdog = Watchdog::start()?;
@@ -86,7 +87,7 @@ impl Process {
             io::ErrorKind::NotFound => missing,
             _ => SpawnError::Io(problem),
         })?;
-        let watched = watchdog.watch(child.id());
+        let watched = watchdog.watch(child.id(), folder);
         self.0 = Some((child, watchdog));
         if let Err(problem) = watched {
             self.kill()?;

@@ -53,7 +53,7 @@ impl RedisServer {
         command.args(["--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
         command.arg("--dir").arg(self.folder.path()).arg("--logfile").arg(&log).stderr(Stdio::null());
         let missing = SpawnError::NotInstalled { program: PROGRAM, package: PROGRAM, option: "--redis URL" };
-        self.process.launch(command, missing)?;
+        self.process.launch(command, self.folder.path(), missing)?;
         let port = self.port;
         self.process.wait_until(PROGRAM, START_WAIT, &log, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
     }

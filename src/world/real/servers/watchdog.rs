@@ -1,16 +1,22 @@
 //! Watchdog: a server does not outlive the process that started it, however that ends.
 //!
 //! A signal on the parent's death (`PR_SET_PDEATHSIG`) would come when the *thread* ends that started the server. So a process of
-//! its own reads from a pipe that only the parent holds, and kills the server when the pipe ends.
+//! its own reads from a pipe that only the parent holds, and when the pipe ends, kills the server and removes its folder.
 
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// Reads the number of a process group, waits until the parent is gone, and kills the group.
+/// Reads the number of a process group and the name of its folder, waits until the parent is gone, kills the group and removes the
+/// folder.
 const SCRIPT: &str = r#"read -r group || exit 0
+IFS= read -r folder || exit 0
 while read -r line; do :; done
-kill -s KILL -- "-$group""#;
+kill -s KILL -- "-$group"
+[ -n "$folder" ] || exit 0
+for try in 1 2 3 4 5; do rm -rf -- "$folder" && exit 0; sleep 1; done"#;
 
 /// Watches over one server while it exists.
 pub(super) struct Watchdog(Child);
@@ -24,10 +30,13 @@ impl Watchdog {
         command.process_group(0).spawn().map(Watchdog)
     }
 
-    /// Names the process group that it watches over.
-    pub(super) fn watch(&mut self, group: u32) -> io::Result<()> {
+    /// Names the process group that it watches over, and the temporary folder that the group works in.
+    pub(super) fn watch(&mut self, group: u32, folder: &Path) -> io::Result<()> {
         let pipe = self.0.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        pipe.write_all(format!("{group}\n").as_bytes())
+        let folder = folder.as_os_str().as_bytes();
+        // The name is read as one line: a folder that has another name stays.
+        let folder = if folder.contains(&b'\n') { &[] } else { folder };
+        pipe.write_all(&[format!("{group}\n").as_bytes(), folder, b"\n"].concat())
     }
 }
 

@@ -73,7 +73,7 @@ impl ZooKeeperServer {
         let mut command = Command::new("java");
         command.args(["-Xmx128m", "-cp", &jar(), "org.apache.zookeeper.server.quorum.QuorumPeerMain"]);
         command.arg(self.folder.path().join("zoo.cfg")).stderr(File::create(self.folder.path().join("log"))?);
-        self.process.launch(command, not_installed())
+        self.process.launch(command, self.folder.path(), not_installed())
     }
 
     fn wait(&mut self) -> Result<(), SpawnError> {
