@@ -12,8 +12,6 @@ pub use doublehold::port::{
 pub use doublehold::scenario::Workload;
 pub use doublehold::world::fault::Fault;
 
-use super::ast::{self, Program, Server};
-use super::interpret::Interpreter;
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::follow::{Strides, follow_names};
 use doublehold::explore::random::Random;
@@ -22,7 +20,7 @@ use doublehold::property::{self, Judged as Looked, Memory, Moment, Property, Vie
 use doublehold::scenario::program;
 use doublehold::trace::Recorder;
 use doublehold::world::explored::{Explored, Remember};
-use doublehold::world::fault::{Assumptions, Budgets, ClockSteps};
+use doublehold::world::fault::{Assumptions, Budgets};
 use doublehold::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
 use doublehold_models::{ServiceConfig, etcd as etcd_model, mysql, redis, zookeeper};
 use serde::{Deserialize, Serialize};
@@ -284,47 +282,6 @@ impl World {
         })
     }
 
-    /// A random program.
-    pub fn of(program: &Program) -> World {
-        let config = |server: &Server| match *server {
-            Server::Redis { durable: true } => ServiceConfig::Redis(redis::Config::default()),
-            Server::Redis { durable: false } => {
-                ServiceConfig::Redis(redis::Config { persistence: redis::Persistence::None })
-            }
-            Server::ZooKeeper(servers) => {
-                ServiceConfig::ZooKeeper(zookeeper::Config { servers, ..zookeeper::Config::default() })
-            }
-            Server::Etcd(servers) => etcd_cluster(servers),
-            Server::MySql => mysql_config(),
-        };
-        let mut configs: Vec<ServiceConfig> = program.servers.iter().map(config).collect();
-        let redis = configs.iter().position(|config| matches!(config, ServiceConfig::Redis(_)));
-        if redis.is_none() && program.end == ast::End::Writes {
-            configs.push(ServiceConfig::Redis(redis::Config::default()));
-        }
-        let mut world = World::on(configs, Interpreter(Arc::new(program.clone())), program.clients);
-        if let Some(service) = redis {
-            world = world.guarded("a", service, "lock");
-        }
-        let setup = &mut world.0;
-        setup.symmetric = program.is_alike();
-        setup.arrival = if program.any_time { ArrivalTime::AnyTime } else { ArrivalTime::AtStart };
-        for fault in &program.faults {
-            setup.budgets = setup.budgets.with(fault_of(*fault), 1);
-        }
-        let us = |ms: u64| ms * 1000;
-        let ast::Time { delay_ms, pause_ms, drift_ppm, offset_ms, step_ms } = program.time;
-        setup.assumptions = Assumptions {
-            delay_us_max: delay_ms.map(us),
-            pause_us_max: pause_ms.map(us),
-            drift_ppm_max: drift_ppm,
-            offset_us_max: us(offset_ms),
-            clock_steps_us: ClockSteps([step_ms * 1000, 0]),
-            ..Assumptions::default()
-        };
-        world.judged_by(&[program.property])
-    }
-
     /// The same without anything to be judged, and what collects its outcomes.
     pub(super) fn collecting(&self) -> (World, Collect) {
         let (mut world, collect) = (self.clone(), Collect::default());
@@ -468,32 +425,14 @@ pub fn etcd_cluster(servers: u8) -> ServiceConfig {
     ServiceConfig::Etcd(etcd_model::Config { servers, ..Default::default() })
 }
 
-fn mysql_config() -> ServiceConfig {
+/// A MySQL server that flushes each commit.
+pub(super) fn mysql_config() -> ServiceConfig {
     ServiceConfig::MySql(mysql::Config {
         dialect: mysql::Dialect::default(),
         lock_wait_timeout_s: 50,
         flush: mysql::Flush::EachCommit,
         replication: None,
     })
-}
-
-fn fault_of(fault: ast::Fault) -> Fault {
-    match fault {
-        ast::Fault::Break => Fault::Break,
-        ast::Fault::Stall => Fault::Stall,
-        ast::Fault::Delay => Fault::Delay,
-        ast::Fault::Pause => Fault::Pause,
-        ast::Fault::ClientCrash => Fault::ClientCrash,
-        ast::Fault::NodeCrash => Fault::NodeCrash,
-        ast::Fault::ClockStep => Fault::ClockStep,
-        ast::Fault::ClientClockStep => Fault::ClientClockStep,
-        ast::Fault::Lag => Fault::Lag,
-        ast::Fault::SessionExpiry => Fault::SessionExpiry,
-        ast::Fault::NodePause => Fault::NodePause,
-        ast::Fault::ClientPowerLoss => Fault::ClientPowerLoss,
-        ast::Fault::NodePowerLoss => Fault::NodePowerLoss,
-        ast::Fault::Partition => Fault::Partition,
-    }
 }
 
 /// Releases a Redis lock whose token is the argument.

@@ -5,6 +5,7 @@
 //! | `ast` | the language of the random programs |
 //! | `generate` | draws a program from a seed |
 //! | `interpret` | runs a program's clients on the ports |
+//! | `setting` | a program's world: servers, faults, assumptions |
 //! | `shrink` | makes a program smaller that still shows a disagreement |
 //! | `host` | the checker's API, as far as the programs need it |
 //! | `asserts` | what hand-written programs are made of, and what searches must say about them |
@@ -18,4 +19,5 @@ pub mod generate;
 pub mod host;
 mod interpret;
 pub mod search;
+mod setting;
 pub mod shrink;
