@@ -1,5 +1,5 @@
 //! Insurance: what the exhaustive search passes, random executions do not break. They share neither fingerprints nor
-//! reductions with it, and time stops anywhere in them.
+//! reductions with it; time stops anywhere, and clocks are off by random amounts.
 //!
 //! `DOUBLEHOLD_INSURANCE=1000000` draws so many executions of each scenario.
 
@@ -72,8 +72,8 @@ clients! {
     }
 }
 
-/// The exhaustive search looks at clocks that are right and at those at the ends of their ranges, and says so; executions drawn
-/// freely look at those in between as well, and what they find can be replayed.
+/// The exhaustive search tries clocks that are right and clocks at the ends of their ranges. Random executions also
+/// try those in between, and what they find replays.
 #[test]
 fn clocks_between_the_ends_of_their_ranges_are_drawn() {
     let world = World::redis(SeesAnOffset, 1).offset_ms(500);

@@ -1,5 +1,5 @@
-//! Orphans: the servers of `doublehold real --spawn` end with the process that started them, even if that is killed, and leave
-//! nothing behind.
+//! Orphans: the servers of `doublehold real --spawn` end with their parent, even if it is killed, and leave nothing
+//! behind.
 #![cfg(target_os = "linux")]
 
 use doublehold_sim_tests::redis_server_or_skip;

@@ -29,7 +29,7 @@ pub fn follow(setup: &Arc<Setup>, schedule: &[Choice], recorder: Recorder) -> Ex
     world
 }
 
-/// Where time is to pass further than to the next moment at which something changes: stops at each on the way, as every search
+/// Where a schedule lets time pass over moments at which something changes: stops at each of them, as every search
 /// does.
 fn stop_on_the_way(world: &mut Explored, choice: Choice, scratch: &mut Vec<Choice>) {
     let Act::Advance(to_us) = choice.act else { return };

@@ -4,8 +4,8 @@
 //! goes as it would alone; but as long as several stand in one state, what they do is run once. Where that spares
 //! too little to pay for going back to where they parted, samples go alone.
 //!
-//! Alone, and on demand, time also stops at moments drawn at random, and clocks are off by anything within their ranges: what the
-//! exhaustive search leaves out of time is then found by chance, if anything is.
+//! Alone, and on demand, time also stops at random moments, and clocks are off by random amounts within their ranges.
+//! This samples what the exhaustive search does not visit.
 
 use super::strategy::{Begin, Coverage, Strategy};
 use crate::world::choice::{Act, Choice};
@@ -68,7 +68,7 @@ impl Random {
         Random { remember: Remember::Nothing, ..Random::alone(seed) }
     }
 
-    /// The same, and time stops at random moments too, and clocks are off by anything within their ranges.
+    /// The same; time also stops at random moments, and clocks are off by random amounts within their ranges.
     pub fn stopping(seed: u64) -> Self {
         Random { stops: true, ..Random::afresh(seed) }
     }
@@ -90,7 +90,7 @@ impl Random {
         system.allows_time(to_us).then(|| Choice::advance(to_us))
     }
 
-    /// How far the clock that is set next is off: in every second case something within its range.
+    /// How far the next clock is off: every second time a random amount within its range.
     fn clock(&mut self, world: &Explored, enabled: &[Choice]) -> Option<Choice> {
         let Some(Choice { at, act: Act::SetClock { .. } }) = enabled.first() else { return None };
         if draw(&mut self.random, 2) == 0 {

@@ -70,7 +70,8 @@ impl System {
         }
     }
 
-    /// Where time stops for a threshold: just before it, as what begins there ends just before something else, and at it.
+    /// Where time stops for a threshold: at it, and just before it. A timer that is set just before fires just after,
+    /// when none that was set earlier does.
     fn stops(&self, at_us: u64) -> [u64; 2] {
         [at_us.saturating_sub(1), at_us]
     }

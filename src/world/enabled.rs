@@ -58,7 +58,8 @@ impl System {
         self.allows_time_within(to_us, self.next_moment())
     }
 
-    /// True if time may pass to this moment at once, over what changes by itself on the way: so it does in the simulated world.
+    /// True if time may pass to this moment in one stride, over moments at which something changes: the simulated
+    /// world does so.
     pub fn allows_stride(&self, to_us: u64) -> bool {
         self.allows_time_within(to_us, self.time_limit())
     }

@@ -74,7 +74,7 @@ mod tests {
             ("a pattern", |all| insert(all, CONN, "b", true)),
             ("another client", |all| insert(all, ConnId { client: 2, ..CONN }, "a", false)),
             ("another connection", |all| insert(all, ConnId { lane: 2, ..CONN }, "a", false)),
-            ("nobody", |all| all.forget(CONN)),
+            ("no subscriber", |all| all.forget(CONN)),
         ];
         each_shows(&subscribers, changes);
         subscribers.forget(CONN);

@@ -90,7 +90,7 @@ mod tests {
             ("a watch of an expired key", |all| all.entry(CONN).watched[0].1 = true),
             ("another client", |all| all.entry(ConnId { client: 2, ..CONN }).stale = true),
             ("another connection", |all| all.entry(ConnId { lane: 1, ..CONN }).stale = true),
-            ("nobody", |all| all.forget(CONN)),
+            ("no connection", |all| all.forget(CONN)),
         ];
         each_shows(&transactions, changes);
     }

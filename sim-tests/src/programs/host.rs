@@ -389,8 +389,8 @@ impl World {
         self.judged_by_mark(label).sample(seed, executions) == Judged::violated(REACHED)
     }
 
-    /// The same with executions in which time stops anywhere, and clocks are off by anything within their ranges: the schedule of
-    /// the first such execution, in names, once it was followed by them.
+    /// The same, where time stops anywhere and clocks are off by random amounts. Gives the schedule as a trace has
+    /// it, after a replay from that text.
     pub fn reaches_freely(&self, label: &'static str, seed: u64, executions: u64) -> Option<Vec<String>> {
         let setup = Arc::new(self.judged_by_mark(label).0);
         let limits = Limits { executions_max: Some(executions), steps_max: 400, ..Limits::default() };

@@ -1,8 +1,7 @@
 //! Locks that one kind of fault breaks, and its neighbour does not: power and process, forward and backward, server and client.
 
 use super::redis::{TIMING, TTL_US};
-use super::{about, base, listed, ms, workload};
-use crate::lock::redis;
+use super::{about, base, fencing, listed, ms, workload};
 use crate::lock::redlock::{self, GiveBack};
 use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
@@ -38,9 +37,8 @@ fn holder_without_power() -> Vec<GuardedScenario> {
 fn clock_steps_back() -> Vec<GuardedScenario> {
     let summary = "the fencing token is what the server's clock shows";
     let about = about("mutant-fence-from-clock", None, summary, "deliberate mistake");
-    let lock = redis::Config { fencing: true, ..TIMING.redis() };
     let stepping = |by_us: i64| {
-        base(about.clone(), workload(LockKind::Redis(lock.clone()), Work::Hold(ms(20))))
+        base(about.clone(), workload(fencing("redis", &TIMING), Work::Hold(ms(20))))
             .only(property::FencingOrder)
             .mutated(Mutation::FenceFromClock)
             .faults(Fault::ClockStep, 1)
@@ -78,8 +76,7 @@ fn partition() -> Vec<GuardedScenario> {
         .only(property::Effect)
         .faults(Fault::Partition, 1)
         .violating("effect");
-    let lock = redis::Config { fencing: true, ..TIMING.redis() };
-    let fenced = broken.clone().lock(LockKind::Redis(lock)).work(Work::Fenced);
+    let fenced = broken.clone().lock(fencing("redis", &TIMING)).work(Work::Fenced);
     let mut bounded = broken.clone().assume(|assumptions| assumptions.pause_us_max = Some(SHORT_US));
     bounded.simulation.pause_us_max = SHORT_US;
     vec![

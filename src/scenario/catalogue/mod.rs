@@ -17,7 +17,7 @@ mod redis;
 mod zookeeper;
 
 use super::guarded::{Guarded, GuardedScenario, LockKind, Store, Work};
-use super::locks::{self, Timing};
+use super::locks::{self, Pair, Timing};
 use super::mutation::Mutation;
 use super::{About, Expectation, Parameters, Scenario, Simulation};
 use crate::property::{self, Property};
@@ -53,6 +53,11 @@ fn about(name: &str, row: Option<&'static str>, summary: &'static str, source: &
 /// A lock of the table, so timed.
 fn listed(name: &str, timing: &Timing) -> LockKind {
     locks::lock(name).expect("the table has it").kind(timing)
+}
+
+/// A lock of the table, so timed, whose fencing tokens are checked.
+fn fencing(name: &str, timing: &Timing) -> LockKind {
+    Pair::named((name, "fence")).expect("the table has both").kind(timing)
 }
 
 /// This work behind a lock, on the default number of servers.

@@ -1,10 +1,9 @@
 //! MySQL: guards in the row, the lock table, user locks, the shop and the draw; rows M…, S13, S14; mistakes in SQL.
 
-use super::{about, base, broken_and_fixed, everything, listed, ms, workload};
+use super::{about, base, broken_and_fixed, everything, fencing, listed, ms, workload};
 use crate::lock::mysql::Retry;
 use crate::lock::mysql::row::Guard;
 use crate::lock::mysql::table::{Clock, Config};
-use crate::lock::redis;
 use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Once, Sell, Work};
 use crate::scenario::locks::Timing;
@@ -310,7 +309,6 @@ fn user_lock() -> Vec<GuardedScenario> {
 
 fn fallback() -> Vec<GuardedScenario> {
     let summary = "a holder of the Redis lock pauses for longer than its lease";
-    let lease = redis::Config { fencing: true, ..TIMING.redis() };
     let shop = |guard| {
         let mut shop = shop(
             "shop-pause",
@@ -319,7 +317,7 @@ fn fallback() -> Vec<GuardedScenario> {
             "article order: the lock first, the version behind it",
             sell(guard),
         )
-        .lock(LockKind::Redis(lease.clone()))
+        .lock(fencing("redis", &TIMING))
         .only(property::Oversell)
         .faults(Fault::Pause, 1);
         (shop.simulation.pause_us_max, shop.simulation.fault_every_us) = (3 * TTL_US, OFTEN_US);

@@ -1,6 +1,6 @@
 //! The Redis rows of the catalogue, R1 to R24, the sound Redis locks, S13, and the toy of the benchmarks.
 
-use super::{about, base, broken_and_fixed, listed, ms, workload};
+use super::{about, base, broken_and_fixed, fencing, listed, ms, workload};
 use crate::lock::redis::{AfterLostReply, Release, Take};
 use crate::lock::redlock::{Contact, LateQuorum};
 use crate::lock::{redis, redlock};
@@ -72,10 +72,9 @@ fn late_write() -> Vec<GuardedScenario> {
     let about = about("redis-lock-break", None, "a holder's connection breaks, and its last write arrives later", DOCS);
     let broken =
         base(about, workload(listed("redis", &TIMING), Work::Plain)).faults(Fault::Break, 1).violating("effect");
-    let fencing = redis::Config { fencing: true, ..TIMING.redis() };
     let fixed = broken
         .clone()
-        .lock(LockKind::Redis(fencing))
+        .lock(fencing("redis", &TIMING))
         .work(Work::Fenced)
         .fixed("fenced", "the resource checks fencing tokens");
     vec![broken, fixed]
@@ -88,10 +87,9 @@ fn r1() -> Vec<GuardedScenario> {
         .only(property::Effect)
         .faults(Fault::Pause, 1)
         .violating("effect");
-    let fencing = redis::Config { fencing: true, ..TIMING.redis() };
     let fixed = broken
         .clone()
-        .lock(LockKind::Redis(fencing))
+        .lock(fencing("redis", &TIMING))
         .work(Work::Fenced)
         .fixed("fixed", "the resource checks fencing tokens; belief still overlaps, as it must");
     vec![broken, fixed]

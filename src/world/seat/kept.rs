@@ -1,21 +1,20 @@
-//! What the clients' libraries keep between two calls: a field for each kind of server whose library keeps something.
+//! The state of the client libraries: a field for each kind of server whose library has some.
 
 use super::exchange::WaitId;
 use super::sessions::Sessions;
 use smallvec::SmallVec;
 
-/// What the libraries of one client keep.
+/// The state of one client's libraries.
 #[derive(Default, Hash)]
 pub(super) struct Kept {
-    /// The sessions on ZooKeeper ensembles.
+    /// ZooKeeper sessions.
     pub sessions: Sessions,
-    /// The servers of etcd clusters that the client stays with, one of each: the cluster's first server, and how far behind that it
-    /// is.
+    /// The current server of each etcd cluster: the cluster's first server, and the offset from it.
     pub places: SmallVec<[(u16, u16); 1]>,
 }
 
 impl Kept {
-    /// Nobody waits for this any more.
+    /// The caller has dropped its wait for this request.
     pub(super) fn forget(&mut self, id: WaitId) {
         self.sessions.forget(id);
     }

@@ -8,7 +8,7 @@
 //! | `exchange` | what the code asks of the world, and what it is told |
 //! | `client` | the client's seat: its tasks, what they wait for, what they have seen |
 //! | `inbox`, `messages` | what a node sends of its own accord |
-//! | `kept`, `libraries` | what the clients' libraries keep, and what they are told before the code is |
+//! | `kept`, `libraries` | the state of the client libraries, and the dispatch of events to them |
 //! | `sessions` | the client's book of ZooKeeper sessions |
 //! | `redis`, `mysql`, `zookeeper`, `etcd` | the ports |
 

@@ -73,7 +73,7 @@ pub(super) struct SessionSeat {
 pub(super) struct Sessions(pub(super) Vec<SessionSeat>);
 
 impl Sessions {
-    /// Nobody waits for this any more: what was not sent yet is not sent.
+    /// The caller has dropped its wait for this request: if it is still queued, it is not sent.
     pub(super) fn forget(&mut self, id: WaitId) {
         for session in &mut self.0 {
             session.queue.retain(|(queued, _)| *queued != id);

@@ -27,7 +27,7 @@ use std::time::Duration;
 const REST_SHARE: u64 = 4;
 
 impl State {
-    /// A request or a connect was answered. Gives it back unless it was the connect of a session.
+    /// A request was answered. Returns the answer unless the request was the connect of a session.
     pub(super) fn session_answered(&mut self, id: WaitId, outcome: Outcome<Response>) -> Option<Outcome<Response>> {
         let sessions = &mut self.kept.sessions.0;
         if let Some(at) = sessions.iter().position(|session| session.phase == Phase::Connecting(id)) {
@@ -40,7 +40,7 @@ impl State {
         Some(outcome)
     }
 
-    /// A timer has fired. True if it was a session's.
+    /// A timer fired. True if it was a session's.
     pub(super) fn session_fired(&mut self, id: WaitId) -> bool {
         let resting = self.kept.sessions.0.iter().position(|session| session.phase == Phase::Resting(id));
         let expired = self.kept.sessions.0.iter().position(|session| session.expiry == Some(id));
@@ -235,7 +235,7 @@ impl State {
         }
     }
 
-    /// A node has sent something of its own accord. Gives it back unless it came from a session's server: a watch has fired.
+    /// A server pushed a message. Returns it unless it is a watch event, which goes to the watches of the session.
     pub(super) fn session_told(&mut self, node: u16, lane: u8, message: Response) -> Option<Response> {
         let Response::ZooKeeper(event) = message else { return Some(message) };
         let Reply::Event { kind, path } = event else { panic!("a server sent {event} of its own accord") };

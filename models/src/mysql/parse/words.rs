@@ -1,10 +1,10 @@
-//! Words: names, and what is said of a text that the model does not have.
+//! Names, and the error for what is not modelled.
 
 use crate::Blob;
 use sqlparser::ast as sql;
 
-/// What of a text the model does not have. That includes texts that are no SQL to the parser: the real server's grammar is wider,
-/// so it is unknown whether it would refuse them.
+/// What a text uses that the model does not have. That includes texts that the parser rejects: the real server's
+/// grammar is wider, so it is unknown whether it would reject them too.
 #[derive(Clone, Debug, PartialEq)]
 pub(in super::super) struct NotModelled(pub String);
 

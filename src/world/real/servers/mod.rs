@@ -77,8 +77,8 @@ pub trait Server: Send {
 struct Process(Option<(Child, Watchdog)>);
 
 impl Process {
-    /// Starts it; it works in this temporary folder. An interrupt at the terminal is for us: the servers are ended after we have
-    /// judged.
+    /// Starts it in this temporary folder. An interrupt at the terminal is for us: the servers are ended after we
+    /// have judged.
     fn launch(&mut self, mut command: Command, folder: &Path, missing: SpawnError) -> Result<(), SpawnError> {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         std::os::unix::process::CommandExt::process_group(&mut command, 0);

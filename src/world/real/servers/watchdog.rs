@@ -1,7 +1,8 @@
 //! Watchdog: a server does not outlive the process that started it, however that ends.
 //!
-//! A signal on the parent's death (`PR_SET_PDEATHSIG`) would come when the *thread* ends that started the server. So a process of
-//! its own reads from a pipe that only the parent holds, and when the pipe ends, kills the server and removes its folder.
+//! A signal on the parent's death (`PR_SET_PDEATHSIG`) would come when the *thread* ends that started the server. So
+//! a process of its own reads from a pipe that only the parent holds. When the pipe closes, it kills the server and
+//! removes its folder.
 
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -9,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// Reads the number of a process group and the name of its folder, waits until the parent is gone, kills the group and removes the
+/// Reads a process group and its temporary folder, waits until the parent is gone, kills the group and removes the
 /// folder.
 const SCRIPT: &str = r#"read -r group || exit 0
 IFS= read -r folder || exit 0
