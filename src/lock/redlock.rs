@@ -48,6 +48,15 @@ pub enum LateQuorum {
     Accept,
 }
 
+/// What an attempt that no server answered makes of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// It failed, as the document says.
+    Fail,
+    /// All servers are down, it takes for granted, so nobody has the lock: it counts as acquired ("fail open").
+    GoOn,
+}
+
 /// The options of the lock; the default is what the document says.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -67,6 +76,8 @@ pub struct Config {
     pub give_back: GiveBack,
     /// What becomes of a quorum that came too late.
     pub late_quorum: LateQuorum,
+    /// What an attempt that no server answered makes of that.
+    pub outage: Outage,
     /// The random delay between attempts: from the first to below the second.
     pub retry_delay: (Duration, Duration),
 }
@@ -83,6 +94,7 @@ impl Config {
             contact: Contact::Sequential,
             give_back: GiveBack::All,
             late_quorum: LateQuorum::GiveBack,
+            outage: Outage::Fail,
             retry_delay: (ttl / 20, ttl / 5),
         }
     }
@@ -158,6 +170,11 @@ impl<P: Ports> RedLock<P> {
         server.eval(&RELEASE, std::slice::from_ref(&self.key), std::slice::from_ref(token))
     }
 
+    /// True if no server answered, and the lock fails open.
+    fn goes_on_without(&self, replies: &[Outcome<Value>]) -> bool {
+        self.config.outage == Outage::GoOn && !replies.iter().any(|reply| matches!(reply, Outcome::Ok(_)))
+    }
+
     /// Gives back an attempt that failed.
     async fn give_back(&self, token: &Blob, replies: &[Outcome<Value>]) {
         match self.config.give_back {
@@ -206,7 +223,8 @@ impl<P: Ports> Lock for RedLock<P> {
         // 3. The lock is acquired if a majority said yes and the time that it took is less than its validity.
         // 4. The validity is the TTL, less the time elapsed, less the drift.
         let in_time = self.host.monotonic() < self.valid_until(start);
-        let kept = match (granted >= self.quorum(), in_time, self.config.late_quorum) {
+        let acquired = granted >= self.quorum() || self.goes_on_without(&replies);
+        let kept = match (acquired, in_time, self.config.late_quorum) {
             (true, true, _) => Some(Ok(lease)),
             (true, false, LateQuorum::Accept) => Some(Ok(Lease { valid_until: None, ..lease })),
             (true, false, LateQuorum::Leave) => Some(Err(NotAcquired::Expired)),

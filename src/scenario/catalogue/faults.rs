@@ -2,7 +2,7 @@
 
 use super::redis::{TIMING, TTL_US};
 use super::{about, base, fencing, listed, ms, workload};
-use crate::lock::redlock::{self, GiveBack};
+use crate::lock::redlock::{self, GiveBack, Outage};
 use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
 use crate::scenario::mutation::Mutation;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// All of them. `redis` and `mysql` have those that lose a write with the power: R3 and M8.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    [holder_without_power(), clock_steps_back(), server_pauses(), partition(), slow_sync()].concat()
+    [holder_without_power(), clock_steps_back(), server_pauses(), partition(), cut_off(), slow_sync()].concat()
 }
 
 /// The session of a machine that is gone never ends: nothing tells the server.
@@ -83,6 +83,25 @@ fn partition() -> Vec<GuardedScenario> {
         broken,
         fenced.fixed("fenced", "the resource checks fencing tokens"),
         bounded.fixed("short", "deployment: a partition never outlasts a lease"),
+    ]
+}
+
+/// One connection that fails is no outage; a client that is cut off from every server takes it for one.
+fn cut_off() -> Vec<GuardedScenario> {
+    let summary = "a client that no server answers takes them all to be down, and goes on without the lock";
+    let about = about("mutant-fail-open", None, summary, "deliberate mistake");
+    let lock = redlock::Config { outage: Outage::GoOn, ..TIMING.redlock() };
+    let broken = base(about, workload(LockKind::RedLock(lock), Work::Hold(ms(20))))
+        .servers(2)
+        .only(property::Belief)
+        .faults(Fault::Partition, 1)
+        .violating("belief");
+    let closed = broken.clone().lock(listed("redlock", &TIMING));
+    let down = broken.clone().without(Fault::Partition).faults(Fault::NodeCrash, 1);
+    vec![
+        broken,
+        closed.fixed("fixed", "an attempt that no server answers fails"),
+        down.fixed("one-down", "one server is down, and the other answers"),
     ]
 }
 
