@@ -14,7 +14,7 @@
 
 use super::redis::{EXTEND, RELEASE};
 use super::{Lease, Lock, NotAcquired, Undo};
-use crate::port::{Blob, Command, Instant, Outcome, Ports, Redis, Value};
+use crate::port::{Blob, Command, Instant, Outcome, Ports, Redis, Unknown, Value};
 use futures_util::future::join_all;
 use std::future::Future;
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub enum GiveBack {
     All,
     /// Only those that said yes: a yes whose answer was lost stays until its TTL.
     GrantedOnly,
+    /// All but those that are silent on a second connection too: they are taken to be down, and not to have the key.
+    NotSilent,
 }
 
 /// What becomes of an attempt whose quorum came too late.
@@ -137,7 +139,7 @@ impl<P: Ports> RedLock<P> {
     {
         let timed = |reply: F| async {
             let reply = self.host.timeout(self.config.node_timeout, reply).await;
-            reply.unwrap_or(Outcome::Indeterminate(crate::port::Unknown::TimedOut))
+            reply.unwrap_or(Outcome::Indeterminate(Unknown::TimedOut))
         };
         match self.config.contact {
             Contact::Parallel => join_all(self.servers.iter().map(|server| timed(request(server)))).await,
@@ -153,13 +155,20 @@ impl<P: Ports> RedLock<P> {
 
     /// Deletes the key where it holds `token`; once more where the connection broke.
     async fn release_all(&self, token: &Blob) -> Vec<Outcome<Value>> {
-        self.ask_all(|server| async move {
-            match self.release_on(server, token).await {
-                Outcome::Indeterminate(_) => self.release_on(server, token).await,
-                known => known,
-            }
-        })
-        .await
+        self.ask_all(|server| self.release_surely(server, token)).await
+    }
+
+    async fn release_surely(&self, server: &P::Redis, token: &Blob) -> Outcome<Value> {
+        match self.release_on(server, token).await {
+            Outcome::Indeterminate(_) => self.release_on(server, token).await,
+            known => known,
+        }
+    }
+
+    /// True if the server answers on another connection.
+    async fn answers_elsewhere(&self, server: &P::Redis) -> bool {
+        let other = server.another();
+        self.host.timeout(self.config.node_timeout, other.call(Command::new("PING"))).await.is_some()
     }
 
     fn release_on<'a>(
@@ -186,6 +195,13 @@ impl<P: Ports> RedLock<P> {
                     }
                 }
             }
+            GiveBack::NotSilent => {
+                for (server, reply) in self.servers.iter().zip(replies) {
+                    if !is_silence(reply) || self.answers_elsewhere(server).await {
+                        drop(self.release_surely(server, token).await);
+                    }
+                }
+            }
         }
     }
 }
@@ -193,6 +209,11 @@ impl<P: Ports> RedLock<P> {
 /// True for `OK` and for 1.
 fn is_yes(reply: &Outcome<Value>) -> bool {
     matches!(reply, Outcome::Ok(value) if value.is_ok() || value.as_int() == Some(1))
+}
+
+/// True if no answer came in time.
+fn is_silence(reply: &Outcome<Value>) -> bool {
+    matches!(reply, Outcome::Indeterminate(Unknown::TimedOut))
 }
 
 impl<P: Ports> Lock for RedLock<P> {
@@ -250,7 +271,7 @@ impl<P: Ports> Lock for RedLock<P> {
         if replies.iter().filter(|reply| matches!(reply, Outcome::Ok(_))).count() >= self.quorum() {
             return Outcome::Ok(released >= self.quorum());
         }
-        Outcome::Indeterminate(crate::port::Unknown::TimedOut)
+        Outcome::Indeterminate(Unknown::TimedOut)
     }
 
     /// Extends on a majority, within the validity.

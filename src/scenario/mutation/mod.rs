@@ -322,6 +322,10 @@ const FENCE_FROM_CLOCK: &str = "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX
 end
 return false";
 
+/// The same, where it is not known whether the lock was acquired, and its key shows that it was.
+const FENCE_READ_FROM_CLOCK: &str = "local now = redis.call('TIME')
+return now[1] * 1000000 + now[2]";
+
 fn is_release(command: &Command) -> bool {
     command.words().get(1).is_some_and(|body| body.starts_with(b"-- release"))
 }
@@ -343,6 +347,9 @@ fn mutate(mutation: Mutation, command: Command) -> Command {
         }
         Mutation::FenceFromClock if script.starts_with(b"-- acquire with a fencing token") => {
             Some([&words[..1], &[FENCE_FROM_CLOCK.into()], &words[2..]].concat())
+        }
+        Mutation::FenceFromClock if words[0].as_bytes() == b"INCR" => {
+            Some(vec!["EVAL".into(), FENCE_READ_FROM_CLOCK.into(), Blob::from_int(0)])
         }
         Mutation::ExtendUnowned if script.starts_with(b"-- extend") => {
             Some(vec![Blob::from("PEXPIRE"), words[3].clone(), words[5].clone()])
