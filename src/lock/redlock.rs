@@ -35,7 +35,8 @@ pub enum GiveBack {
     All,
     /// Only those that said yes: a yes whose answer was lost stays until its TTL.
     GrantedOnly,
-    /// All but those that are silent on a second connection too: they are taken to be down, and not to have the key.
+    /// All except servers that did not answer and do not answer a PING on a second connection either: those are assumed
+    /// to be down and to hold no key.
     NotSilent,
 }
 
@@ -50,13 +51,13 @@ pub enum LateQuorum {
     Accept,
 }
 
-/// What an attempt that no server answered makes of that.
+/// What becomes of an attempt that no server answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outage {
-    /// It failed, as the document says.
-    Fail,
-    /// All servers are down, it takes for granted, so nobody has the lock: it counts as acquired ("fail open").
-    GoOn,
+    /// It fails, as the document says.
+    FailClosed,
+    /// It counts as acquired: the client assumes that every server is down and that no other client holds the lock.
+    FailOpen,
 }
 
 /// The options of the lock; the default is what the document says.
@@ -78,7 +79,7 @@ pub struct Config {
     pub give_back: GiveBack,
     /// What becomes of a quorum that came too late.
     pub late_quorum: LateQuorum,
-    /// What an attempt that no server answered makes of that.
+    /// What becomes of an attempt that no server answered.
     pub outage: Outage,
     /// The random delay between attempts: from the first to below the second.
     pub retry_delay: (Duration, Duration),
@@ -96,7 +97,7 @@ impl Config {
             contact: Contact::Sequential,
             give_back: GiveBack::All,
             late_quorum: LateQuorum::GiveBack,
-            outage: Outage::Fail,
+            outage: Outage::FailClosed,
             retry_delay: (ttl / 20, ttl / 5),
         }
     }
@@ -153,19 +154,20 @@ impl<P: Ports> RedLock<P> {
         }
     }
 
-    /// Deletes the key where it holds `token`; once more where the connection broke.
+    /// Deletes the key on every server where it holds `token`.
     async fn release_all(&self, token: &Blob) -> Vec<Outcome<Value>> {
-        self.ask_all(|server| self.release_surely(server, token)).await
+        self.ask_all(|server| self.release_with_retry(server, token)).await
     }
 
-    async fn release_surely(&self, server: &P::Redis, token: &Blob) -> Outcome<Value> {
+    /// Deletes the key if it holds `token`, and tries once more if the outcome is indeterminate.
+    async fn release_with_retry(&self, server: &P::Redis, token: &Blob) -> Outcome<Value> {
         match self.release_on(server, token).await {
             Outcome::Indeterminate(_) => self.release_on(server, token).await,
             known => known,
         }
     }
 
-    /// True if the server answers on another connection.
+    /// True if the server answers a PING on a second connection.
     async fn answers_elsewhere(&self, server: &P::Redis) -> bool {
         let other = server.another();
         self.host.timeout(self.config.node_timeout, other.call(Command::new("PING"))).await.is_some()
@@ -179,9 +181,9 @@ impl<P: Ports> RedLock<P> {
         server.eval(&RELEASE, std::slice::from_ref(&self.key), std::slice::from_ref(token))
     }
 
-    /// True if no server answered, and the lock fails open.
-    fn goes_on_without(&self, replies: &[Outcome<Value>]) -> bool {
-        self.config.outage == Outage::GoOn && !replies.iter().any(|reply| matches!(reply, Outcome::Ok(_)))
+    /// True if no server answered and the lock fails open.
+    fn fails_open(&self, replies: &[Outcome<Value>]) -> bool {
+        self.config.outage == Outage::FailOpen && replies.iter().all(is_silence)
     }
 
     /// Gives back an attempt that failed.
@@ -198,7 +200,7 @@ impl<P: Ports> RedLock<P> {
             GiveBack::NotSilent => {
                 for (server, reply) in self.servers.iter().zip(replies) {
                     if !is_silence(reply) || self.answers_elsewhere(server).await {
-                        drop(self.release_surely(server, token).await);
+                        drop(self.release_with_retry(server, token).await);
                     }
                 }
             }
@@ -244,7 +246,7 @@ impl<P: Ports> Lock for RedLock<P> {
         // 3. The lock is acquired if a majority said yes and the time that it took is less than its validity.
         // 4. The validity is the TTL, less the time elapsed, less the drift.
         let in_time = self.host.monotonic() < self.valid_until(start);
-        let acquired = granted >= self.quorum() || self.goes_on_without(&replies);
+        let acquired = granted >= self.quorum() || self.fails_open(&replies);
         let kept = match (acquired, in_time, self.config.late_quorum) {
             (true, true, _) => Some(Ok(lease)),
             (true, false, LateQuorum::Accept) => Some(Ok(Lease { valid_until: None, ..lease })),

@@ -51,9 +51,9 @@ fn clock_steps_back() -> Vec<GuardedScenario> {
     ]
 }
 
-/// A server that stops for a while is silent on every connection, and serves later what its clients have given up.
+/// A paused server answers on no connection, and later serves requests that its clients have given up.
 fn server_pauses() -> Vec<GuardedScenario> {
-    let summary = "a server that stood still says yes to a client that waits no more, and keeps the key";
+    let summary = "a paused server later grants a request that its client has given up, and keeps the key";
     let about = about("mutant-late-yes-not-given-back", None, summary, "deliberate mistake");
     let lock = redlock::Config { give_back: GiveBack::NotSilent, ..TIMING.redlock() };
     let mut broken = base(about, workload(LockKind::RedLock(lock), Work::Hold(ms(20))))
@@ -87,11 +87,11 @@ fn partition() -> Vec<GuardedScenario> {
     ]
 }
 
-/// One connection that fails is no outage; a client that is cut off from every server takes it for one.
+/// A client that is cut off from every server assumes an outage; one failed connection does not look like one.
 fn cut_off() -> Vec<GuardedScenario> {
-    let summary = "a client that no server answers takes them all to be down, and goes on without the lock";
+    let summary = "a client that no server answers assumes that all are down, and goes on without the lock";
     let about = about("mutant-fail-open", None, summary, "deliberate mistake");
-    let lock = redlock::Config { outage: Outage::GoOn, ..TIMING.redlock() };
+    let lock = redlock::Config { outage: Outage::FailOpen, ..TIMING.redlock() };
     let broken = base(about, workload(LockKind::RedLock(lock), Work::Hold(ms(20))))
         .servers(2)
         .only(property::Belief)

@@ -322,7 +322,7 @@ const FENCE_FROM_CLOCK: &str = "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX
 end
 return false";
 
-/// The same, where it is not known whether the lock was acquired, and its key shows that it was.
+/// Reads the token after an ambiguous reply, when the key shows that the lock was acquired.
 const FENCE_READ_FROM_CLOCK: &str = "local now = redis.call('TIME')
 return now[1] * 1000000 + now[2]";
 
