@@ -6,7 +6,6 @@
 
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::{Cause, Limits, Verdict, check};
-use doublehold::flow::reconcile::{Unanswered, answered};
 use doublehold::history::Event;
 use doublehold::lock::in_process::InProcessLock;
 use doublehold::lock::mysql::{LockTable, UserLock, table};
@@ -18,6 +17,7 @@ use doublehold::lock::zookeeper::{self, Client, Kind, ZkLock};
 use doublehold::lock::{Acquire as _, Guard, Lease, Lock, NotAcquired, etcd};
 use doublehold::port::mysql::{MySql, Session};
 use doublehold::port::{Blob, Command, Outcome, Ports, Redis};
+use doublehold::port::{Unanswered, answered};
 use doublehold::property::{self, Judged, Memory, Moment, Property, View};
 use doublehold::scenario::{Workload, program};
 use doublehold::world::fault::{Assumptions, Budgets, Fault};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// From the bottom up. A file knows its own layer and those below.
 const LAYERS: [&str; 14] = [
-    "base", "port", "lock", "flow", "history", "property", "world", "judge", "explore", "scenario", "trace", "shrink",
+    "base", "port", "lock", "history", "property", "flow", "world", "judge", "explore", "scenario", "trace", "shrink",
     "report", "cli",
 ];
 

@@ -2,8 +2,8 @@
 
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::{Limits, Verdict, check};
-use doublehold::flow::reconcile::Unanswered;
 use doublehold::history::Fact;
+use doublehold::port::Unanswered;
 use doublehold::port::mysql::{MySql, Session};
 use doublehold::port::{Command, Outcome, Ports, Redis};
 use doublehold::property::{self, NOT_MODELLED};

@@ -69,13 +69,13 @@ impl Transactions {
 }
 
 impl Workload for Transactions {
-    async fn prepare<P: Ports>(&self, ports: P) -> Result<(), doublehold::flow::reconcile::Unanswered> {
+    async fn prepare<P: Ports>(&self, ports: P) -> Result<(), doublehold::port::Unanswered> {
         let mut session = ports.mysql(0).session();
         let table = "CREATE TABLE registers (id BIGINT NOT NULL PRIMARY KEY, v BIGINT NOT NULL)";
-        doublehold::flow::reconcile::answered(table, session.run(table, Vec::new()).await)?;
+        doublehold::port::answered(table, session.run(table, Vec::new()).await)?;
         for id in 0..REGISTERS as i64 {
             let insert = "INSERT INTO registers (id, v) VALUES (?, 0)";
-            doublehold::flow::reconcile::answered(insert, session.run(insert, vec![Value::Int(id)]).await)?;
+            doublehold::port::answered(insert, session.run(insert, vec![Value::Int(id)]).await)?;
         }
         Ok(())
     }

@@ -3,12 +3,12 @@
 //! Looking first and inserting then is not enough (S14): two requests of one user both find nothing. A unique key on
 //! the user is.
 
-use super::reconcile::{Unanswered, audit, create_records};
+use super::reconcile::{audit, create_records};
 use super::sale::{Audit, NotSold};
 use crate::lock::mysql::transaction::within;
 use crate::lock::mysql::{Client, Retry, Stop, Transaction};
 use crate::port::mysql::{MySql, Session, Value};
-use crate::port::{Blob, Ports};
+use crate::port::{Blob, Ports, Unanswered};
 
 const DRAWS: &str = "SELECT COUNT(*) FROM task_record WHERE scene_code = 'draw' AND order_id = ?";
 const INSERT_DRAW: &str = "INSERT INTO task_record (scene_code, order_id, unique_id) VALUES ('draw', ?, ?)";

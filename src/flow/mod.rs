@@ -6,8 +6,11 @@
 //! | [`draw`] | one draw for each user (article quality) |
 //! | [`sale`] | what a request is told, and what an auditor finds |
 //! | [`reconcile`] | what an auditor asks the servers afterwards (article quality) |
+//! | `oracle` | what must hold, judged by what requests were told and what the auditor found |
 
 pub mod draw;
+#[cfg(feature = "check")]
+pub mod oracle;
 pub mod reconcile;
 pub mod sale;
 pub mod shop;

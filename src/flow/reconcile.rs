@@ -5,7 +5,7 @@
 use super::sale::Audit;
 use crate::lock::resource::{Access, Counter, Resource};
 use crate::port::mysql::{MySql, Session, Value};
-use crate::port::{Blob, Outcome, Ports};
+use crate::port::{Blob, Ports, Unanswered, answered};
 
 /// Every order and every draw is a record here; `unique_id` is the request that made it.
 const TASK_RECORD: &str = "CREATE TABLE task_record (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, \
@@ -31,25 +31,6 @@ pub enum StockAt {
 
 /// The key of the stock on a Redis server.
 pub const STOCK_KEY: &str = "stock";
-
-/// What could not be asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what}: {why}")]
-pub struct Unanswered {
-    /// The statement.
-    pub what: &'static str,
-    /// What came instead.
-    pub why: String,
-}
-
-/// An answer that must come: nobody else is there, and nothing breaks.
-pub fn answered<T>(what: &'static str, outcome: Outcome<T>) -> Result<T, Unanswered> {
-    match outcome {
-        Outcome::Ok(value) => Ok(value),
-        Outcome::Fail(why) => Err(Unanswered { what, why: why.to_string() }),
-        Outcome::Indeterminate(why) => Err(Unanswered { what, why: why.to_string() }),
-    }
-}
 
 /// Makes the table of the records, which must not be there yet.
 pub async fn create_records<S: Session>(session: &mut S, unique: bool) -> Result<(), Unanswered> {

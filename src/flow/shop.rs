@@ -4,14 +4,14 @@
 //! ([`Guard`]). With the stock in Redis they are two steps on two servers: what lies between them can be lost, which makes an undersell (S1), and
 //! is not mended here.
 
-use super::reconcile::{STOCK_KEY, StockAt, Unanswered, answered, audit, create_records};
+use super::reconcile::{STOCK_KEY, StockAt, audit, create_records};
 use super::sale::{Audit, NotSold};
 use crate::lock::mysql::row::{self, Guard, Taken};
 use crate::lock::mysql::transaction::{ending, within};
 use crate::lock::mysql::{Client, Retry, Stop, Transaction};
 use crate::lock::resource::{Access, Counter, Resource};
 use crate::port::mysql::{MySql, Session};
-use crate::port::{Blob, Outcome, Ports};
+use crate::port::{Blob, Outcome, Ports, Unanswered, answered};
 
 const INSERT_STOCK: &str = "INSERT INTO stock (id, stock) VALUES (?, ?)";
 const INSERT_ORDER: &str = "INSERT INTO task_record (scene_code, order_id, unique_id) VALUES ('order', ?, ?)";

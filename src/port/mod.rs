@@ -17,7 +17,7 @@ pub use absent::Absent;
 pub use etcd::Etcd;
 pub use host::Host;
 pub use mysql::MySql;
-pub use outcome::{Outcome, Refusal, Unknown};
+pub use outcome::{Outcome, Refusal, Unanswered, Unknown, answered};
 pub use redis::{Command, Redis, Script, Subscription, Value};
 pub use zookeeper::ZooKeeper;
 

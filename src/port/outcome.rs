@@ -71,6 +71,26 @@ impl<T> Outcome<T> {
     }
 }
 
+/// A request that must be answered was not: before the clients begin or after they have ended nobody else is there, and
+/// nothing breaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct Unanswered {
+    /// The request.
+    pub what: &'static str,
+    /// What came instead.
+    pub why: String,
+}
+
+/// The answer to a request that must be answered.
+pub fn answered<T>(what: &'static str, outcome: Outcome<T>) -> Result<T, Unanswered> {
+    match outcome {
+        Outcome::Ok(value) => Ok(value),
+        Outcome::Fail(why) => Err(Unanswered { what, why: why.to_string() }),
+        Outcome::Indeterminate(why) => Err(Unanswered { what, why: why.to_string() }),
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -6,47 +6,35 @@
 //! longer holds reaches the guarded resource). A pause makes overlapping belief unavoidable for any
 //! lease; fencing must still keep the effect clean.
 
-mod acknowledged;
 mod belief;
 mod bounded_wait;
 mod deadlock;
-mod duplicates;
 mod effect;
 mod fencing_order;
 mod foreign_release;
 mod free_lock;
 mod grant;
 mod leak;
-mod lost_update;
 mod memory;
-mod oversell;
-mod progress;
 mod sometimes;
-mod undersell;
 
 use crate::history::{Event, Fact, Hold, HoldOrder, Holds, Tells};
 use crate::port::{Blob, Instant};
 use std::fmt;
 use std::sync::Arc;
 
-pub use acknowledged::Acknowledged;
 pub use belief::Belief;
 pub use bounded_wait::BoundedWait;
 pub use deadlock::Deadlock;
 pub use doublehold_models::{Ends, Holder};
-pub use duplicates::Duplicates;
 pub use effect::Effect;
 pub use fencing_order::FencingOrder;
 pub use foreign_release::ForeignRelease;
 pub use free_lock::FreeLock;
 pub use grant::Grant;
 pub use leak::Leak;
-pub use lost_update::LostUpdate;
 pub use memory::Memory;
-pub use oversell::Oversell;
-pub use progress::Progress;
 pub use sometimes::Sometimes;
-pub use undersell::Undersell;
 
 /// The name of what the simulated world demands at its horizon: that every client has ended.
 pub const CONVERGENCE: &str = "convergence";
@@ -211,7 +199,7 @@ impl Moment<'_> {
     }
 }
 
-/// All properties.
+/// The properties of locks.
 pub fn all() -> Vec<Arc<dyn Property>> {
     vec![
         Arc::new(Grant),
@@ -223,11 +211,5 @@ pub fn all() -> Vec<Arc<dyn Property>> {
         Arc::new(Deadlock),
         Arc::new(BoundedWait { slack_us: BoundedWait::SLACK_US }),
         Arc::new(FreeLock),
-        Arc::new(Oversell),
-        Arc::new(Acknowledged),
-        Arc::new(Undersell),
-        Arc::new(LostUpdate),
-        Arc::new(Duplicates),
-        Arc::new(Progress),
     ]
 }

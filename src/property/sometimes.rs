@@ -1,7 +1,6 @@
 //! Sometimes: what a search must have seen at least once, or its verdict says nothing.
 
 use super::{Judged, Memory, Moment, Property, View};
-use crate::flow::sale::{NotSold, Sale};
 use crate::history::{Ended, Event, HoldOrder};
 use crate::port::Blob;
 
@@ -62,23 +61,8 @@ impl Sometimes {
         reached: |view, moment| {
             let Moment::Recorded { client, event } = moment else { return false };
             let refused = matches!(event, Event::Wrote { outcome: Ended::Fail, .. });
-            let stale = || matches!(event.fact(), Some(Sale::NotSold { why: NotSold::Stale, .. }));
-            (refused && is_earlier(view, *client)) || stale()
+            refused && is_earlier(view, *client)
         },
-    };
-
-    /// The shop sells.
-    pub const SOLD: Sometimes = Sometimes {
-        name: "sometimes-sold",
-        demands: "in some execution a request gets what it wanted",
-        reached: |_, moment| tells(moment, |sale| matches!(sale, Sale::Sold { .. })),
-    };
-
-    /// The shop says no.
-    pub const SOLD_OUT: Sometimes = Sometimes {
-        name: "sometimes-sold-out",
-        demands: "in some execution a request is told that nothing is left",
-        reached: |_, moment| tells(moment, |sale| matches!(sale, Sale::NotSold { why: NotSold::SoldOut, .. })),
     };
 }
 
@@ -88,10 +72,6 @@ fn is_earlier(view: &dyn View, client: usize) -> bool {
         (0..view.clients()).any(|other| view.holds().latest(other, lock).is_some_and(|order| order > than))
     };
     view.locks().iter().any(|(lock, _)| view.holds().latest(client, lock).is_some_and(|order| later(lock, order)))
-}
-
-fn tells(moment: &Moment, what: impl FnOnce(&Sale) -> bool) -> bool {
-    matches!(moment, Moment::Recorded { event, .. } if event.fact().is_some_and(|sale| what(&sale)))
 }
 
 impl Property for Sometimes {

@@ -6,8 +6,8 @@ use super::catalogue::{base, workload};
 use super::guarded::{GuardedScenario, LockKind, Sell, Work};
 use super::locks::{Pair, Timing};
 use super::{About, Expectation};
+use crate::flow::oracle;
 use crate::lock::mysql::Retry;
-use crate::property;
 use crate::world::fault::{ClockSteps, Fault};
 use doublehold_models::mysql::Replication;
 use doublehold_models::redis::Persistence;
@@ -110,7 +110,7 @@ pub fn cell(stock: Stock, row: &Pair, column: Column) -> GuardedScenario {
     // As servers are shipped: a lock's Redis keeps nothing of the last minutes.
     cell = cell.keeps(Persistence::None);
     cell = cell.database(|database| database.replication = column.fails_over.then_some(Replication::Asynchronous));
-    cell.properties = vec![Arc::new(property::Oversell)];
+    cell.properties = vec![Arc::new(oracle::Oversell)];
     for fault in column.faults {
         cell.parameters.budgets = cell.parameters.budgets.with(*fault, 1);
     }

@@ -13,9 +13,8 @@ pub mod merchants;
 pub mod mutation;
 pub mod registry;
 
-use crate::flow::reconcile::Unanswered;
 use crate::history::Fact;
-use crate::port::Ports;
+use crate::port::{Ports, Unanswered};
 use crate::world::fault::{Assumptions, Budgets};
 use crate::world::seat::{SeatPorts, Task};
 use crate::world::setup::{ArrivalTime, Fixture, Program, Setup};

@@ -1,6 +1,5 @@
 //! The one place where the attackers of the checker meet its API.
 
-pub use doublehold::flow::reconcile::{Unanswered, answered};
 pub use doublehold::history::{Ended, Event, Fact, Mode, Tells};
 pub use doublehold::port::mysql::{MySql, Session as MySqlSession, Value as SqlValue};
 pub use doublehold::port::zookeeper::{
@@ -9,6 +8,7 @@ pub use doublehold::port::zookeeper::{
 pub use doublehold::port::{
     Blob, Command, Host, Instant, Outcome, Ports, Redis, Script, Subscription, Value, WallTime, etcd,
 };
+pub use doublehold::port::{Unanswered, answered};
 pub use doublehold::scenario::Workload;
 pub use doublehold::world::fault::Fault;
 
@@ -16,6 +16,7 @@ use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::follow::{Strides, follow_names};
 use doublehold::explore::random::Random;
 use doublehold::explore::{Limits, Strategy, Verdict, check};
+use doublehold::flow::oracle;
 use doublehold::property::{self, Judged as Looked, Memory, Moment, Property, View};
 use doublehold::scenario::program;
 use doublehold::trace::Recorder;
@@ -82,7 +83,7 @@ impl Judged {
 
 /// The properties, by their names.
 pub fn named(name: &str) -> Arc<dyn Property> {
-    let named = property::all().into_iter().find(|property| property.name() == name);
+    let named = property::all().into_iter().chain(oracle::all()).find(|property| property.name() == name);
     named.unwrap_or_else(|| panic!("there is no property {name}"))
 }
 

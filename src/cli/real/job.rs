@@ -3,12 +3,11 @@
 use super::super::args::WorkerOptions;
 use super::super::error::CliError;
 use super::look::STOCK_AT_START;
-use crate::flow::reconcile::{Unanswered, answered};
 use crate::history::{Entry, Fact};
 use crate::lock::mysql::Retry;
 use crate::lock::mysql::row::Guard;
-use crate::port::Ports;
 use crate::port::mysql::{MySql, Session, Value};
+use crate::port::{Ports, Unanswered, answered};
 use crate::scenario::Workload;
 use crate::scenario::guarded::{Guarded, Sell, Store, Work};
 use crate::scenario::keeper::Keeper;

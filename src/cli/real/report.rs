@@ -3,6 +3,7 @@
 use super::super::args::RealOptions;
 use super::super::guarded_by::GuardedBy;
 use super::look::{Left, STOCK_AT_START};
+use crate::flow::oracle;
 use crate::flow::sale::{Audit, NotSold, Sale};
 use crate::history::{Ended, Entry, Event, Fact};
 use crate::judge::judge;
@@ -67,12 +68,12 @@ fn properties(options: &RealOptions) -> Vec<Arc<dyn Property>> {
         Arc::new(property::FencingOrder),
         Arc::new(property::Leak),
         Arc::new(property::BoundedWait { slack_us: u64::try_from(slack.as_micros()).unwrap_or(u64::MAX) }),
-        Arc::new(property::Oversell),
-        Arc::new(property::Acknowledged),
-        Arc::new(property::Undersell),
-        Arc::new(property::LostUpdate),
-        Arc::new(property::Duplicates),
-        Arc::new(property::Progress),
+        Arc::new(oracle::Oversell),
+        Arc::new(oracle::Acknowledged),
+        Arc::new(oracle::Undersell),
+        Arc::new(oracle::LostUpdate),
+        Arc::new(oracle::Duplicates),
+        Arc::new(oracle::Progress),
     ]
 }
 
@@ -126,7 +127,7 @@ pub(super) fn summarize(
     let mut violations = judge(&entries, &place.into(), holders, audit.as_ref(), &properties(options));
     if incidents.iter().any(|incident| incident == HUNG) {
         // What their last requests were told nobody has heard.
-        violations.retain(|(_, violation)| violation.property != property::Acknowledged.name());
+        violations.retain(|(_, violation)| violation.property != oracle::Acknowledged.name());
     }
     let counts = count(&entries);
     let stock = audit.as_ref().and_then(|audit| audit.get::<Audit>()?.stock).map(|(_, left)| left);

@@ -1,6 +1,7 @@
 //! MySQL: guards in the row, the lock table, user locks, the shop and the draw; rows M…, S13, S14; mistakes in SQL.
 
 use super::{about, base, broken_and_fixed, everything, fencing, listed, ms, workload};
+use crate::flow::oracle;
 use crate::lock::mysql::Retry;
 use crate::lock::mysql::row::Guard;
 use crate::lock::mysql::table::{Clock, Config};
@@ -56,11 +57,11 @@ fn shop(
 ) -> GuardedScenario {
     let mut scenario = base(about(name, row, summary, source), workload(listed("none", &TIMING), Work::Sell(sell)));
     scenario.properties = vec![
-        Arc::new(property::Oversell),
-        Arc::new(property::Undersell),
-        Arc::new(property::LostUpdate),
-        Arc::new(property::Duplicates),
-        Arc::new(property::Progress),
+        Arc::new(oracle::Oversell),
+        Arc::new(oracle::Undersell),
+        Arc::new(oracle::LostUpdate),
+        Arc::new(oracle::Duplicates),
+        Arc::new(oracle::Progress),
         Arc::new(property::Deadlock),
     ];
     scenario
@@ -126,7 +127,7 @@ fn lost_update() -> Vec<GuardedScenario> {
     let shop = |guard| {
         let summary = "the stock is read, computed with and written back";
         shop("mysql-unguarded", Some("M1"), summary, "Hermitage P4; articles oversell, flash-sale", sell(guard))
-            .only(property::Oversell)
+            .only(oracle::Oversell)
     };
     let broken = shop(Guard::Nothing).violating("oversell");
     let fixes = [
@@ -147,7 +148,7 @@ fn one_transaction() -> Vec<GuardedScenario> {
         "MySQL documentation, consistent reads",
         sell(Guard::Version),
     );
-    let mut sound = sound.only(property::Progress).sells(|sell| sell.stock_at_start = 2);
+    let mut sound = sound.only(oracle::Progress).sells(|sell| sell.stock_at_start = 2);
     sound.simulation.operations = 5;
     broken_and_fixed(
         sound,
@@ -160,7 +161,7 @@ fn one_transaction() -> Vec<GuardedScenario> {
 fn commit_retried() -> Vec<GuardedScenario> {
     let summary = "the answer to COMMIT is lost, and the order is placed again";
     let sound = shop("mysql-commit-retried", Some("M5"), summary, "PROTOCOLS: COMMIT in doubt", sell(Guard::Decrement));
-    let mut sound = sound.only(property::Duplicates).faults(Fault::Break, 1).sells(|sell| sell.stock_at_start = 3);
+    let mut sound = sound.only(oracle::Duplicates).faults(Fault::Break, 1).sells(|sell| sell.stock_at_start = 3);
     sound.simulation.fault_every_us = OFTEN_US;
     broken_and_fixed(
         sound,
@@ -173,7 +174,7 @@ fn commit_retried() -> Vec<GuardedScenario> {
 /// The answer to COMMIT is lost, and what comes then says no: the piece is gone, or the server is.
 fn told_in_doubt() -> Vec<GuardedScenario> {
     let told = |name: &str, summary, guard| {
-        shop(name, None, summary, "PROTOCOLS: COMMIT in doubt", sell(guard)).only(property::Acknowledged)
+        shop(name, None, summary, "PROTOCOLS: COMMIT in doubt", sell(guard)).only(oracle::Acknowledged)
     };
     let often = |mut shop: GuardedScenario| {
         (shop.simulation.fault_every_us, shop.simulation.down_us_max) = (OFTEN_US, 5_000);
@@ -221,7 +222,7 @@ fn commit_lost() -> Vec<GuardedScenario> {
     let summary = "the database loses power just after it has said that the order is placed";
     let source = "MySQL documentation, innodb_flush_log_at_trx_commit";
     let goes_down = |name: &str, summary| {
-        let mut sound = shop(name, Some("M8"), summary, source, sell(Guard::Decrement)).only(property::Oversell);
+        let mut sound = shop(name, Some("M8"), summary, source, sell(Guard::Decrement)).only(oracle::Oversell);
         (sound.simulation.fault_every_us, sound.simulation.down_us_max) = (OFTEN_US, 5_000);
         sound.simulation.operations = 30;
         sound
@@ -252,7 +253,7 @@ fn failover() -> Vec<GuardedScenario> {
     let source = "MySQL documentation, semisynchronous replication";
     let summary = "the database fails over to a replica that has not got the order yet";
     let order =
-        failing(shop("mysql-failover", Some("M8"), summary, source, sell(Guard::Decrement)).only(property::Oversell));
+        failing(shop("mysql-failover", Some("M8"), summary, source, sell(Guard::Decrement)).only(oracle::Oversell));
     let summary = "the database fails over to a replica that has not got the lock's row yet";
     let lock = locked("mysql-lock-table-failover", None, summary, source, "lock-table").only(property::Belief);
     let lock = failing(lock);
@@ -272,7 +273,7 @@ fn failover() -> Vec<GuardedScenario> {
 
 fn in_process() -> Vec<GuardedScenario> {
     let summary = "a mutex in each process guards the stock of all";
-    let shop = shop("shop-in-process", Some("S13"), summary, OVERSELL, sell(Guard::Nothing)).only(property::Oversell);
+    let shop = shop("shop-in-process", Some("S13"), summary, OVERSELL, sell(Guard::Nothing)).only(oracle::Oversell);
     let broken = shop.clone().lock(listed("in-process", &TIMING)).violating("oversell");
     let fixed = shop.lock(listed("redis", &TIMING)).fixed("redis", "a lock that all processes share");
     vec![broken, fixed]
@@ -287,7 +288,7 @@ fn draw() -> Vec<GuardedScenario> {
         QUALITY,
         sell(Guard::Nothing),
     );
-    let sound = draw.work(once).only(property::Duplicates);
+    let sound = draw.work(once).only(oracle::Duplicates);
     let careless = Work::Draw(Once { unique: false, retry: RETRY });
     broken_and_fixed(sound, |sound| sound.work(careless), "unique-key", "the user is a unique key of the draws")
 }
@@ -297,7 +298,7 @@ fn user_lock() -> Vec<GuardedScenario> {
     let source = "MySQL documentation, GET_LOCK";
     let shop =
         shop("mysql-user-lock-break", None, summary, source, sell(Guard::Version)).lock(listed("user-lock", &TIMING));
-    let mut sound = shop.only(property::Oversell).faults(Fault::Break, 1);
+    let mut sound = shop.only(oracle::Oversell).faults(Fault::Break, 1);
     sound.simulation.fault_every_us = OFTEN_US;
     broken_and_fixed(
         sound,
@@ -318,7 +319,7 @@ fn fallback() -> Vec<GuardedScenario> {
             sell(guard),
         )
         .lock(fencing("redis", &TIMING))
-        .only(property::Oversell)
+        .only(oracle::Oversell)
         .faults(Fault::Pause, 1);
         (shop.simulation.pause_us_max, shop.simulation.fault_every_us) = (3 * TTL_US, OFTEN_US);
         shop
@@ -335,7 +336,7 @@ fn mutants() -> Vec<GuardedScenario> {
     let shop = |name: &str, summary, guard, mutation| {
         shop(&format!("mutant-mysql-{name}"), None, summary, "known-bad", sell(guard))
             .mutated(mutation)
-            .only(property::Oversell)
+            .only(oracle::Oversell)
             .violating("oversell")
     };
     let table = |name: &str, summary, mutation| {
@@ -351,7 +352,7 @@ fn mutants() -> Vec<GuardedScenario> {
     let mut half_order = shop("half-order", half_order, Guard::Decrement, Mutation::NoTransaction)
         .sells(|sell| sell.stock_at_start = 100)
         .faults(Fault::ClientCrash, 1)
-        .only(property::Undersell)
+        .only(oracle::Undersell)
         .violating("undersell");
     half_order.simulation.fault_every_us = OFTEN_US;
     let mut no_release =
@@ -375,7 +376,7 @@ fn mutants() -> Vec<GuardedScenario> {
         shop("autocommit", "the row is locked, but for one statement only", Guard::ForUpdate, Mutation::NoTransaction),
         shop("plain-read", "the row is not locked when it is read", Guard::ForUpdate, Mutation::PlainRead)
             .sells(|sell| sell.stock_at_start = 2)
-            .only(property::LostUpdate)
+            .only(oracle::LostUpdate)
             .violating("lost-update"),
         half_order,
         unowned,

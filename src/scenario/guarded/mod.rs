@@ -7,15 +7,15 @@ use super::Workload;
 use super::keeper::{self, Keeper};
 use super::mutation::{Mutant, Mutation};
 use crate::flow::draw::Draw;
-use crate::flow::reconcile::{StockAt, Unanswered, answered};
+use crate::flow::reconcile::StockAt;
 use crate::flow::shop::Shop;
 use crate::history::Fact;
 use crate::lock::mysql::row;
 use crate::lock::mysql::{self, Retry};
 use crate::lock::reentrant::Reentry;
 use crate::lock::{etcd, redis, redlock, zookeeper};
-use crate::port::Ports;
 use crate::port::mysql::{MySql, Session};
+use crate::port::{Ports, Unanswered, answered};
 use crate::world::setup::ServiceSpec;
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! The guarded counter as a scenario: its servers, its locks and resources, its oracles.
 
 use super::{Guarded, LockKind, STOCK, Store, Work};
+use crate::flow::oracle;
 use crate::port::Blob;
 use crate::property::{Property, Sometimes};
 use crate::scenario::{About, CLIENTS_MAX, Parameters, Scenario, Simulation, program};
@@ -102,8 +103,8 @@ impl GuardedScenario {
             (several && !patient, Sometimes::GAVE_UP),
             (several && patient && crash, Sometimes::TAKEN_OVER),
             (several && fenced && silent, Sometimes::FENCED_OFF),
-            (sells, Sometimes::SOLD),
-            (sells_out, Sometimes::SOLD_OUT),
+            (sells, oracle::SOLD),
+            (sells_out, oracle::SOLD_OUT),
         ]
         .into_iter()
         .filter(|(must, _)| *must)

@@ -1,7 +1,7 @@
 //! Oversell: no more is sold than there is.
 
-use super::{Judged, Memory, Moment, Property, View};
 use crate::flow::sale::{Audit, Sale};
+use crate::property::{Judged, Memory, Moment, Property, View};
 
 /// There are more orders than there was stock, the stock has fallen below nothing, or more requests were told that they got something than
 /// there was.

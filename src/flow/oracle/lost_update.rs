@@ -1,7 +1,7 @@
 //! Lost update: every order has taken its piece from the stock.
 
-use super::{Judged, Memory, Moment, Property, View};
 use crate::flow::sale::Audit;
+use crate::property::{Judged, Memory, Moment, Property, View};
 
 /// What is left and what was ordered are more than what there was: one deduction has overwritten another.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Undersell: nothing goes from the stock that is not sold.
 
-use super::{Judged, Memory, Moment, Property, View};
 use crate::flow::sale::Audit;
+use crate::property::{Judged, Memory, Moment, Property, View};
 
 /// What is left and what was ordered are less than what there was.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Progress: whoever tries again after a conflict gets through in the end.
 
-use super::{Judged, Memory, Moment, Property, View};
 use crate::flow::sale::{NotSold, Sale};
+use crate::property::{Judged, Memory, Moment, Property, View};
 
 /// A request gave up after conflicts. Each conflict means that another request got through since the last try; whoever is allowed more tries than
 /// there are other requests must get through.

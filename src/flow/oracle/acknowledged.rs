@@ -1,7 +1,7 @@
 //! Acknowledged: what requests are told agrees with the orders that there are.
 
-use super::{Judged, Memory, Moment, Property, View};
 use crate::flow::sale::{Audit, NotSold, Sale};
+use crate::property::{Judged, Memory, Moment, Property, View};
 
 /// A request was told that it has got something and there is no order, or there is an order and its request was told a certain no.
 #[derive(Debug)]

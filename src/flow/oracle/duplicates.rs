@@ -1,7 +1,7 @@
 //! Duplicates: what may be there once is there once.
 
-use super::{Judged, Memory, Moment, Property, View};
 use crate::flow::sale::Audit;
+use crate::property::{Judged, Memory, Moment, Property, View};
 
 /// The reconciliation finds a record more than once.
 #[derive(Debug)]
