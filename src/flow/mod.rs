@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`shop`] | check the stock, deduct, insert the order (article oversell) |
 //! | [`draw`] | one draw for each user (article quality) |
+//! | [`order`] | orders and their stock, hot in Redis and cold in MySQL (article order) |
 //! | [`sale`] | what a request is told, and what an auditor finds |
 //! | [`reconcile`] | what an auditor asks the servers afterwards (article quality) |
 //! | `oracle` | what must hold, judged by what requests were told and what the auditor found |
@@ -11,6 +12,7 @@
 pub mod draw;
 #[cfg(feature = "check")]
 pub mod oracle;
+pub mod order;
 pub mod reconcile;
 pub mod sale;
 pub mod shop;

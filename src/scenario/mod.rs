@@ -11,6 +11,7 @@ pub mod locks;
 pub mod matrix;
 pub mod merchants;
 pub mod mutation;
+pub mod order;
 pub mod registry;
 
 use crate::history::Fact;
@@ -98,9 +99,10 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// The same for a simulated run: the fault kinds are the scenario's, their number is not limited.
+    /// The same for a simulated run: the fault kinds are the scenario's and the simulation's, their number is not limited.
     pub fn simulated(&self, simulation: &Simulation) -> Parameters {
-        let unlimited = self.budgets.iter().fold(Budgets::NONE, |budgets, (fault, _)| budgets.with(fault, u8::MAX));
+        let kinds = self.budgets.iter().chain(simulation.faults.iter());
+        let unlimited = kinds.fold(Budgets::NONE, |budgets, (fault, _)| budgets.with(fault, u8::MAX));
         Parameters {
             clients: simulation.clients,
             operations: simulation.operations,

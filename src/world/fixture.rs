@@ -1,7 +1,6 @@
 //! Fixture: code that runs alone on simulated services, at once: before the clients begin, or after they have ended.
 
 use super::clock::{Clock, Reading};
-use super::link::Links;
 use super::memories::Violation;
 use super::seat::{Outgoing, Seat, SeatPorts, Told};
 use super::setup::Fixture;
@@ -56,7 +55,8 @@ impl System {
             return nothing_asked;
         }
         let mut after = self.clone();
-        (after.pushed, after.links) = (None, Links::default());
+        after.pushed = None;
+        let open = std::mem::take(&mut after.links);
         for node in 0..after.nodes.len() {
             if after.nodes[node].paused_since.is_some() {
                 after.resume_node(node);
@@ -64,6 +64,11 @@ impl System {
             if after.nodes[node].down_since.is_some() {
                 after.restart_node(node);
             }
+        }
+        // Their servers end the connections that they have heard nothing on for long enough: those of machines that lost power too.
+        for link in open.iter() {
+            let conn = after.conn(link);
+            after.end_fixture_connection(usize::from(link.node), conn);
         }
         let audit = after.run_fixture(running);
         self.violation = after.violation;

@@ -1,5 +1,6 @@
 //! Simulation: how an execution goes in the simulated world, in which chance decides.
 
+use super::fault::Budgets;
 use super::memories::Violation;
 use super::system::System;
 use crate::base::millis;
@@ -29,6 +30,8 @@ pub struct Simulation {
     pub down_us_max: u64,
     /// The mean time between two faults of one kind, in microseconds.
     pub fault_every_us: u64,
+    /// Kinds of fault beside the scenario's own.
+    pub faults: Budgets,
     /// Faults stop at this moment, and a healthy phase begins, in microseconds.
     pub healthy_after_us: u64,
     /// Everything must have ended by this moment, in microseconds.
@@ -48,6 +51,7 @@ impl Default for Simulation {
             lag_us_max: 300_000,
             down_us_max: 200_000,
             fault_every_us: 500_000,
+            faults: Budgets::NONE,
             healthy_after_us: 60_000_000,
             horizon_us: 600_000_000,
         }

@@ -38,6 +38,17 @@ pub(super) struct TableDef {
     pub columns: Vec<Column>,
     /// The first is the primary key.
     pub indexes: Vec<Index>,
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+/// The first columns of an index name a row of another table, which must be there.
+#[derive(Clone, Debug, PartialEq, Hash)]
+pub(super) struct ForeignKey {
+    /// The place of the index.
+    pub index: usize,
+    pub parent: Blob,
+    /// The columns of the parent's key, as many as are the index's first.
+    pub referenced: Vec<Blob>,
 }
 
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -46,6 +57,8 @@ pub(super) struct Column {
     pub kind: ColumnType,
     pub not_null: bool,
     pub default: Option<Expr>,
+    /// What it becomes when another column of its row changes.
+    pub on_update: Option<Expr>,
     pub auto_increment: bool,
 }
 
@@ -67,6 +80,16 @@ pub(super) enum ColumnType {
     DateTime {
         digits: u32,
     },
+}
+
+impl ColumnType {
+    /// True if a column of this type may refer to one of the other: numbers must have the same range.
+    pub(super) fn may_refer(&self, other: &ColumnType) -> bool {
+        match (self, other) {
+            (ColumnType::Text { .. }, ColumnType::Text { .. }) => true,
+            (own, other) => own == other,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

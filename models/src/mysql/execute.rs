@@ -5,8 +5,8 @@ use super::ast::{Expr, Function, Insert, Isolation, LockMode, Operator, Scope, S
 use super::collation::key_value;
 use super::eval::{Bound, Env, compare, store};
 use super::failure::{
-    Done, column_count, duplicate, no_default, not_modelled, table_exists, unknown_column, unknown_dropped_table,
-    unknown_table,
+    Done, Stop, column_count, duplicate, has_children, no_default, not_modelled, table_exists, unknown_column,
+    unknown_dropped_table, unknown_table,
 };
 use super::locks::{Part, Place};
 use super::replica::Change;
@@ -86,6 +86,7 @@ impl Server {
                 // A definition ends the transaction before it.
                 self.commit(conn);
                 if !self.tables.contains_key(&table.name) {
+                    self.check_foreign_keys(table)?;
                     let table = Rc::new(Table::new(table.clone()));
                     self.tables.insert(table.def.name.clone(), Rc::clone(&table));
                     self.replicate_definition(Change::Create { table });
@@ -97,13 +98,7 @@ impl Server {
             Statement::DropTables { names, if_exists } => {
                 // A definition ends the transaction before it.
                 self.commit(conn);
-                for name in names {
-                    if self.tables.remove(name).is_none() && !if_exists {
-                        return unknown_dropped_table(name);
-                    }
-                    self.replicate_definition(Change::Drop { table: name.clone() });
-                }
-                Ok(Reply::Done { affected: 0, last_insert_id: 0 })
+                self.drop_tables(names, *if_exists)
             }
             Statement::Insert(insert) => self.insert(conn, insert, &given),
             Statement::Select(select) => self.select(clock, conn, select, &given),
@@ -111,6 +106,25 @@ impl Server {
             Statement::Delete { table, scope } => self.delete(conn, table, scope, &given),
             _ => unreachable!("the server has done the others"),
         }
+    }
+
+    /// Drops what can be dropped; the first table that cannot be decides the error.
+    fn drop_tables(&mut self, names: &[Blob], if_exists: bool) -> Done<Reply> {
+        let mut done = Ok(Reply::Done { affected: 0, last_insert_id: 0 });
+        for name in names {
+            let failed = if self.is_referenced(name) {
+                has_children(name)
+            } else if self.tables.remove(name).is_some() {
+                self.replicate_definition(Change::Drop { table: name.clone() });
+                continue;
+            } else if if_exists {
+                continue;
+            } else {
+                unknown_dropped_table(name)
+            };
+            done = done.and(failed);
+        }
+        done
     }
 
     fn table(&self, name: &Blob) -> Done<&Rc<Table>> {
@@ -170,6 +184,14 @@ impl Server {
             let value = Env { inserted, ..given.env(&rows) }.eval(value)?;
             new[place] = store(&table.def.columns[place], value, self.config.dialect)?;
         }
+        if new != old {
+            for (place, column) in table.def.columns.iter().enumerate() {
+                let Some(value) = &column.on_update else { continue };
+                if sets.iter().all(|(assigned, _)| *assigned != column.name) {
+                    new[place] = store(column, given.env(&[]).eval(value)?, self.config.dialect)?;
+                }
+            }
+        }
         Ok(new)
     }
 
@@ -178,28 +200,45 @@ impl Server {
         if old == new {
             return Ok(false);
         }
-        let table = &self.tables[name];
-        let moved = table.key_of(0, &new) != *primary;
+        let moved = self.tables[name].key_of(0, &new) != *primary;
         if moved {
+            let indexes: Vec<usize> = (1..self.tables[name].def.indexes.len()).collect();
+            self.mark_records(conn, name, &indexes, old)?;
             self.write(conn, name, primary, None);
+            self.check_children(conn, name, old, Some(&new))?;
             self.put(conn, name, new, LockMode::Shared)?.map_or(Ok(true), |(key, _)| duplicate(&key))
         } else {
+            self.check_children(conn, name, old, Some(&new))?;
+            let table = &self.tables[name];
             let indexes = 1..table.def.indexes.len();
             let changed: Vec<usize> =
                 indexes.filter(|index| table.key_of(*index, old) != table.key_of(*index, &new)).collect();
-            for index in changed {
-                if let Some((key, _)) = self.enter(conn, name, index, &new, LockMode::Shared)? {
-                    return duplicate(&key);
-                }
+            self.mark_records(conn, name, &changed, old)?;
+            if let Some((key, _)) = self.enter_all(conn, name, &changed, &new, LockMode::Shared)? {
+                return duplicate(&key);
             }
             self.write(conn, name, primary, Some(Rc::new(new)));
             Ok(true)
         }
     }
 
+    /// Makes sure that a row's records in these indexes may go.
+    fn mark_records(&mut self, conn: ConnId, name: &Blob, indexes: &[usize], values: &[Value]) -> Done<()> {
+        for index in indexes {
+            let key = Some(self.tables[name].key_of(*index, values));
+            self.mark_record(conn, &Place { table: name.clone(), index: *index, key })?;
+        }
+        Ok(())
+    }
+
     fn delete(&mut self, conn: ConnId, name: &Blob, scope: &Scope, given: &Given<'_>) -> Done<Reply> {
         let rows = self.targets(conn, name, scope, given)?;
-        rows.iter().for_each(|(primary, _)| self.write(conn, name, primary, None));
+        for (primary, values) in &rows {
+            let indexes: Vec<usize> = (1..self.tables[name].def.indexes.len()).collect();
+            self.mark_records(conn, name, &indexes, values)?;
+            self.write(conn, name, primary, None);
+            self.check_children(conn, name, values, None)?;
+        }
         Ok(Reply::Done { affected: rows.len() as u64, last_insert_id: 0 })
     }
 
@@ -215,7 +254,11 @@ impl Server {
                 first_id = id.unwrap_or_default();
             }
             let mode = if insert.on_duplicate.is_empty() { LockMode::Shared } else { LockMode::Exclusive };
-            match self.put(conn, name, values.clone(), mode)? {
+            let put = self.put(conn, name, values.clone(), mode);
+            if insert.ignore && matches!(&put, Err(Stop::Failed(_))) {
+                return not_modelled("INSERT IGNORE of a row without its parent");
+            }
+            match put? {
                 None => affected += 1,
                 Some(_) if insert.ignore => {}
                 Some((key, _)) if insert.on_duplicate.is_empty() => return duplicate(&key),
@@ -299,14 +342,37 @@ impl Server {
 
     /// Puts a row in. Gives the name of the key and the primary key of the row that is in the way, if there is one.
     fn put(&mut self, conn: ConnId, name: &Blob, values: Vec<Value>, mode: LockMode) -> Done<Option<(Blob, Key)>> {
-        for index in 0..self.tables[name].def.indexes.len() {
-            let in_the_way = self.enter(conn, name, index, &values, mode)?;
-            if in_the_way.is_some() {
-                return Ok(in_the_way);
-            }
+        let indexes: Vec<usize> = (0..self.tables[name].def.indexes.len()).collect();
+        let in_the_way = self.enter_all(conn, name, &indexes, &values, mode)?;
+        if in_the_way.is_some() {
+            return Ok(in_the_way);
         }
         let primary = self.tables[name].key_of(0, &values);
         self.write(conn, name, &primary, Some(Rc::new(values)));
+        Ok(None)
+    }
+
+    /// Makes sure that a row may come into these indexes, and locks its places there. If it may not, it leaves those where it was.
+    fn enter_all(
+        &mut self,
+        conn: ConnId,
+        name: &Blob,
+        indexes: &[usize],
+        values: &[Value],
+        mode: LockMode,
+    ) -> Done<Option<(Blob, Key)>> {
+        for (at, index) in indexes.iter().enumerate() {
+            let entered = self.enter(conn, name, *index, values, mode);
+            if !matches!(entered, Ok(None) | Err(Stop::Blocked)) {
+                let table = &self.tables[name];
+                let places = indexes[..at].iter().map(|index| (*index, table.key_of(*index, values)));
+                let left = places.filter(|(index, key)| !table.has_key(*index, key)).collect();
+                self.leave_places(conn, name, left);
+            }
+            if !matches!(entered, Ok(None)) {
+                return entered;
+            }
+        }
         Ok(None)
     }
 
@@ -319,6 +385,7 @@ impl Server {
         values: &[Value],
         mode: LockMode,
     ) -> Done<Option<(Blob, Key)>> {
+        self.check_parents(conn, name, index, values)?;
         let table = &self.tables[name];
         let def = &table.def.indexes[index];
         let key = table.key_of(index, values);

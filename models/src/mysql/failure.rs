@@ -81,6 +81,23 @@ pub(super) fn duplicate<T>(key: &Blob) -> Done<T> {
     failure(1062, "23000", format!("Duplicate entry for key '{key}'"))
 }
 
+/// `malformed`: the table that cannot be created.
+pub(super) fn malformed_foreign_key<T>(malformed: &Blob) -> Done<T> {
+    let what =
+        format!("Can't create table '{malformed}' (errno: 150 \"Foreign key constraint is incorrectly formed\")");
+    failure(1005, "HY000", what)
+}
+
+pub(super) fn no_parent<T>(child: &Blob) -> Done<T> {
+    let what = "Cannot add or update a child row: a foreign key constraint fails";
+    failure(1452, "23000", format!("{what} ('{child}')"))
+}
+
+pub(super) fn has_children<T>(child: &Blob) -> Done<T> {
+    let what = "Cannot delete or update a parent row: a foreign key constraint fails";
+    failure(1451, "23000", format!("{what} ('{child}')"))
+}
+
 pub(super) fn column_count<T>() -> Done<T> {
     failure(1136, "21S01", "Column count doesn't match value count")
 }

@@ -152,6 +152,21 @@ impl Locks {
         Answer::Granted
     }
 
+    /// True if a transaction could lock a record for itself alone.
+    pub(super) fn is_free(&self, trx: TrxId, place: &Place) -> bool {
+        let wanted = Lock { trx, mode: LockMode::Exclusive, part: Part::Record, waiting: false, number: 0 };
+        self.queue(place).iter().all(|held| !conflict(place, &wanted, held))
+    }
+
+    /// Makes a lock that a transaction has by what it has done to a record one like others.
+    pub(super) fn give(&mut self, trx: TrxId, place: &Place) {
+        let held = Lock { trx, mode: LockMode::Exclusive, part: Part::Record, waiting: false, number: 0 };
+        if !self.queue(place).iter().any(|lock| lock.trx == trx && !lock.waiting && covers(lock, held.mode, held.part))
+        {
+            self.append(place, held);
+        }
+    }
+
     /// Waits for a lock that somebody else is in the way of.
     pub(super) fn wait(&mut self, trx: TrxId, place: Place, mode: LockMode, part: Part) {
         let lock = self.new_lock(trx, mode, part, true);
@@ -191,6 +206,13 @@ impl Locks {
     pub(super) fn unlock(&mut self, trx: TrxId, place: &Place) {
         let last = self.queue(place).iter().rfind(|lock| lock.trx == trx && !lock.waiting).map(|lock| lock.number);
         self.take(place, |lock| Some(lock.number) == last);
+    }
+
+    /// Gives back a transaction's locks on a record that nobody waits for.
+    pub(super) fn leave(&mut self, trx: TrxId, place: &Place) {
+        if self.queue(place).iter().all(|lock| !lock.waiting) {
+            self.take(place, |lock| lock.trx == trx && lock.part == Part::Record);
+        }
     }
 
     /// Gives back all of a transaction's locks.

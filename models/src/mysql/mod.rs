@@ -8,6 +8,7 @@
 //! | `transactions` | what a transaction sees, locks and leaves; deadlocks |
 //! | `user_locks` | `GET_LOCK` |
 //! | `execute`, `access` | what statements read and change, and what they lock for it |
+//! | `foreign_keys` | parents and children |
 //! | `eval` | what expressions are worth |
 //! | `table` | rows with their versions, indexes |
 //! | `locks` | locks on records and gaps, deadlocks |
@@ -59,6 +60,8 @@ mod execute;
 mod failure;
 #[cfg(feature = "nodes")]
 mod fingerprint;
+#[cfg(feature = "nodes")]
+mod foreign_keys;
 #[cfg(feature = "nodes")]
 mod inspect;
 #[cfg(feature = "nodes")]

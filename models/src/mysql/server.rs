@@ -220,7 +220,7 @@ impl Server {
     fn stop(&mut self, conn: ConnId, mark: usize, stop: &Stop) {
         match stop {
             Stop::Deadlock => self.rollback(conn),
-            _ => self.undo_to(conn, mark),
+            _ => self.take_back_to(conn, mark),
         }
     }
 

@@ -76,6 +76,11 @@ impl Table {
         self.keys_from(index, Bound::Excluded(key)).next().cloned()
     }
 
+    /// True if an index has this key.
+    pub(super) fn has_key(&self, index: usize, key: &Key) -> bool {
+        if index == 0 { self.rows.contains_key(key) } else { self.entries[index - 1].contains(key) }
+    }
+
     fn versions(&self, primary: &[Value]) -> &[Version] {
         self.rows.get(primary).map_or(&[], |versions| versions)
     }

@@ -110,6 +110,28 @@ impl Server {
         }
     }
 
+    /// The same for a statement that has failed: records that it had inserted are gone with the locks that they were by themselves.
+    pub(super) fn take_back_to(&mut self, conn: ConnId, mark: usize) {
+        let Some(trx) = &mut self.session(conn).trx else { return };
+        let undone = trx.undo.split_off(mark.min(trx.undo.len()));
+        for (name, primary) in undone.into_iter().rev() {
+            let Some(table) = self.tables.get_mut(&name) else { continue };
+            let gone = Rc::make_mut(table).pop(&primary);
+            self.leave_places(conn, &name, gone);
+        }
+    }
+
+    /// Records of indexes that a transaction has inserted are gone. It had them locked by their being its own, which leaves nothing, unless
+    /// somebody waits: then the lock was made one like others.
+    pub(super) fn leave_places(&mut self, conn: ConnId, name: &Blob, gone: Vec<(usize, Key)>) {
+        let trx = self.trx(conn).id;
+        for (index, key) in &gone {
+            let place = Place { table: name.clone(), index: *index, key: Some(key.clone()) };
+            self.locks.leave(trx, &place);
+        }
+        self.forget_places(name, gone);
+    }
+
     pub(super) fn end(&mut self, conn: ConnId) {
         let Some(trx) = self.session(conn).trx.take() else { return };
         self.locks.release(trx.id);
@@ -169,6 +191,16 @@ impl Server {
             let place = |key| Place { table: name.clone(), index, key };
             self.locks.merge(&place(Some(key)), &place(next), |trx| keep_gaps.contains(&trx));
         }
+    }
+
+    /// Makes sure that nobody else has locked a record that is about to be deleted or to get another key. It is locked by that change
+    /// itself, which leaves no lock unless it has to wait.
+    pub(super) fn mark_record(&mut self, conn: ConnId, place: &Place) -> Done<()> {
+        let trx = self.trx(conn).id;
+        if self.locks.is_free(trx, place) {
+            return Ok(());
+        }
+        self.lock(conn, place, LockMode::Exclusive, Part::Record).map(drop)
     }
 
     /// Locks a part of a place for the statement's transaction; true if that is new.

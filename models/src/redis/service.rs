@@ -102,6 +102,10 @@ impl ServiceKind for Node {
         self.load(clocks[0]);
     }
 
+    fn flush(&mut self) {
+        self.state.disk.sync();
+    }
+
     fn holder(&self, clocks: &[NodeClock], key: &Blob) -> Option<Holder> {
         let (token, expiry) = self.string(clocks[0], key)?;
         Some(Holder { token, ends: Ends::by_time(expiry.is_some()) })

@@ -7,11 +7,14 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// What the families are about, by their numbers.
-pub(crate) const FAMILIES: [&str; 6] =
-    ["one session", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "queries", "user locks"];
+pub(crate) const FAMILIES: [&str; 7] =
+    ["one session", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "queries", "user locks", "foreign keys"];
 /// The sessions beside the one of a family that has one.
 const CLIENTS: u16 = 3;
 const KEYS: usize = 6;
+
+/// The number of the family with foreign keys.
+const FOREIGN_KEYS: usize = 6;
 
 struct Generator {
     random: ChaCha8Rng,
@@ -38,7 +41,8 @@ pub(crate) fn sequence(family: usize, seed: u64, steps: usize) -> Vec<Step> {
     }
     // Whoever still waits is let go by the others' ends; those who do not wait end here.
     (0..clients).for_each(|client| generator.send(client, "ROLLBACK", Vec::new()));
-    for table in ["t", "s", "o"] {
+    let children = (family == FOREIGN_KEYS).then_some("c");
+    for table in ["t", "s", "o"].into_iter().chain(children) {
         generator.send(0, &format!("SELECT * FROM {table} ORDER BY id"), Vec::new());
     }
     generator.steps
@@ -64,6 +68,14 @@ impl Generator {
         self.send(0, "CREATE TABLE o (id BIGINT AUTO_INCREMENT PRIMARY KEY, request VARCHAR(8) NOT NULL, n INT, UNIQUE KEY (request))", Vec::new());
         self.send(0, "INSERT INTO t (id, v) VALUES (1, 10), (3, 30), (5, 50)", Vec::new());
         self.send(0, "INSERT INTO s (id, a, b) VALUES (1, 1, 'x'), (3, 3, 'y'), (5, NULL, 'x')", Vec::new());
+        if family == FOREIGN_KEYS {
+            let c = "CREATE TABLE c (id INT PRIMARY KEY, p_id INT NULL, n INT NOT NULL DEFAULT 0, \
+                created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6), \
+                updated_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6), \
+                CONSTRAINT c_t FOREIGN KEY (p_id) REFERENCES t (id))";
+            self.send(0, c, Vec::new());
+            self.send(0, "INSERT INTO c (id, p_id) VALUES (1, 1), (3, 3)", Vec::new());
+        }
         if (1..4).contains(&family) {
             for client in 0..self.clients {
                 self.send(client, &format!("SET SESSION TRANSACTION ISOLATION LEVEL {}", FAMILIES[family]), Vec::new());
@@ -78,6 +90,7 @@ impl Generator {
             return self.user_lock(client);
         }
         match self.below(100) {
+            12..14 if family == FOREIGN_KEYS => self.define(client),
             0..12 if !open => {
                 self.send(client, "BEGIN", Vec::new());
                 self.in_transaction[usize::from(client)] = true;
@@ -95,7 +108,42 @@ impl Generator {
             _ if family == 4 && self.chance(70) => self.query(client),
             // Reads by a key and changes by the primary key, where locks decide who goes first.
             _ if family == 0 || family == 4 => self.change(client),
+            _ if family == FOREIGN_KEYS => self.refer(client),
             _ => self.contend(client),
+        }
+    }
+
+    /// What a definition with foreign keys is told, and what dropping their tables is. A session with a transaction would keep others'
+    /// definitions waiting, which is not modelled.
+    fn define(&mut self, client: u16) {
+        if self.in_transaction.contains(&true) {
+            return;
+        }
+        let definitions = [
+            "CREATE TABLE bad (id INT PRIMARY KEY, x INT, FOREIGN KEY (x) REFERENCES missing (id))",
+            "CREATE TABLE bad (id INT PRIMARY KEY, x BIGINT, FOREIGN KEY (x) REFERENCES t (id))",
+            "CREATE TABLE bad (id INT PRIMARY KEY, x INT, FOREIGN KEY (x) REFERENCES t (v))",
+            "DROP TABLE t",
+            "DROP TABLE IF EXISTS missing, t",
+        ];
+        let at = self.below(definitions.len());
+        self.send(client, definitions[at], Vec::new());
+    }
+
+    /// Parents and children.
+    fn refer(&mut self, client: u16) {
+        let (id, parent, small) = (self.key(), self.key(), self.small());
+        match self.below(12) {
+            0..3 => self.send(client, "INSERT INTO c (id, p_id) VALUES (?, ?)", vec![id, parent]),
+            3 => self.send(client, "UPDATE c SET p_id = ? WHERE id = ?", vec![small, id]),
+            4 => self.send(client, "UPDATE c SET n = n + 1 WHERE id = ?", vec![id]),
+            5 => self.send(client, "DELETE FROM c WHERE id = ?", vec![id]),
+            6 => self.send(client, "DELETE FROM t WHERE id = ?", vec![id]),
+            7 => self.send(client, "INSERT INTO t (id) VALUES (?)", vec![id]),
+            8 => self.send(client, "UPDATE t SET v = v + 1 WHERE id = ?", vec![id]),
+            9 => self.send(client, "UPDATE t SET id = ? WHERE id = ?", vec![parent, id]),
+            10 => self.send(client, "SELECT id, p_id, n FROM c WHERE p_id = ? ORDER BY id", vec![parent]),
+            _ => self.send(client, "SELECT v FROM t WHERE id = ? FOR UPDATE", vec![id]),
         }
     }
 

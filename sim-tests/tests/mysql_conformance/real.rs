@@ -176,7 +176,8 @@ impl Dialect for Real {
         {
             self.let_it_purge();
         }
-        self.has_history |= is(&["COMMIT", "ROLLBACK", "DELETE", "UPDATE s SET id"]);
+        self.has_history |=
+            is(&["COMMIT", "ROLLBACK", "DELETE", "UPDATE s SET id", "UPDATE t SET id", "UPDATE c SET p_id"]);
         // A session that was killed shows by its silence.
         let _ = self.session(conn).statements.send(sql_of(request).clone());
     }

@@ -7,12 +7,14 @@
 //! | `etcd` | sound etcd locks, Jepsen's finding, and mistakes in them |
 //! | `known_bad` | Redis locks with one deliberate mistake each |
 //! | `mysql` | guards in the row, lock table, user locks, the shop, the draw; rows M…, S13, S14, and mistakes in SQL |
+//! | `order` | the order flow, rows S…, and mistakes in it |
 //! | `zookeeper` | sound ZooKeeper locks, rows Z…, and mistakes in them |
 
 mod etcd;
 mod faults;
 mod known_bad;
 pub(crate) mod mysql;
+mod order;
 mod redis;
 mod zookeeper;
 
@@ -39,7 +41,9 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
     all.extend(etcd::scenarios());
     all.extend(mysql::scenarios());
     all.push(redis::ttl_lock());
-    all.into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>).collect()
+    let guarded = all.into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>);
+    let orders = order::scenarios().into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>);
+    guarded.chain(orders).collect()
 }
 
 pub(super) const fn ms(ms: u64) -> Duration {

@@ -1,64 +1,36 @@
 //! What each client does with the lock and what it guards, and what it tells the history.
 
-use super::{ETCD_PREFIX, Guarded, LOCK, LockKind, STOCK, Store, USER, Work, ZK_PATH};
+use super::dispatch::WithLocks;
+use super::{ETCD_PREFIX, Guarded, LOCK, STOCK, Store, USER, Work};
 use crate::flow::sale::{NotSold, Sale};
 use crate::history::{Ended, Event};
 use crate::lock::etcd::counter::EtcdCounter;
-use crate::lock::etcd::{self, EtcdLock};
-use crate::lock::in_process::InProcessLock;
-use crate::lock::mysql::{self, LockTable, UserLock};
-use crate::lock::redis::RedisLock;
-use crate::lock::redlock::RedLock;
-use crate::lock::reentrant::{Record, Reentrant};
 use crate::lock::resource::{Access, Counter, Resource};
-use crate::lock::zookeeper::{Client, Kind, ZkLock};
-use crate::lock::{Acquire, Guard, Lock, NotAcquired, zookeeper};
-use crate::port::Ports;
-use std::sync::Arc;
+use crate::lock::{Acquire, Guard, Lock, NotAcquired};
+use crate::lock::{etcd, mysql};
+use crate::port::{Blob, Ports};
 use std::time::Duration;
 
+/// A client of the guarded counter, before it has its lock.
+struct Contender<'a, P> {
+    guarded: &'a Guarded,
+    ports: &'a P,
+}
+
+impl<P: Ports> WithLocks<P> for Contender<'_, P> {
+    async fn run<L: Lock<Host = P>>(self, make: impl Fn(&Blob) -> L + Send + Sync + 'static) {
+        self.guarded.repeat(self.ports, &make(&LOCK.into())).await;
+    }
+
+    async fn run_unlocked(self) {
+        self.guarded.repeat_unlocked(self.ports).await;
+    }
+}
+
 impl Guarded {
-    /// Runs a client to its end. Each lock's future has a box of its own: the largest of them would be copied for all.
+    /// Runs a client to its end.
     pub(super) async fn run_with<P: Ports>(&self, ports: &P) {
-        match &self.lock {
-            LockKind::None => Box::pin(self.repeat_unlocked(ports)).await,
-            LockKind::LockTable(config) => {
-                Box::pin(self.repeat(ports, &LockTable::new(ports, ports.mysql(0), LOCK, *config))).await;
-            }
-            LockKind::UserLock => Box::pin(self.repeat(ports, &UserLock::new(ports, ports.mysql(0), LOCK))).await,
-            LockKind::InProcess => {
-                let lock = InProcessLock::new(ports, LOCK, Duration::from_millis(10));
-                Box::pin(self.repeat(ports, &lock)).await;
-            }
-            LockKind::Redis(config) => {
-                let lock = RedisLock::new(ports, ports.redis(0), LOCK, config.clone());
-                Box::pin(self.repeat(ports, &lock)).await;
-            }
-            LockKind::RedLock(config) => {
-                let servers = (0..self.servers).map(|server| ports.redis(server)).collect();
-                let lock = RedLock::new(ports, servers, LOCK, config.clone());
-                Box::pin(self.repeat(ports, &lock)).await;
-            }
-            LockKind::ZooKeeper(config) => {
-                let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
-                Box::pin(self.repeat(ports, &ZkLock::new(&client, ZK_PATH, *config))).await;
-            }
-            LockKind::ZooKeeperReadWrite(config) => {
-                let kind = if ports.client().is_multiple_of(3) { Kind::Writer } else { Kind::Reader };
-                let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
-                Box::pin(self.repeat(ports, &ZkLock::new(&client, ZK_PATH, zookeeper::Config { kind, ..*config })))
-                    .await;
-            }
-            LockKind::ZooKeeperReentrant(config, reentry) => {
-                let client = Client::new(ports, ports.zookeeper(0..self.servers), config.client);
-                let lock = ZkLock::new(&client, ZK_PATH, *config);
-                Box::pin(self.repeat(ports, &Reentrant::new(&lock, &Arc::new(Record::default()), 0, *reentry))).await;
-            }
-            LockKind::Etcd(config) => {
-                let client = etcd::Client::new(ports, ports.etcd(0..self.servers), config.client);
-                Box::pin(self.repeat(ports, &EtcdLock::new(&client, ETCD_PREFIX, *config))).await;
-            }
-        }
+        self.lock.with_locks(ports, 0..self.servers, Contender { guarded: self, ports }).await;
     }
 
     async fn repeat<P: Ports, L: Lock>(&self, ports: &P, lock: &L) {

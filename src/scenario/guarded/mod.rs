@@ -1,6 +1,7 @@
 //! The guarded counter: acquire, read, write back one less, release. The shop of the articles in its smallest form.
 
 mod client;
+pub mod dispatch;
 mod scenario;
 
 use super::Workload;

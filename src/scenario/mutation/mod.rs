@@ -60,6 +60,27 @@ pub enum Mutation {
     OneTransaction,
     /// What is read to be written is not locked.
     PlainRead,
+    /// After a row stayed locked for too long (1205) the transaction is taken for rolled back, and goes on with the next BEGIN.
+    TimeoutIsRollback,
+    /// A passage of a statement or of a script is another one.
+    Text(Edit),
+}
+
+/// A mistake in a text: wherever the passage is, the other one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// The passage.
+    pub passage: &'static str,
+    /// What is there in its place.
+    pub mistake: &'static str,
+}
+
+impl Edit {
+    /// The text with the mistake, if it has the passage.
+    fn of(self, text: &Blob) -> Option<Blob> {
+        let text = text.to_text();
+        text.contains(self.passage).then(|| Blob::from(text.replace(self.passage, self.mistake)))
+    }
 }
 
 /// Ports with a mistake in them.
@@ -339,6 +360,9 @@ fn mutate(mutation: Mutation, command: Command) -> Command {
         Mutation::TtlInSeconds if is_set => {
             let ms = words[5].to_int().unwrap_or_default();
             Some([&words[..5], &[Blob::from_int((ms / 1000).max(1))]].concat())
+        }
+        Mutation::Text(edit) if !script.is_empty() => {
+            edit.of(&words[1]).map(|script| [&words[..1], &[script], &words[2..]].concat())
         }
         Mutation::NoNx if is_set => Some([&words[..3], &words[4..]].concat()),
         Mutation::NoTtl if is_set => Some(words[..4].to_vec()),

@@ -8,7 +8,12 @@ impl<M: MySql> MySql for Mutant<M> {
     type Session = MutantSession<M::Session>;
 
     fn session(&self) -> Self::Session {
-        MutantSession { session: self.ports.session(), mutation: self.mutation, in_transaction: false }
+        MutantSession {
+            session: self.ports.session(),
+            mutation: self.mutation,
+            in_transaction: false,
+            timed_out: false,
+        }
     }
 }
 
@@ -17,7 +22,11 @@ pub struct MutantSession<S> {
     session: S,
     mutation: Mutation,
     in_transaction: bool,
+    timed_out: bool,
 }
+
+/// `innodb_lock_wait_timeout` has passed.
+const LOCK_WAIT_TIMEOUT: u16 = 1205;
 
 fn done(affected: u64) -> Outcome<Reply> {
     Outcome::Ok(Reply::Done { affected, last_insert_id: 0 })
@@ -41,6 +50,7 @@ impl<S: Session> MutantSession<S> {
             (word.as_bytes() == b"BEGIN", word.as_bytes() == b"COMMIT", word.as_bytes() == b"ROLLBACK");
         match self.mutation {
             Mutation::NoTransaction if begins || ends || gives_up => Some(done(0)),
+            Mutation::TimeoutIsRollback if gives_up && std::mem::take(&mut self.timed_out) => Some(done(0)),
             Mutation::OneTransaction if gives_up || (begins && self.in_transaction) => Some(done(0)),
             Mutation::OneTransaction => {
                 self.in_transaction |= begins;
@@ -74,6 +84,10 @@ impl<S: Session> Session for MutantSession<S> {
         let request = match self.mutation {
             Mutation::NoVersion | Mutation::VersionInSnapshot => without(&request, " AND version = ?"),
             Mutation::NoStockCondition => without(&request, " AND stock >= ?"),
+            Mutation::Text(edit) => match edit.of(&request.sql) {
+                Some(sql) => Request::new(sql, request.params),
+                None => request,
+            },
             Mutation::DeleteFirst => without(&request, " AND owner = ?"),
             Mutation::NoRelease if request.sql.starts_with(b"DELETE FROM locks WHERE name = ? AND owner") => {
                 return done(1);
@@ -84,7 +98,9 @@ impl<S: Session> Session for MutantSession<S> {
             _ => request,
         };
         let is_update = request.name().as_bytes() == b"UPDATE";
-        match self.session.ask(request).await {
+        let answer = self.session.ask(request).await;
+        self.timed_out |= matches!(&answer, Outcome::Ok(Reply::Failed(failure)) if failure.code == LOCK_WAIT_TIMEOUT);
+        match answer {
             Outcome::Ok(Reply::Done { affected: 0, .. }) if is_update && self.mutation == Mutation::RowCountIgnored => {
                 done(1)
             }

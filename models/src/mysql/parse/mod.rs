@@ -7,7 +7,8 @@ mod expr;
 mod words;
 
 use super::ast::{
-    Column, ColumnType, Expr, Index, Insert, Isolation, LockMode, Scope, Select, Source, Statement, TableDef, Wait,
+    Column, ColumnType, Expr, ForeignKey, Index, Insert, Isolation, LockMode, Scope, Select, Source, Statement,
+    TableDef, Wait,
 };
 use crate::Blob;
 use expr::expr;
@@ -168,8 +169,9 @@ fn create_table(create: &sql::CreateTable) -> Parsed<Statement> {
     // Options such as the engine and the character set change nothing that is modelled.
     understood.table_options = create.table_options.clone();
     all_understood(&understood, create, "CREATE TABLE")?;
-    let mut table = TableDef { name: name(&create.name)?, columns: Vec::new(), indexes: Vec::new() };
-    let mut primary = None;
+    let mut table =
+        TableDef { name: name(&create.name)?, columns: Vec::new(), indexes: Vec::new(), foreign_keys: Vec::new() };
+    let (mut primary, mut foreign) = (None, Vec::new());
     for column in &create.columns {
         let place = table.columns.len();
         let (column, keys) = self::column(column)?;
@@ -187,6 +189,10 @@ fn create_table(create: &sql::CreateTable) -> Parsed<Statement> {
             }
             sql::TableConstraint::Unique(key) => (&key.columns, true, key.index_name.as_ref().or(key.name.as_ref())),
             sql::TableConstraint::Index(key) => (&key.columns, false, key.name.as_ref()),
+            sql::TableConstraint::ForeignKey(key) => {
+                foreign.push(key);
+                continue;
+            }
             other => return unknown(format!("the constraint {other}")),
         };
         let columns = places(&table, columns)?;
@@ -198,7 +204,38 @@ fn create_table(create: &sql::CreateTable) -> Parsed<Statement> {
         table.columns[*place].not_null = true;
     }
     table.indexes.insert(0, Index { name: "PRIMARY".into(), ..primary });
+    for key in foreign {
+        let key = foreign_key(&mut table, key)?;
+        table.foreign_keys.push(key);
+    }
     Ok(Statement::CreateTable { table, if_not_exists: create.if_not_exists })
+}
+
+/// A foreign key; its columns get an index if none begins with them.
+fn foreign_key(table: &mut TableDef, key: &sql::ForeignKeyConstraint) -> Parsed<ForeignKey> {
+    use sql::ReferentialAction::{NoAction, Restrict};
+    let restricts = |action: &Option<sql::ReferentialAction>| matches!(action, None | Some(NoAction | Restrict));
+    if !restricts(&key.on_delete) || !restricts(&key.on_update) || key.match_kind.is_some() {
+        return unknown(format!("the foreign key {key}"));
+    }
+    let parent = name(&key.foreign_table)?;
+    if key.columns.len() != key.referred_columns.len() || parent == table.name {
+        return unknown(format!("the foreign key {key}"));
+    }
+    let columns: Vec<Blob> = key.columns.iter().map(ident).collect();
+    let place = |wanted: &Blob| match table.columns.iter().position(|column| column.name == *wanted) {
+        Some(place) => Ok(place),
+        None => unknown(format!("a foreign key on {wanted}, which is no column")),
+    };
+    let places = columns.iter().map(place).collect::<Parsed<Vec<usize>>>()?;
+    let known = table.indexes.iter().position(|index| index.columns.starts_with(&places));
+    let index = known.unwrap_or(table.indexes.len());
+    if known.is_none() {
+        let named = key.name.as_ref().or(key.index_name.as_ref());
+        let name = named.map_or_else(|| columns[0].clone(), ident);
+        table.indexes.push(Index { name, columns: places, unique: false });
+    }
+    Ok(ForeignKey { index, parent, referenced: key.referred_columns.iter().map(ident).collect() })
 }
 
 fn places(table: &TableDef, columns: &[sql::IndexColumn]) -> Parsed<Vec<usize>> {
@@ -220,6 +257,7 @@ fn column(def: &sql::ColumnDef) -> Parsed<(Column, Vec<bool>)> {
         kind: column_type(&def.data_type)?,
         not_null: false,
         default: None,
+        on_update: None,
         auto_increment: false,
     };
     let mut keys = Vec::new();
@@ -228,6 +266,7 @@ fn column(def: &sql::ColumnDef) -> Parsed<(Column, Vec<bool>)> {
             ColumnOption::Null => {}
             ColumnOption::NotNull => column.not_null = true,
             ColumnOption::Default(value) => column.default = Some(expr(value, &mut 0)?),
+            ColumnOption::OnUpdate(value) => column.on_update = Some(expr(value, &mut 0)?),
             ColumnOption::PrimaryKey(_) => keys.push(true),
             ColumnOption::Unique(_) => keys.push(false),
             ColumnOption::Comment(_) => {}

@@ -1,0 +1,35 @@
+//! The schema: migrations, applied in order, the same on simulated and real servers.
+
+use crate::port::mysql::{Request, Session};
+use crate::port::{Unanswered, answered};
+
+/// The migrations: a name, and statements that end with a semicolon.
+pub const MIGRATIONS: [(&str, &str); 1] = [("0001_shop.sql", include_str!("migrations/0001_shop.sql"))];
+
+/// The statements of a migration, without comments. None of them has a semicolon or a comment within a text.
+pub fn statements(migration: &str) -> Vec<String> {
+    let lines = migration.lines().filter(|line| !line.trim_start().starts_with("--"));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    text.split(';').map(str::trim).filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
+}
+
+/// Applies all migrations to an empty database.
+pub async fn migrate<S: Session>(session: &mut S) -> Result<(), Unanswered> {
+    for (name, migration) in MIGRATIONS {
+        for statement in statements(migration) {
+            answered(name, session.ask(Request::new(statement, Vec::new())).await)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_migration_is_split_at_its_semicolons() {
+        let text = "-- One;\nCREATE TABLE a (\n    id INT -- no comment of ours\n);\n\n-- Two.\nDROP TABLE a;\n";
+        assert_eq!(statements(text), ["CREATE TABLE a (\n    id INT -- no comment of ours\n)", "DROP TABLE a"]);
+    }
+}

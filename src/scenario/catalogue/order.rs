@@ -1,0 +1,415 @@
+//! The order flow: sound under each fault, rows S…, M10, and mistakes in it.
+
+use super::{about, ms};
+use crate::flow::order::heat::Heat;
+use crate::flow::order::naive::First;
+use crate::flow::order::{self, LockScope, breaker, oracle};
+use crate::lock::mysql::Retry;
+use crate::property::Property;
+use crate::scenario::guarded::LockKind;
+use crate::scenario::locks::Timing;
+use crate::scenario::mutation::{Edit, Mutation};
+use crate::scenario::order::{Amount, Jobs, OrderScenario, Orders, Rebuild};
+use crate::scenario::{Expectation, Parameters, Simulation};
+use crate::world::fault::{Assumptions, Budgets, Fault};
+use crate::world::setup::ArrivalTime;
+use doublehold_models::ServiceConfig;
+use doublehold_models::redis::{Fsync, Persistence};
+use std::sync::Arc;
+
+const ORDER: &str = "article order";
+/// In the simulated world faults come so often that a run of a second has some.
+const OFTEN_US: u64 = 20_000;
+
+/// How the service works in the small: it tries everything twice.
+const SERVICE: order::Config = order::Config {
+    database: 0,
+    cache: 1,
+    retry: Retry { tries: 2, delay: ms(0), unknown: true },
+    script_timeout: ms(50),
+    script_tries: 2,
+    breaker: breaker::Config { failures: 1, open: ms(1000) },
+    lock_wait: ms(200),
+    row_lock: true,
+    lock_scope: LockScope::AroundTransaction,
+    epochs: true,
+};
+/// No job does anything.
+const IDLE: Jobs = Jobs { rounds: 1, cancels: None, rebuilds: None, heats: None };
+
+pub(super) fn scenarios() -> Vec<OrderScenario> {
+    let rows = [stock_lost(), script_retried(), late_deduction(), everysec(), rebuilt(), unlocked_early(), timed_out()];
+    [sound_ones(), rows.concat(), mistakes()].concat()
+}
+
+/// Two customers, one order each, one item.
+fn orders(name: &str, row: Option<&'static str>, summary: &'static str) -> OrderScenario {
+    let workload = Orders {
+        service: SERVICE,
+        lock: LockKind::None,
+        skus: Amount::Fixed(1),
+        stock: Amount::PerOrder(1),
+        hot: true,
+        jobs: None,
+        orders: 1,
+        think: ms(0),
+        clicks: 1,
+        pay: true,
+        repairs: true,
+        mutation: None,
+    };
+    let parameters = Parameters {
+        clients: 2,
+        operations: 1,
+        think_us_max: 0,
+        budgets: Budgets::NONE,
+        assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
+        judged: Vec::new(),
+    };
+    let simulation = Simulation { clients: 4, operations: 5, fault_every_us: OFTEN_US, ..Simulation::default() };
+    OrderScenario {
+        about: about(name, row, summary, ORDER),
+        services: workload.services(),
+        workload,
+        parameters,
+        simulation: Simulation { down_us_max: 5_000, ..simulation },
+        properties: oracle::all(),
+        arrival: ArrivalTime::AtStart,
+    }
+}
+
+/// One customer, and JOB2 beside it, which cancels whatever is not paid.
+fn cancelled(name: &str, row: Option<&'static str>, summary: &'static str) -> OrderScenario {
+    orders(name, row, summary).jobs(|jobs| jobs.cancels = Some(ms(0)))
+}
+
+/// A shop's day: SKUs that become hot and cold, all jobs, and in the simulated world ten customers and every kind of fault.
+fn day() -> OrderScenario {
+    let mut day = orders("order-day", None, "a shop's day, with all its jobs; in the simulated world with every fault")
+        .with(|orders| (orders.skus, orders.stock) = (Amount::PerOrder(1), Amount::PerOrder(2)))
+        .jobs(|jobs| {
+            jobs.cancels = Some(ms(50));
+            jobs.heats = Some(Heat { window: ms(1000), orders: 1 });
+        })
+        .faults(Fault::ClientCrash, 1);
+    let faults = [
+        Fault::Break,
+        Fault::Stall,
+        Fault::Delay,
+        Fault::Pause,
+        Fault::NodeCrash,
+        Fault::NodePause,
+        Fault::NodePowerLoss,
+        Fault::Partition,
+        Fault::ClockStep,
+    ];
+    day.simulation.faults = faults.into_iter().fold(Budgets::NONE, |budgets, fault| budgets.with(fault, 1));
+    (day.simulation.clients, day.simulation.operations) = (11, 10);
+    (day.simulation.fault_every_us, day.simulation.pause_us_max) = (1_000_000, 100_000);
+    day
+}
+
+fn sound_ones() -> Vec<OrderScenario> {
+    let hot = |name: &str, summary, fault| orders(&format!("order-{name}"), None, summary).faults(fault, 1);
+    let cold =
+        |name: &str, summary| orders(&format!("order-cold{name}"), None, summary).with(|orders| orders.hot = false);
+    vec![
+        hot(
+            "client-crash",
+            "two orders for the last item; a shop process ends between any two steps",
+            Fault::ClientCrash,
+        ),
+        hot("break", "two orders for the last item; a connection breaks", Fault::Break),
+        hot("stall", "two orders for the last item; a connection goes silent", Fault::Stall),
+        hot("delay", "two orders for the last item; a message is late", Fault::Delay),
+        hot("pause", "two orders for the last item; a shop process pauses", Fault::Pause),
+        hot("node-crash", "two orders for the last item; Redis or MySQL goes down and comes back", Fault::NodeCrash),
+        hot("node-pause", "two orders for the last item; Redis or MySQL pauses", Fault::NodePause),
+        hot("partition", "two orders for the last item; a shop process cannot reach Redis or MySQL", Fault::Partition)
+            .with(|orders| orders.pay = false),
+        cold("", "two orders for the last item, sold from MySQL; a shop process ends between any two steps")
+            .faults(Fault::ClientCrash, 1),
+        cold("-break", "two orders for the last item, sold from MySQL; a connection breaks").faults(Fault::Break, 1),
+        cancelled("order-cancelled", None, "JOB2 cancels orders while they are placed and paid"),
+        cancelled(
+            "order-cancelled-break",
+            None,
+            "JOB2 cancels orders while they are placed and paid; a connection breaks",
+        )
+        .faults(Fault::Break, 1),
+        day(),
+    ]
+}
+
+/// The stock of an order whose process has ended.
+fn stock_lost() -> Vec<OrderScenario> {
+    let summary = "a shop process ends behind the deduction in Redis, and nobody looks for its order";
+    let sound =
+        orders("order-stock-lost", Some("S1"), summary).faults(Fault::ClientCrash, 1).only(oracle::OrderUndersell);
+    let fix = "the order is inserted first: JOB2 finds it and returns its stock";
+    broken_and_fixed(sound, |sound| sound.with(|orders| orders.repairs = false), "job2", fix)
+}
+
+fn script_retried() -> Vec<OrderScenario> {
+    let summary = "the reply to the deduction in Redis is lost, and the script is sent again";
+    let sound = orders("order-script-retried", Some("S2"), summary)
+        .with(|orders| (orders.stock, orders.pay) = (Amount::PerOrder(3), false))
+        .faults(Fault::Break, 1)
+        .only(oracle::OrderUndersell);
+    let forgets = edit("if redis.call('HEXISTS', log, order) == 1 then", "if false then");
+    broken_and_fixed(sound, |sound| sound.mutated(forgets), "remembered", "the script remembers the order")
+}
+
+fn late_deduction() -> Vec<OrderScenario> {
+    let summary = "the deduction in Redis is late, and JOB2 has returned the stock before it";
+    let sound = cancelled("order-late-deduction", Some("S15"), summary)
+        .with(|orders| orders.stock = Amount::PerOrder(2))
+        .faults(Fault::Delay, 1)
+        .only(oracle::OrderUndersell);
+    broken_and_fixed(sound, |sound| sound.mutated(NO_TOMBSTONE), "tombstone", "the return leaves a tombstone")
+}
+
+/// What Redis has answered is gone after a power loss.
+fn everysec() -> Vec<OrderScenario> {
+    let summary = "Redis loses power with the deductions of the last second, and sells them again";
+    let mut sound = orders("order-everysec", Some("S4"), summary)
+        .with(|orders| orders.pay = false)
+        .faults(Fault::NodePowerLoss, 1)
+        .only(oracle::OrderOversell)
+        .redis(Persistence::Aof { fsync: Fsync::Always });
+    // The second customer comes after the restart.
+    sound.arrival = ArrivalTime::AnyTime;
+    // No order comes while Redis is down: that one would be sold from MySQL, and those behind it.
+    (sound.simulation.think_us_max, sound.simulation.fault_every_us) = (300_000, 100_000);
+    sound.simulation.down_us_max = 1_000;
+    let everysec = |sound: OrderScenario| sound.redis(Persistence::Aof { fsync: Fsync::Everysec });
+    broken_and_fixed(sound, everysec, "always", "appendfsync always")
+}
+
+/// The stock in Redis is rebuilt while orders are placed.
+fn rebuilt() -> Vec<OrderScenario> {
+    let naively = |first| {
+        move |sound: OrderScenario| {
+            let naive = sound.jobs(|jobs| jobs.rebuilds = Some(Rebuild::Naive(first)));
+            naive.service(|service| service.epochs = false)
+        }
+    };
+    let rebuilding =
+        |name: &str, row, summary| orders(name, row, summary).jobs(|jobs| jobs.rebuilds = Some(Rebuild::Fenced));
+    let fix = "the SKU is closed, MySQL read under a lock, and what was deducted before counts only if MySQL knows it";
+    let summary = "the stock in Redis is rebuilt from what was read before a deduction";
+    let race = rebuilding("order-rebuild-race", Some("S5"), summary)
+        .with(|orders| orders.pay = false)
+        .clients(3)
+        .only(oracle::OrderOversell);
+    let summary = "the stock in Redis is rebuilt, and an order goes from one log to the other between the two readings";
+    let counted = rebuilding("order-rebuild-counts-twice", Some("S6"), summary)
+        .with(|orders| orders.stock = Amount::PerOrder(2))
+        .only(oracle::OrderUndersell);
+    let sound = |name: &str, summary, fault| rebuilding(name, None, summary).faults(fault, 1);
+    let lost = sound("order-rebuild-empty", "Redis comes back empty, and its stock is rebuilt", Fault::NodePowerLoss)
+        .with(|orders| orders.pay = false)
+        .redis(Persistence::None);
+    [
+        broken_and_fixed(race, naively(First::MySql), "fenced", fix),
+        broken_and_fixed(counted, naively(First::Redis), "fenced", fix),
+        vec![
+            sound(
+                "order-rebuild",
+                "the stock in Redis is rebuilt while orders are placed; a process ends",
+                Fault::ClientCrash,
+            ),
+            sound(
+                "order-rebuild-break",
+                "the stock in Redis is rebuilt while orders are placed; a connection breaks",
+                Fault::Break,
+            )
+            .with(|orders| orders.pay = false),
+            lost,
+        ],
+    ]
+    .concat()
+}
+
+/// The SKU's lock is free before its transaction has ended.
+fn unlocked_early() -> Vec<OrderScenario> {
+    let summary = "the lock is taken and released within the transaction: the next one reads what is not committed yet";
+    let mut sound = orders("order-unlocked-early", Some("M9"), summary)
+        .with(|orders| (orders.hot, orders.lock) = (false, LockKind::Redis(Timing::VIRTUAL.redis())))
+        .service(|service| service.row_lock = false)
+        .only(oracle::OrderOversell);
+    sound.services = sound.workload.services();
+    let inside = |sound: OrderScenario| sound.service(|service| service.lock_scope = LockScope::InsideTransaction);
+    broken_and_fixed(sound, inside, "after-commit", "the lock is released after the COMMIT")
+}
+
+/// A row stays locked for too long, by a client whose machine has lost power.
+fn timed_out() -> Vec<OrderScenario> {
+    let summary =
+        "error 1205 is taken for a rollback: what the transaction had done before is committed with the next one";
+    let sound = orders("order-timeout-committed", Some("M10"), summary)
+        .with(|orders| orders.stock = Amount::PerOrder(2))
+        .faults(Fault::ClientPowerLoss, 1)
+        .only(oracle::OrderStates);
+    let fix = "ROLLBACK: only the statement was rolled back";
+    broken_and_fixed(sound, |sound| sound.mutated(Mutation::TimeoutIsRollback), "rolled-back", fix)
+}
+
+/// The return does not remember the order.
+const NO_TOMBSTONE: Mutation = edit("redis.call('HSET', done, order, 'returned')", "");
+
+const fn edit(passage: &'static str, mistake: &'static str) -> Mutation {
+    Mutation::Text(Edit { passage, mistake })
+}
+
+/// A mistake each, and what must catch it.
+fn mistakes() -> Vec<OrderScenario> {
+    let mistake = |name: &str, summary, sound: OrderScenario, mutation| {
+        let mut broken = sound.mutated(mutation);
+        broken.about = about(&format!("mutant-order-{name}"), None, summary, "known-bad");
+        broken
+    };
+    let crash = || orders("", None, "").faults(Fault::ClientCrash, 1);
+    let broken = || orders("", None, "").faults(Fault::Break, 1);
+    let pays = |sound: OrderScenario| sound.with(|orders| orders.stock = Amount::PerOrder(2));
+    vec![
+        mistake(
+            "no-condition",
+            "the script deducts whether there is enough or not",
+            orders("", None, ""),
+            edit("< quantity then", "< 0 then"),
+        )
+        .only(oracle::OrderOversell)
+        .violating("order-oversell"),
+        mistake(
+            "no-epoch",
+            "whoever cannot reach Redis sells from MySQL, and the others go on selling from Redis",
+            orders("", None, "").with(|orders| orders.pay = false).faults(Fault::Partition, 1),
+            edit("SET route = 'COLD', epoch = epoch + 1", "SET epoch = epoch"),
+        )
+        .only(oracle::OrderOversell)
+        .violating("order-oversell"),
+        mistake(
+            "returned-twice",
+            "the return does not forget what it has returned, and is sent twice",
+            cancelled("", None, "").faults(Fault::Break, 1),
+            edit("redis.call('HDEL', log, order)\nredis.call('INCRBY'", "redis.call('INCRBY'"),
+        )
+        .only(oracle::OrderCache)
+        .violating("order-cache"),
+        mistake(
+            "no-message",
+            "the inventory service is told behind the payment, and by nobody else",
+            crash(),
+            edit(
+                "INSERT INTO message (topic, order_id) VALUES (?, ?)",
+                "UPDATE message SET state = 'NEW' WHERE topic = ? AND order_id = ?",
+            ),
+        )
+        .only(oracle::OrderStates)
+        .violating("order-states"),
+        mistake(
+            "told-twice",
+            "the inventory service counts an order each time that it is told of it",
+            pays(broken()),
+            edit("INSERT INTO stock_movement", "INSERT IGNORE INTO stock_movement"),
+        )
+        .only(oracle::OrderUndersell)
+        .violating("order-undersell"),
+        mistake(
+            "counted-twice",
+            "a paid order is in what is reserved and in the log",
+            orders("", None, ""),
+            edit("SET state = 'SETTLED'", "SET state = 'DEDUCTED'"),
+        )
+        .only(oracle::OrderUndersell)
+        .violating("order-undersell"),
+        mistake(
+            "log-kept",
+            "a cancelled order stays in the log",
+            cancelled("", None, ""),
+            edit("SET state = 'RETURNED'", "SET state = 'DEDUCTED'"),
+        )
+        .only(oracle::OrderUndersell)
+        .violating("order-undersell"),
+        mistake(
+            "status-unlocked",
+            "the status is looked at and changed later: an order is paid and cancelled",
+            cancelled("", None, ""),
+            edit("SELECT status FROM orders WHERE id = ? FOR UPDATE", "SELECT status FROM orders WHERE id = ?"),
+        )
+        .only(oracle::OrderStates)
+        .violating("order-states"),
+        mistake(
+            "late-refused",
+            "an order is refused while its script is on its way: nobody tells Redis",
+            cancelled("", None, "").with(|orders| orders.pay = false).clients(3).faults(Fault::Delay, 1),
+            NO_TOMBSTONE,
+        )
+        .only(oracle::OrderUndersell)
+        .violating("order-undersell"),
+    ]
+}
+
+impl OrderScenario {
+    fn with(mut self, change: impl FnOnce(&mut Orders)) -> Self {
+        change(&mut self.workload);
+        self
+    }
+
+    fn jobs(self, change: impl FnOnce(&mut Jobs)) -> Self {
+        self.with(|orders| change(orders.jobs.get_or_insert(IDLE)))
+    }
+
+    fn service(self, change: impl FnOnce(&mut order::Config)) -> Self {
+        self.with(|orders| change(&mut orders.service))
+    }
+
+    fn clients(mut self, clients: usize) -> Self {
+        self.parameters.clients = clients;
+        self
+    }
+
+    fn faults(mut self, fault: Fault, count: u8) -> Self {
+        self.parameters.budgets = self.parameters.budgets.with(fault, count);
+        self
+    }
+
+    fn mutated(self, mutation: Mutation) -> Self {
+        self.with(|orders| orders.mutation = Some(mutation))
+    }
+
+    fn only(mut self, property: impl Property + 'static) -> Self {
+        self.properties = vec![Arc::new(property)];
+        self
+    }
+
+    fn violating(mut self, property: &'static str) -> Self {
+        self.about.expects = Expectation::Violated(property);
+        self
+    }
+
+    fn redis(mut self, persistence: Persistence) -> Self {
+        for service in &mut self.services {
+            if let ServiceConfig::Redis(config) = &mut service.config {
+                config.persistence = persistence.clone();
+            }
+        }
+        self
+    }
+}
+
+/// A flow with a mistake, which breaks the one property that is judged, and without.
+fn broken_and_fixed(
+    fixed: OrderScenario,
+    mistake: impl FnOnce(OrderScenario) -> OrderScenario,
+    suffix: &str,
+    fix: &'static str,
+) -> Vec<OrderScenario> {
+    let [property] = &fixed.properties[..] else { panic!("a failure is about one property") };
+    let broken = mistake(fixed.clone()).violating(property.name());
+    let mut fixed = fixed;
+    fixed.about.name = format!("{}-{suffix}", fixed.about.name);
+    fixed.about.fix = Some(fix);
+    vec![broken, fixed]
+}

@@ -1,0 +1,88 @@
+//! Dispatch: from a lock by its kind to code that is generic over locks.
+
+use super::LockKind;
+use crate::lock::etcd::{self, EtcdLock};
+use crate::lock::in_process::InProcessLock;
+use crate::lock::mysql::{LockTable, UserLock};
+use crate::lock::redis::RedisLock;
+use crate::lock::redlock::RedLock;
+use crate::lock::reentrant::{Record, Reentrant};
+use crate::lock::zookeeper::{Client, Kind, ZkLock};
+use crate::lock::{Lock, zookeeper};
+use crate::port::{Blob, Ports};
+use std::future::Future;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a thread that waits for a mutex of its own process sleeps before it looks again.
+const IN_PROCESS_RETRY: Duration = Duration::from_millis(10);
+
+/// Code that needs locks of some kind.
+pub trait WithLocks<P: Ports> {
+    /// Runs with locks that `make` makes, given their names.
+    fn run<L: Lock<Host = P>>(
+        self,
+        make: impl Fn(&Blob) -> L + Send + Sync + 'static,
+    ) -> impl Future<Output = ()> + Send;
+
+    /// Runs without any.
+    fn run_unlocked(self) -> impl Future<Output = ()> + Send;
+}
+
+impl LockKind {
+    /// Runs code with locks of this kind, which are kept on these servers. Each lock's future has a box of its own: the largest of
+    /// them would be copied for all.
+    pub async fn with_locks<P: Ports>(&self, ports: &P, servers: Range<usize>, code: impl WithLocks<P> + Send) {
+        let (host, first) = (ports.clone(), servers.start);
+        match self.clone() {
+            LockKind::None => Box::pin(code.run_unlocked()).await,
+            LockKind::InProcess => {
+                Box::pin(code.run(move |name| InProcessLock::new(&host, name.clone(), IN_PROCESS_RETRY))).await;
+            }
+            LockKind::LockTable(config) => {
+                let server = ports.mysql(first);
+                Box::pin(code.run(move |name| LockTable::new(&host, server.clone(), name.clone(), config))).await;
+            }
+            LockKind::UserLock => {
+                let server = ports.mysql(first);
+                Box::pin(code.run(move |name| UserLock::new(&host, server.clone(), name.clone()))).await;
+            }
+            LockKind::Redis(config) => {
+                let server = ports.redis(first);
+                Box::pin(code.run(move |name| RedisLock::new(&host, server.clone(), name.clone(), config.clone())))
+                    .await;
+            }
+            LockKind::RedLock(config) => {
+                let servers: Vec<P::Redis> = servers.map(|server| ports.redis(server)).collect();
+                Box::pin(code.run(move |name| RedLock::new(&host, servers.clone(), name.clone(), config.clone())))
+                    .await;
+            }
+            LockKind::ZooKeeper(config) => {
+                let client = Client::new(ports, ports.zookeeper(servers), config.client);
+                Box::pin(code.run(move |name| ZkLock::new(&client, path(name), config))).await;
+            }
+            LockKind::ZooKeeperReadWrite(config) => {
+                let kind = if ports.client().is_multiple_of(3) { Kind::Writer } else { Kind::Reader };
+                let client = Client::new(ports, ports.zookeeper(servers), config.client);
+                let config = zookeeper::Config { kind, ..config };
+                Box::pin(code.run(move |name| ZkLock::new(&client, path(name), config))).await;
+            }
+            LockKind::ZooKeeperReentrant(config, reentry) => {
+                let client = Client::new(ports, ports.zookeeper(servers), config.client);
+                let record = Arc::new(Record::default());
+                let make =
+                    move |name: &Blob| Reentrant::new(&ZkLock::new(&client, path(name), config), &record, 0, reentry);
+                Box::pin(code.run(make)).await;
+            }
+            LockKind::Etcd(config) => {
+                let client = etcd::Client::new(ports, ports.etcd(servers), config.client);
+                Box::pin(code.run(move |name| EtcdLock::new(&client, Blob::from(format!("{name}/")), config))).await;
+            }
+        }
+    }
+}
+
+fn path(name: &Blob) -> String {
+    format!("/{name}")
+}

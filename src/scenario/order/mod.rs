@@ -1,0 +1,244 @@
+//! Orders: customers of the order flow, and the jobs beside them.
+
+mod scenario;
+
+use super::Workload;
+use super::guarded::LockKind;
+use super::guarded::dispatch::WithLocks;
+use super::keeper::{self, Keeper};
+use super::mutation::{Mutant, Mutation};
+use crate::flow::order::books::{Books, audit, ordered};
+use crate::flow::order::catalogue::Request;
+use crate::flow::order::heat::Heat;
+use crate::flow::order::naive::First;
+use crate::flow::order::{self, OrderService, schema};
+use crate::history::Fact;
+use crate::lock::Lock;
+use crate::lock::in_process::InProcessLock;
+use crate::lock::segmented::{Segmented, Segments};
+use crate::port::mysql::{MySql, Session};
+use crate::port::{Blob, Ports, Unanswered, answered};
+use crate::world::setup::ServiceSpec;
+use std::ops::Range;
+use std::time::Duration;
+
+pub use scenario::OrderScenario;
+
+/// What a SKU costs.
+const PRICE_MINOR: i64 = 1999;
+const INSERT_SKU: &str = "INSERT INTO sku (id, name, price_minor) VALUES (?, ?, ?)";
+const INSERT_STOCK: &str = "INSERT INTO stock (sku_id, total) VALUES (?, ?)";
+const INSERT_ROUTE: &str = "INSERT INTO sku_route (sku_id) VALUES (?)";
+
+/// A number that may grow with the orders of each customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// This one.
+    Fixed(i64),
+    /// So many for each order of a customer.
+    PerOrder(i64),
+}
+
+impl Amount {
+    fn of(self, orders: usize) -> i64 {
+        match self {
+            Amount::Fixed(amount) => amount,
+            Amount::PerOrder(amount) => amount * orders as i64,
+        }
+    }
+}
+
+/// The jobs that run beside the customers.
+#[derive(Clone, Copy, Debug)]
+pub struct Jobs {
+    /// How often, for each order of a customer.
+    pub rounds: usize,
+    /// JOB2 cancels what is so old.
+    pub cancels: Option<Duration>,
+    /// The stock in Redis is rebuilt.
+    pub rebuilds: Option<Rebuild>,
+    /// SKUs become hot and cold.
+    pub heats: Option<Heat>,
+}
+
+/// How the stock in Redis is rebuilt.
+#[derive(Clone, Copy, Debug)]
+pub enum Rebuild {
+    /// As the flow does it.
+    Fenced,
+    /// As one would at first.
+    Naive(First),
+}
+
+/// Customers who order and pay, one order after the other, and the jobs.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    /// How the service works. The database is the first server, Redis the second; behind them are those of the lock.
+    pub service: order::Config,
+    /// The SKUs' locks on the cold path.
+    pub lock: LockKind,
+    /// How many SKUs there are.
+    pub skus: Amount,
+    /// How much there is of each.
+    pub stock: Amount,
+    /// Whether they are sold from Redis at the start.
+    pub hot: bool,
+    /// The jobs that the first client runs, if it is no customer.
+    pub jobs: Option<Jobs>,
+    /// How many orders a customer places.
+    pub orders: usize,
+    /// How long to think at the most before each.
+    pub think: Duration,
+    /// How often a customer sends an order again that may not have been placed.
+    pub clicks: usize,
+    /// Whether customers pay.
+    pub pay: bool,
+    /// Whether the jobs do their work in the end.
+    pub repairs: bool,
+    /// A deliberate mistake.
+    pub mutation: Option<Mutation>,
+}
+
+impl Orders {
+    fn skus(&self) -> i64 {
+        self.skus.of(self.orders)
+    }
+
+    /// The servers that it needs.
+    pub fn services(&self) -> Vec<ServiceSpec> {
+        let shop = [keeper::database(), keeper::redis("redis".to_owned())];
+        shop.into_iter().chain(self.lock_services()).collect()
+    }
+
+    /// The servers of the lock that the shop does not have already.
+    fn lock_services(&self) -> Vec<ServiceSpec> {
+        let keeper = self.lock.keeper();
+        if keeper == Keeper::MySql { Vec::new() } else { keeper.services(keeper.servers()) }
+    }
+
+    /// The places of the servers of the lock.
+    fn lock_servers(&self) -> Range<usize> {
+        let database = self.service.database;
+        let places = || 2..2 + self.lock.keeper().servers();
+        if self.lock.keeper() == Keeper::MySql { database..database + 1 } else { places() }
+    }
+
+    /// A service without locks: the jobs need none.
+    fn service<P: Ports>(&self, ports: &P) -> OrderService<P, InProcessLock<P>> {
+        OrderService::new(ports, self.service, None)
+    }
+
+    async fn run_with<P: Ports>(&self, ports: &P) {
+        if let Some(jobs) = self.jobs
+            && ports.client() == 0
+        {
+            return self.run_jobs(ports, jobs).await;
+        }
+        self.lock.with_locks(ports, self.lock_servers(), Customer { orders: self, ports }).await;
+    }
+
+    async fn customer<P: Ports, L: Lock>(&self, ports: &P, mut service: OrderService<P, L>) {
+        for number in 0..self.orders {
+            if !self.think.is_zero() {
+                ports.sleep(ports.random_between(Duration::ZERO, self.think)).await;
+            }
+            let sku = if self.skus() == 1 { 0 } else { (ports.random() % self.skus() as u64) as i64 };
+            let id = ports.unique_id();
+            let request =
+                Request { id: id.clone(), user: format!("user-{number}").into(), sku, quantity: 1, coupon: None };
+            for _ in 0..self.clicks {
+                if service.place(&request).await.is_ok() {
+                    if self.pay {
+                        service.pay(&id, PRICE_MINOR).await;
+                    }
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn run_jobs<P: Ports>(&self, ports: &P, jobs: Jobs) {
+        let mut service = self.service(ports);
+        for _ in 0..jobs.rounds * self.orders {
+            if !self.think.is_zero() {
+                ports.sleep(self.think).await;
+            }
+            for sku in 0..self.skus() {
+                match jobs.rebuilds {
+                    None => {}
+                    Some(Rebuild::Fenced) => drop(service.rebuild(sku).await),
+                    Some(Rebuild::Naive(first)) => drop(service.rebuild_naively(sku, first).await),
+                }
+            }
+            if let Some(heat) = jobs.heats {
+                service.heat(heat).await;
+            }
+            if let Some(age) = jobs.cancels {
+                service.cancel_stale(age, age).await;
+                service.send_unsent().await;
+            }
+        }
+    }
+}
+
+/// A customer, before the service that it uses has its locks.
+struct Customer<'a, P> {
+    orders: &'a Orders,
+    ports: &'a P,
+}
+
+impl<P: Ports> WithLocks<P> for Customer<'_, P> {
+    async fn run<L: Lock<Host = P>>(self, make: impl Fn(&Blob) -> L + Send + Sync + 'static) {
+        let locks = Segmented::new(Segments::PerKey, make);
+        self.orders.customer(self.ports, OrderService::new(self.ports, self.orders.service, Some(locks))).await;
+    }
+
+    async fn run_unlocked(self) {
+        self.orders.customer(self.ports, self.orders.service(self.ports)).await;
+    }
+}
+
+impl Workload for Orders {
+    async fn prepare<P: Ports>(&self, ports: P) -> Result<(), Unanswered> {
+        let mut session = ports.mysql(self.service.database).session();
+        schema::migrate(&mut session).await?;
+        for sku in 0..self.skus() {
+            let row = vec![sku.into(), "a thing".into(), PRICE_MINOR.into()];
+            answered(INSERT_SKU, session.run(INSERT_SKU, row).await)?;
+            answered(
+                INSERT_STOCK,
+                session.run(INSERT_STOCK, vec![sku.into(), self.stock.of(self.orders).into()]).await,
+            )?;
+            answered(INSERT_ROUTE, session.run(INSERT_ROUTE, vec![sku.into()]).await)?;
+        }
+        drop(session);
+        let mut service = self.service(&ports);
+        for sku in 0..self.skus() {
+            if self.hot && !service.rebuild(sku).await {
+                return Err(Unanswered {
+                    what: "rebuilding the stock in Redis",
+                    why: "it did not come to its end".into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn audit<P: Ports>(&self, ports: P) -> Result<Option<Fact>, Unanswered> {
+        let ordered = ordered(&ports, &self.service).await?;
+        match self.mutation {
+            _ if !self.repairs => {}
+            None => self.service(&ports).repair().await,
+            Some(mutation) => self.service(&Mutant::new(ports.clone(), mutation)).repair().await,
+        }
+        let books: Books = audit(&ports, &self.service, &ordered).await?;
+        Ok(Some(Fact::of(&books)))
+    }
+
+    async fn run<P: Ports>(&self, ports: P) {
+        match self.mutation {
+            None => self.run_with(&ports).await,
+            Some(mutation) => self.run_with(&Mutant::new(ports, mutation)).await,
+        }
+    }
+}
