@@ -1,8 +1,8 @@
 //! Foreign keys: a child row needs its parent, and a parent row stays while it has children.
 //!
-//! A child that comes in locks its parent's record, shared: the parent can be neither deleted nor given another key until the
-//! child's transaction has ended. Where there is no parent, the gap is locked in which it would be. A parent that goes locks, shared, the records of its
-//! children, or the gap in which they would be.
+//! A child that comes in locks its parent's record, shared: the parent can be neither deleted nor given another key
+//! until the child's transaction has ended. Where there is no parent, the gap is locked in which it would be. A
+//! parent that goes locks, shared, the records of its children, or the gap in which they would be.
 
 use super::ast::{ForeignKey, LockMode, TableDef};
 use super::failure::{Done, has_children, malformed_foreign_key, no_parent, not_modelled};
@@ -133,7 +133,8 @@ impl Server {
         self.lock(conn, &place, LockMode::Shared, Part::Gap).map(drop)
     }
 
-    /// The transaction under way that has deleted this record of an index, or has given its row another key: the record is locked by that.
+    /// The transaction under way that has deleted this record of an index, or has given its row another key: the
+    /// record is locked by that.
     fn left_by(&self, name: &Blob, index: usize, key: &Key) -> Option<TrxId> {
         let newest = self.tables[name].newest(self.tables[name].primary_of(index, key))?;
         let active = self.active().any(|trx| trx.id == newest.trx);

@@ -3,7 +3,8 @@
 use crate::flow::sale::{Audit, NotSold, Sale};
 use crate::property::{Judged, Memory, Moment, Property, View};
 
-/// A request was told that it has got something and there is no order, or there is an order and its request was told a certain no.
+/// A request was told that it has got something and there is no order, or there is an order and its request was told
+/// a certain no.
 #[derive(Debug)]
 pub struct Acknowledged;
 

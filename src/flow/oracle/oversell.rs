@@ -3,8 +3,8 @@
 use crate::flow::sale::{Audit, Sale};
 use crate::property::{Judged, Memory, Moment, Property, View};
 
-/// There are more orders than there was stock, the stock has fallen below nothing, or more requests were told that they got something than
-/// there was.
+/// There are more orders than there was stock, the stock has fallen below nothing, or more requests were told that
+/// they got something than there was.
 #[derive(Debug)]
 pub struct Oversell;
 

@@ -3,8 +3,8 @@
 use crate::flow::sale::{NotSold, Sale};
 use crate::property::{Judged, Memory, Moment, Property, View};
 
-/// A request gave up after conflicts. Each conflict means that another request got through since the last try; whoever is allowed more tries than
-/// there are other requests must get through.
+/// A request gave up after conflicts. Each conflict means that another request got through since the last try;
+/// whoever is allowed more tries than there are other requests must get through.
 #[derive(Debug)]
 pub struct Progress;
 

@@ -1,7 +1,7 @@
 //! JOB2: orders that have got stuck, or were not paid in time, are cancelled and their stock returned.
 //!
-//! The order's row is first: from then on nothing is confirmed for it. What MySQL has deducted is returned in the same transaction; what Redis
-//! has deducted, or will when a script arrives late, by a message.
+//! The order's row is first: from then on nothing is confirmed for it. What MySQL has deducted is returned in the
+//! same transaction; what Redis has deducted, or will when a script arrives late, by a message.
 
 use super::OrderService;
 use super::confirm::{Standing, status};
@@ -44,7 +44,8 @@ impl Transaction for Cancel<'_> {
 }
 
 impl<P: Ports, L: Lock> OrderService<P, L> {
-    /// JOB2: cancels the orders that have had no stock for `init`, and those that were not paid for `unpaid`. Gives how many.
+    /// JOB2: cancels the orders that have had no stock for `init`, and those that were not paid for `unpaid`. Gives
+    /// how many.
     pub async fn cancel_stale(&mut self, init: Duration, unpaid: Duration) -> usize {
         let mut cancelled = 0;
         for (status, age) in [("INIT", init), ("DEDUCTED", unpaid)] {

@@ -86,7 +86,8 @@ impl<P: Ports, L: Lock> OrderService<P, L> {
         }
     }
 
-    /// Inserts the order as INIT before anything is deducted: whatever happens then, JOB2 finds it. One that is there already is the same.
+    /// Inserts the order as INIT before anything is deducted: whatever happens then, JOB2 finds it. One that is there
+    /// already is the same.
     pub(super) async fn insert_order(&mut self, request: &Request, amount_minor: i64) -> Result<Order, NotPlaced> {
         let Request { id, user, sku, quantity, coupon } = request;
         let coupon = coupon.map(|coupon| coupon.id);

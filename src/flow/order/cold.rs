@@ -1,7 +1,8 @@
 //! The cold path: the deduction in MySQL, under the SKU's lock and its row's.
 //!
-//! An order that comes here takes the SKU's route with it: if the row still says HOT, it says COLD from this transaction on, and what Redis
-//! has deducted and MySQL has not confirmed does not count any more. So a client that cannot reach Redis sells nothing twice.
+//! An order that comes here takes the SKU's route with it: if the row still says HOT, it says COLD from this
+//! transaction on, and what Redis has deducted and MySQL has not confirmed does not count any more. So a client that
+//! cannot reach Redis sells nothing twice.
 
 use super::confirm::{Confirmed, Standing, route, status, write_deducted};
 use super::told::NotPlaced;
@@ -19,8 +20,8 @@ const GO_COLD: &str = "UPDATE sku_route SET route = 'COLD', epoch = epoch + 1 WH
 const STOCK: &str = "SELECT total, reserved FROM stock WHERE sku_id = ?";
 const TAKEN: &str = "SELECT COALESCE(SUM(quantity), 0) FROM inventory_log WHERE sku_id = ? AND state = 'DEDUCTED'";
 
-/// What the inventory service has less what it has not been told of yet: (a − b) − logs. After the route's row is locked, both are read
-/// as they are then.
+/// What the inventory service has less what it has not been told of yet: (a − b) − logs. After the route's row is
+/// locked, both are read as they are then.
 pub(super) async fn left<S: Session>(session: &mut S, sku: i64) -> Result<i64, Stop> {
     let stock = within(session.query(STOCK, vec![sku.into()]).await)?;
     let taken = within(session.query(TAKEN, vec![sku.into()]).await)?;

@@ -1,6 +1,8 @@
-//! The scheduled job that keeps the bitmap of hot SKUs: those that are ordered often are sold from Redis, the others from MySQL.
+//! The scheduled job that keeps the bitmap of hot SKUs: those that are ordered often are sold from Redis, the others
+//! from MySQL.
 //!
-//! It also brings a hot SKU back that went cold because Redis was away, or whose stock in Redis is not the one that its row means.
+//! It also brings a hot SKU back that went cold because Redis was away, or whose stock in Redis is not the one that
+//! its row means.
 
 use super::OrderService;
 use crate::lock::Lock;

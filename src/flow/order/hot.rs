@@ -54,8 +54,8 @@ impl<P: Ports> HotStock<P> {
         HotStock { ports: ports.clone(), server: ports.redis(config.cache), timeout, tries }
     }
 
-    /// Sends a request; without a reply again. None of them does anything the second time. The reply, and whether a request is on its
-    /// way whose reply did not come.
+    /// Sends a request; without a reply again. None of them does anything the second time. The reply, and whether a
+    /// request is on its way whose reply did not come.
     async fn ask<F: Future<Output = Outcome<Value>> + Send>(&self, send: impl Fn() -> F) -> (Option<Value>, bool) {
         let mut in_doubt = false;
         for _ in 0..self.tries {

@@ -1,5 +1,5 @@
-//! The inventory service: the total (a) and what is reserved by paid orders (b), apart, so that orders that are only placed do not contend for
-//! the row.
+//! The inventory service: the total (a) and what is reserved by paid orders (b), apart, so that orders that are only
+//! placed do not contend for the row.
 
 use super::{Order, OrderService};
 use crate::lock::Lock;
@@ -12,8 +12,8 @@ const MOVE: &str = "INSERT INTO stock_movement (order_id, sku_id, quantity) VALU
 const RESERVE: &str = "UPDATE stock SET reserved = reserved + ? WHERE sku_id = ? AND total >= reserved + ?";
 const SETTLE: &str = "UPDATE inventory_log SET state = 'SETTLED' WHERE order_id = ? AND state = 'DEDUCTED'";
 
-/// Counts a paid order, once: the order's movement, what is reserved, and the log in one transaction, so that (a − b) − logs is the same before
-/// and after.
+/// Counts a paid order, once: the order's movement, what is reserved, and the log in one transaction, so that (a − b)
+/// − logs is the same before and after.
 struct Reserve<'a> {
     order: &'a Order,
 }

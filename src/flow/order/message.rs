@@ -1,7 +1,8 @@
-//! The local message table: what other services must be told is written in the transaction that makes it true, and sent afterwards.
+//! The local message table: what other services must be told is written in the transaction that makes it true, and
+//! sent afterwards.
 //!
-//! Whoever is told knows each order: told twice, it does nothing the second time. So a message is sent until its row says SENT (JOB1), and the
-//! row says so only after everybody has answered.
+//! Whoever is told knows each order: told twice, it does nothing the second time. So a message is sent until its row
+//! says SENT (JOB1), and the row says so only after everybody has answered.
 
 use super::confirm::{Standing, status};
 use super::{Order, OrderService};

@@ -23,13 +23,14 @@
 //! | [`schema`], `migrations/` | the tables |
 //! | [`books`], `oracle/` | what an auditor finds, and what must hold of it |
 //!
-//! **Claims**: no more is sold than there is, and after JOB1 and JOB2 nothing is lost: each order is in one final state with the one
-//! stock movement that belongs to it, whichever process ends between any two steps and whatever answer is lost.
+//! **Claims**: no more is sold than there is, and after JOB1 and JOB2 nothing is lost: each order is in one final
+//! state with the one stock movement that belongs to it, whichever process ends between any two steps and whatever
+//! answer is lost.
 //!
-//! **How**: MySQL decides. A SKU's row in `sku_route` says where its stock is deducted and has an epoch that grows with each change. A
-//! deduction in Redis counts once it is *confirmed* in MySQL under the epoch that Redis gave it; a deduction in MySQL counts under the row's
-//! lock. Redis remembers each order (its inventory log), so that a script can be sent again, and each order that is
-//! done with, so that a script that arrives late does nothing.
+//! **How**: MySQL decides. A SKU's row in `sku_route` says where its stock is deducted and has an epoch that grows
+//! with each change. A deduction in Redis counts once it is *confirmed* in MySQL under the epoch that Redis gave it;
+//! a deduction in MySQL counts under the row's lock. Redis remembers each order (its inventory log), so that a script
+//! can be sent again, and each order that is done with, so that a script that arrives late does nothing.
 //!
 //! **Assumes** that Redis keeps what it has answered, or is rebuilt ([`rebuild`]) before it is asked again (S4).
 
@@ -156,7 +157,8 @@ impl<P: Ports, L: Lock> OrderService<P, L> {
         Ok(path)
     }
 
-    /// Deducts where the SKU's stock is, and again where it has gone meanwhile. What cannot be deducted hot is deducted cold.
+    /// Deducts where the SKU's stock is, and again where it has gone meanwhile. What cannot be deducted hot is
+    /// deducted cold.
     async fn deduct(&mut self, order: &Order) -> Result<Path, NotPlaced> {
         // A script whose reply did not come may still take effect.
         let mut in_doubt = false;

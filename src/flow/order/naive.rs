@@ -1,7 +1,8 @@
-//! Rebuilding a SKU's stock in Redis as one would at first: read what there is, and set it. It is wrong (S5, S6), and here to be shown so.
+//! Rebuilding a SKU's stock in Redis as one would at first: read what there is, and set it. It is wrong (S5, S6), and
+//! here to be shown so.
 //!
-//! What is deducted between the reading and the setting is sold again. An order that the inventory service counts between the two
-//! readings is counted twice, if Redis is read first, or not at all.
+//! What is deducted between the reading and the setting is sold again. An order that the inventory service counts
+//! between the two readings is counted twice, if Redis is read first, or not at all.
 
 use super::OrderService;
 use super::cold::left;

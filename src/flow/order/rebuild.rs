@@ -1,14 +1,16 @@
 //! Rebuilding a SKU's stock in Redis: remaining = (a − b) − the orders in MySQL's log or in Redis's, each once.
 //!
-//! 1. The route becomes COLD, with a new epoch: what Redis has deducted and MySQL has not confirmed does not count from here on.
+//! 1. The route becomes COLD, with a new epoch: what Redis has deducted and MySQL has not confirmed does not count
+//!    from here on.
 //! 2. The SKU is closed in Redis, which gives its log.
 //! 3. With the route's row locked, so that nothing is deducted, MySQL is read; the route becomes HOT, with a new epoch.
 //! 4. The SKU is opened in Redis with what was read, unless it has been closed again.
 //!
-//! Whoever crashes between two steps leaves a SKU that is closed in Redis: its orders go the cold way, which makes the route COLD.
+//! Whoever crashes between two steps leaves a SKU that is closed in Redis: its orders go the cold way, which makes
+//! the route COLD.
 //!
-//! From an empty Redis the log is empty, and remaining = (a − b) − MySQL's log. After a crash that lost some of Redis's log, the orders
-//! that are missing are in MySQL's, or do not count.
+//! From an empty Redis the log is empty, and remaining = (a − b) − MySQL's log. After a crash that lost some of
+//! Redis's log, the orders that are missing are in MySQL's, or do not count.
 
 use super::OrderService;
 use super::confirm::route;
@@ -65,7 +67,8 @@ struct GoHot<'a> {
 }
 
 impl GoHot<'_> {
-    /// The orders of Redis's log that MySQL does not have, and that are not over: they keep their pieces as long as there are enough.
+    /// The orders of Redis's log that MySQL does not have, and that are not over: they keep their pieces as long as
+    /// there are enough.
     async fn add_unconfirmed<S: Session>(&self, session: &mut S, counted: &mut Counted) -> Result<(), Stop> {
         for (order, quantity) in self.log {
             if counted.taken.iter().any(|(known, _)| known == order) {
@@ -110,7 +113,8 @@ impl Transaction for GoHot<'_> {
 }
 
 impl<P: Ports, L: Lock> OrderService<P, L> {
-    /// Rebuilds a SKU's stock in Redis and makes the SKU hot. False if that did not come to its end: it may be done again.
+    /// Rebuilds a SKU's stock in Redis and makes the SKU hot. False if that did not come to its end: it may be done
+    /// again.
     pub async fn rebuild(&mut self, sku: i64) -> bool {
         let Ok(epoch) = self.database.transact(&self.ports, self.config.retry, &GoCold { sku }).await else {
             return false;

@@ -83,7 +83,8 @@ fn cancelled(name: &str, row: Option<&'static str>, summary: &'static str) -> Or
     orders(name, row, summary).jobs(|jobs| jobs.cancels = Some(ms(0)))
 }
 
-/// A shop's day: SKUs that become hot and cold, all jobs, and in the simulated world ten customers and every kind of fault.
+/// A shop's day: SKUs that become hot and cold, all jobs, and in the simulated world ten customers and every kind of
+/// fault.
 fn day() -> OrderScenario {
     let mut day = orders("order-day", None, "a shop's day, with all its jobs; in the simulated world with every fault")
         .with(|orders| (orders.skus, orders.stock) = (Amount::PerOrder(1), Amount::PerOrder(2)))

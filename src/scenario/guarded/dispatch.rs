@@ -31,8 +31,8 @@ pub trait WithLocks<P: Ports> {
 }
 
 impl LockKind {
-    /// Runs code with locks of this kind, which are kept on these servers. Each lock's future has a box of its own: the largest of
-    /// them would be copied for all.
+    /// Runs code with locks of this kind, which are kept on these servers. Each lock's future has a box of its own:
+    /// the largest of them would be copied for all.
     pub async fn with_locks<P: Ports>(&self, ports: &P, servers: Range<usize>, code: impl WithLocks<P> + Send) {
         let (host, first) = (ports.clone(), servers.start);
         match self.clone() {

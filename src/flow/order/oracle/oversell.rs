@@ -3,7 +3,8 @@
 use crate::flow::order::books::{Books, StockRow};
 use crate::property::{Judged, Memory, Moment, Property, View};
 
-/// Orders that have their stock, paid or not, take more than there is in all; or the inventory service has reserved more.
+/// Orders that have their stock, paid or not, take more than there is in all; or the inventory service has reserved
+/// more.
 #[derive(Debug)]
 pub struct OrderOversell;
 

@@ -6,7 +6,8 @@ use crate::flow::order::told::{Answer, NotPlaced, Told};
 use crate::property::{Judged, Memory, Moment, Property, View};
 use std::collections::BTreeMap;
 
-/// A customer was told of a payment that is not there, or that an order was not placed that is paid; the last answer counts.
+/// A customer was told of a payment that is not there, or that an order was not placed that is paid; the last answer
+/// counts.
 #[derive(Debug)]
 pub struct OrderTold;
 
