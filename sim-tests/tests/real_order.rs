@@ -3,7 +3,7 @@
 
 use doublehold::flow::order::books::Books;
 use doublehold::flow::order::heat::Heat;
-use doublehold::flow::order::{Config, LockScope, breaker, oracle};
+use doublehold::flow::order::{Config, LockScope, breaker, limiter, oracle};
 use doublehold::history::{Entry, Fact};
 use doublehold::judge::judge;
 use doublehold::lock::mysql::Retry;
@@ -101,6 +101,7 @@ fn workload(hot: bool) -> Orders {
         script_timeout: Duration::from_millis(500),
         script_tries: 3,
         breaker: breaker::Config { failures: 3, open: Duration::from_millis(200) },
+        limiter: limiter::Config { burst: 100, every: Duration::from_millis(10) },
         lock_wait: Duration::from_secs(10),
         row_lock: true,
         lock_scope: LockScope::AroundTransaction,
@@ -113,10 +114,11 @@ fn workload(hot: bool) -> Orders {
         skus: Amount::Fixed(2),
         stock: Amount::Fixed(20),
         hot,
-        jobs: Some(Jobs { rounds: 2, cancels: Some(Duration::from_millis(20)), rebuilds: None, heats }),
+        jobs: Some(Jobs { rounds: 2, cancels: Some(Duration::from_millis(20)), rebuilds: None, heats, restocks: None }),
         orders: ORDERS,
         think: Duration::from_millis(5),
         clicks: 2,
+        coupon: true,
         pay: true,
         repairs: true,
         mutation: None,

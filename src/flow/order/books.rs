@@ -1,7 +1,8 @@
 //! Books: what an auditor finds after all clients have ended and the jobs have done their work.
 
+use super::config::Config;
 use super::hot::HotStock;
-use super::{Config, OrderService};
+use super::service::OrderService;
 use crate::base::Tells;
 use crate::lock::Lock;
 use crate::port::mysql::{MySql, Session, Value};

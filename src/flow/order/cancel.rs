@@ -3,9 +3,9 @@
 //! The order's row is first: from then on nothing is confirmed for it. What MySQL has deducted is returned in the
 //! same transaction; what Redis has deducted, or will when a script arrives late, by a message.
 
-use super::OrderService;
-use super::confirm::{Standing, status};
-use super::message::{self, RETURN};
+use super::outbox::{RETURN, write};
+use super::rows::{Standing, status};
+use super::service::OrderService;
 use crate::lock::Lock;
 use crate::lock::mysql::transaction::within;
 use crate::lock::mysql::{Stop, Transaction};
@@ -34,7 +34,7 @@ impl Transaction for Cancel<'_> {
         within(session.run(CANCELLED, vec![self.order.into()]).await)?;
         within(session.run(RETURNED, vec![self.order.into()]).await)?;
         within(session.run(FREE_COUPON, vec![self.order.into()]).await)?;
-        message::write(session, RETURN, self.order).await?;
+        write(session, RETURN, self.order).await?;
         Ok(true)
     }
 

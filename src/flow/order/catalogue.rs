@@ -1,7 +1,8 @@
 //! Validation and pricing, and the order that they lead to.
 
+use super::config::Order;
+use super::service::OrderService;
 use super::told::NotPlaced;
-use super::{Order, OrderService};
 use crate::lock::Lock;
 use crate::lock::mysql::Stop;
 use crate::lock::mysql::transaction::{ending, within};

@@ -4,9 +4,11 @@
 //! transaction on, and what Redis has deducted and MySQL has not confirmed does not count any more. So a client that
 //! cannot reach Redis sells nothing twice.
 
-use super::confirm::{Confirmed, Standing, route, status, write_deducted};
+use super::config::{LockScope, Order};
+use super::confirm::{Confirmed, write_deducted};
+use super::rows::{Standing, route, status};
+use super::service::OrderService;
 use super::told::NotPlaced;
-use super::{LockScope, Order, OrderService};
 use crate::lock::mysql::transaction::within;
 use crate::lock::mysql::{Stop, Transaction};
 use crate::lock::{Acquire, Lock};

@@ -3,23 +3,21 @@
 //! The SKU's route is read under a shared lock, which the transaction keeps: a change of the route waits for it, so
 //! that a deduction is either confirmed before the change, and counted by whoever made it, or not at all.
 
-use super::message::{self, COUPON};
+use super::config::Order;
+use super::outbox::{COUPON, RETURN, write};
+use super::rows::{Standing, route, status};
+use super::service::OrderService;
 use super::told::NotPlaced;
-use super::{Order, OrderService};
 use crate::lock::Lock;
 use crate::lock::mysql::transaction::within;
 use crate::lock::mysql::{Stop, Transaction};
-use crate::port::mysql::{Session, Value};
+use crate::port::mysql::Session;
 use crate::port::{Blob, Ports};
 
 const ROUTE: &str = "SELECT route, epoch FROM sku_route WHERE sku_id = ? LOCK IN SHARE MODE";
-const STATUS: &str = "SELECT status FROM orders WHERE id = ? FOR UPDATE";
 const DEDUCTED: &str = "UPDATE orders SET status = 'DEDUCTED' WHERE id = ?";
 const INSERT_LOG: &str = "INSERT INTO inventory_log (order_id, sku_id, quantity) VALUES (?, ?, ?)";
 const REFUSED: &str = "UPDATE orders SET status = 'REFUSED', coupon_id = NULL WHERE id = ? AND status = 'INIT'";
-
-/// The route of a SKU that is sold from Redis.
-pub(super) const HOT: &str = "HOT";
 
 /// What became of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,45 +30,13 @@ pub(super) enum Confirmed {
     Ended,
 }
 
-/// How an order stands.
-pub(super) async fn status<S: Session>(session: &mut S, order: &Blob) -> Result<Standing, Stop> {
-    let rows = within(session.query(STATUS, vec![order.into()]).await)?;
-    Ok(match rows.first().and_then(|row| row.first()) {
-        Some(Value::Text(status)) => match status.as_bytes() {
-            b"INIT" => Standing::Init,
-            b"DEDUCTED" => Standing::Deducted,
-            b"PAID" => Standing::Paid,
-            _ => Standing::Ended,
-        },
-        _ => Standing::Ended,
-    })
-}
-
-/// The status of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    Init,
-    Deducted,
-    Paid,
-    Ended,
-}
-
-/// The route and the epoch of a SKU, as this statement reads them.
-pub(super) async fn route<S: Session>(session: &mut S, sql: &'static str, sku: i64) -> Result<(bool, i64), Stop> {
-    let rows = within(session.query(sql, vec![sku.into()]).await)?;
-    match rows.first().map(Vec::as_slice) {
-        Some([route, epoch]) => Ok((*route == Value::from(HOT), epoch.as_int().unwrap_or(0))),
-        _ => Err(Stop::GivenUp),
-    }
-}
-
 /// Writes down that an order has its stock, with the messages that this makes.
 pub(super) async fn write_deducted<S: Session>(session: &mut S, order: &Order) -> Result<(), Stop> {
     within(session.run(DEDUCTED, vec![(&order.id).into()]).await)?;
     let log = vec![(&order.id).into(), order.sku.into(), order.quantity.into()];
     within(session.run(INSERT_LOG, log).await)?;
     if order.coupon.is_some() {
-        message::write(session, COUPON, &order.id).await?;
+        write(session, COUPON, &order.id).await?;
     }
     Ok(())
 }
@@ -118,7 +84,7 @@ impl Transaction for Refuse<'_> {
     async fn run<S: Session>(&self, session: &mut S) -> Result<bool, Stop> {
         let refused = within(session.run(REFUSED, vec![self.order.into()]).await)?.affected == 1;
         if refused && self.in_doubt {
-            message::write(session, message::RETURN, self.order).await?;
+            write(session, RETURN, self.order).await?;
         }
         Ok(refused)
     }
@@ -141,7 +107,7 @@ impl<P: Ports, L: Lock> OrderService<P, L> {
         let refuse = Refuse { order: &order.id, in_doubt };
         match self.database.transact(&self.ports, self.config.retry, &refuse).await {
             Ok(_) if in_doubt => {
-                self.send(&order.id, message::RETURN).await;
+                self.send(&order.id, RETURN).await;
                 NotPlaced::SoldOut
             }
             Ok(_) => NotPlaced::SoldOut,

@@ -4,7 +4,7 @@
 //! It also brings a hot SKU back that went cold because Redis was away, or whose stock in Redis is not the one that
 //! its row means.
 
-use super::OrderService;
+use super::service::OrderService;
 use crate::lock::Lock;
 use crate::lock::mysql::transaction::within;
 use crate::port::Ports;

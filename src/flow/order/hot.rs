@@ -1,6 +1,6 @@
 //! The stock of hot SKUs, in Redis: each change is one script, which may be sent again.
 
-use super::{Config, Order};
+use super::config::{Config, Order};
 use crate::port::{Blob, Command, Outcome, Ports, Redis, Script, Value};
 use std::future::Future;
 use std::time::Duration;
@@ -17,8 +17,8 @@ pub(super) const HOT_SKUS: &str = "hot-skus";
 /// What Redis says to a deduction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Deducted {
-    /// The order has its pieces under this epoch, now or from an earlier try.
-    Done { epoch: i64 },
+    /// The order has its pieces, now or from an earlier try.
+    Done,
     /// There is not enough.
     SoldOut,
     /// The order was cancelled, or is long since paid.
@@ -76,9 +76,9 @@ impl<P: Ports> HotStock<P> {
         self.ask(|| self.server.call(command.clone())).await.0
     }
 
-    /// True if the SKU's bit says so. Without a reply the SKU counts as cold.
-    pub(super) async fn is_hot(&self, sku: i64) -> bool {
-        self.call(Command::new("GETBIT").arg(HOT_SKUS).arg(sku)).await == Some(Value::Int(1))
+    /// True if the SKU's bit says so; nothing without a reply.
+    pub(super) async fn is_hot(&self, sku: i64) -> Option<bool> {
+        Some(self.call(Command::new("GETBIT").arg(HOT_SKUS).arg(sku)).await? == Value::Int(1))
     }
 
     /// Marks the SKU as hot or cold; false without a reply.
@@ -86,18 +86,22 @@ impl<P: Ports> HotStock<P> {
         self.call(Command::new("SETBIT").arg(HOT_SKUS).arg(sku).arg(i64::from(hot))).await.is_some()
     }
 
-    /// Takes an order's pieces.
-    pub(super) async fn deduct(&self, order: &Order) -> Attempt {
+    /// The epoch under which the SKU is open; nothing without a reply.
+    pub(super) async fn epoch(&self, sku: i64) -> Option<Option<i64>> {
+        let reply = self.call(Command::new("GET").arg(&keys(sku, ["epoch"])[0])).await?;
+        Some(reply.as_blob().and_then(Blob::to_int))
+    }
+
+    /// Takes an order's pieces, if the SKU is open under this epoch.
+    pub(super) async fn deduct(&self, order: &Order, epoch: i64) -> Attempt {
         let keys = keys(order.sku, ["stock", "log", "done", "epoch"]);
-        let (reply, in_doubt) = self.run(&DEDUCT, &keys, &[order.id.clone(), Blob::from(order.quantity)]).await;
-        let answer = reply.and_then(|reply| {
-            let (what, epoch) = answer_and_number(&reply)?;
-            Some(match what.as_bytes() {
-                b"deducted" => Deducted::Done { epoch },
-                b"sold-out" => Deducted::SoldOut,
-                b"done" => Deducted::Ended,
-                _ => Deducted::Closed,
-            })
+        let args = [order.id.clone(), Blob::from(order.quantity), Blob::from(epoch)];
+        let (reply, in_doubt) = self.run(&DEDUCT, &keys, &args).await;
+        let answer = reply.as_ref().and_then(Value::as_blob).map(|answer| match answer.as_bytes() {
+            b"deducted" => Deducted::Done,
+            b"sold-out" => Deducted::SoldOut,
+            b"done" => Deducted::Ended,
+            _ => Deducted::Closed,
         });
         Attempt { answer, in_doubt }
     }
@@ -139,11 +143,7 @@ impl<P: Ports> HotStock<P> {
 
     /// True if the SKU is open under this epoch, or nobody knows.
     pub(super) async fn is_open(&self, sku: i64, epoch: Option<i64>) -> bool {
-        match self.call(Command::new("GET").arg(&keys(sku, ["epoch"])[0])).await {
-            Some(Value::Bulk(opened)) => opened.to_int() == epoch,
-            Some(_) => false,
-            None => true,
-        }
+        self.epoch(sku).await.is_none_or(|opened| opened == epoch)
     }
 
     /// The orders that have taken pieces here, and how many.

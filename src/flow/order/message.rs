@@ -1,39 +1,22 @@
-//! The local message table: what other services must be told is written in the transaction that makes it true, and
-//! sent afterwards.
+//! Messages: other services are told what the local message table has for them.
 //!
-//! Whoever is told knows each order: told twice, it does nothing the second time. So a message is sent until its row
-//! says SENT (JOB1), and the row says so only after everybody has answered.
+//! Each of them knows the order: told twice, it does nothing the second time. So a message is sent until its row says
+//! SENT (JOB1), and the row says so only after the service has answered.
 
-use super::confirm::{Standing, status};
-use super::{Order, OrderService};
+use super::config::Order;
+use super::outbox::{COUPON, STOCK, topic};
+use super::rows::{Standing, status};
+use super::service::OrderService;
 use crate::lock::Lock;
 use crate::lock::mysql::transaction::{ending, within};
 use crate::lock::mysql::{Stop, Transaction};
 use crate::port::mysql::{Session, Value};
 use crate::port::{Blob, Ports};
 
-/// The coupon service: the order has used its coupon up.
-pub(super) const COUPON: &str = "coupon";
-/// The inventory service: the order is paid.
-pub(super) const STOCK: &str = "stock";
-/// The stock in Redis: the order has ended without its pieces.
-pub(super) const RETURN: &str = "return";
-
-const INSERT: &str = "INSERT INTO message (topic, order_id) VALUES (?, ?)";
 const SENT: &str = "UPDATE message SET state = 'SENT' WHERE topic = ? AND order_id = ?";
 const UNSENT: &str = "SELECT topic, order_id FROM message WHERE state = 'NEW' ORDER BY id LIMIT 100";
 const ORDER: &str = "SELECT sku_id, quantity, coupon_id FROM orders WHERE id = ?";
 const USE_COUPON: &str = "UPDATE coupon SET order_id = ? WHERE id = ? AND order_id IS NULL";
-
-/// Writes a message into the transaction.
-pub(super) async fn write<S: Session>(session: &mut S, topic: &'static str, order: &Blob) -> Result<(), Stop> {
-    within(session.run(INSERT, vec![topic.into(), order.into()]).await).map(drop)
-}
-
-/// The topic with this name.
-fn topic(name: &Value) -> Option<&'static str> {
-    [COUPON, STOCK, RETURN].into_iter().find(|topic| *name == Value::from(*topic))
-}
 
 impl<P: Ports, L: Lock> OrderService<P, L> {
     /// JOB1: sends the messages that were not sent, oldest first. Gives how many were.

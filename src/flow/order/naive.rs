@@ -4,8 +4,8 @@
 //! What is deducted between the reading and the setting is sold again. An order that the inventory service counts
 //! between the two readings is counted twice, if Redis is read first, or not at all.
 
-use super::OrderService;
 use super::cold::left;
+use super::service::OrderService;
 use crate::lock::Lock;
 use crate::lock::mysql::transaction::within;
 use crate::lock::mysql::{Stop, Transaction};

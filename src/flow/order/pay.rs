@@ -1,8 +1,8 @@
 //! Payment: the order is paid, and the inventory service must be told.
 
-use super::OrderService;
-use super::confirm::{Standing, status};
-use super::message::{self, STOCK};
+use super::outbox::{STOCK, write};
+use super::rows::{Standing, status};
+use super::service::OrderService;
 use super::told::{Answer, tell};
 use crate::lock::Lock;
 use crate::lock::mysql::transaction::within;
@@ -30,7 +30,7 @@ impl Transaction for Pay<'_> {
         }
         within(session.run(PAID, vec![self.order.into()]).await)?;
         within(session.run(PAYMENT, vec![self.order.into(), self.amount_minor.into()]).await)?;
-        message::write(session, STOCK, self.order).await?;
+        write(session, STOCK, self.order).await?;
         Ok(true)
     }
 

@@ -12,8 +12,8 @@
 //! From an empty Redis the log is empty, and remaining = (a − b) − MySQL's log. After a crash that lost some of
 //! Redis's log, the orders that are missing are in MySQL's, or do not count.
 
-use super::OrderService;
-use super::confirm::route;
+use super::rows::route;
+use super::service::OrderService;
 use crate::lock::Lock;
 use crate::lock::mysql::transaction::within;
 use crate::lock::mysql::{Stop, Transaction};

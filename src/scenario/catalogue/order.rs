@@ -3,7 +3,7 @@
 use super::{about, ms};
 use crate::flow::order::heat::Heat;
 use crate::flow::order::naive::First;
-use crate::flow::order::{self, LockScope, breaker, oracle};
+use crate::flow::order::{self, LockScope, breaker, limiter, oracle};
 use crate::lock::mysql::Retry;
 use crate::property::Property;
 use crate::scenario::guarded::LockKind;
@@ -29,13 +29,14 @@ const SERVICE: order::Config = order::Config {
     script_timeout: ms(50),
     script_tries: 2,
     breaker: breaker::Config { failures: 1, open: ms(1000) },
+    limiter: limiter::Config { burst: 1, every: ms(100) },
     lock_wait: ms(200),
     row_lock: true,
     lock_scope: LockScope::AroundTransaction,
     epochs: true,
 };
 /// No job does anything.
-const IDLE: Jobs = Jobs { rounds: 1, cancels: None, rebuilds: None, heats: None };
+const IDLE: Jobs = Jobs { rounds: 1, cancels: None, rebuilds: None, heats: None, restocks: None };
 
 pub(super) fn scenarios() -> Vec<OrderScenario> {
     let rows = [stock_lost(), script_retried(), late_deduction(), everysec(), rebuilt(), unlocked_early(), timed_out()];
@@ -54,6 +55,7 @@ fn orders(name: &str, row: Option<&'static str>, summary: &'static str) -> Order
         orders: 1,
         think: ms(0),
         clicks: 1,
+        coupon: false,
         pay: true,
         repairs: true,
         mutation: None,
@@ -87,7 +89,9 @@ fn cancelled(name: &str, row: Option<&'static str>, summary: &'static str) -> Or
 /// fault.
 fn day() -> OrderScenario {
     let mut day = orders("order-day", None, "a shop's day, with all its jobs; in the simulated world with every fault")
-        .with(|orders| (orders.skus, orders.stock) = (Amount::PerOrder(1), Amount::PerOrder(2)))
+        .with(|orders| {
+            (orders.skus, orders.stock, orders.coupon) = (Amount::PerOrder(1), Amount::PerOrder(2), true);
+        })
         .jobs(|jobs| {
             jobs.cancels = Some(ms(50));
             jobs.heats = Some(Heat { window: ms(1000), orders: 1 });
@@ -138,6 +142,18 @@ fn sound_ones() -> Vec<OrderScenario> {
             "JOB2 cancels orders while they are placed and paid; a connection breaks",
         )
         .faults(Fault::Break, 1),
+        orders("order-coupon", None, "two orders with the same coupon; a shop process ends between any two steps")
+            .with(|orders| (orders.stock, orders.coupon) = (Amount::PerOrder(2), true))
+            .faults(Fault::ClientCrash, 1),
+        cancelled("order-coupon-cancelled", None, "JOB2 cancels an order with a coupon; a process ends")
+            .with(|orders| orders.coupon = true)
+            .faults(Fault::ClientCrash, 1),
+        orders("order-restocked", None, "a piece is added while one is ordered, and a process ends")
+            .jobs(|jobs| jobs.restocks = Some(1))
+            .faults(Fault::ClientCrash, 1),
+        orders("order-reduced", None, "the last piece is taken from the total while it is ordered, and a process ends")
+            .jobs(|jobs| jobs.restocks = Some(-1))
+            .faults(Fault::ClientCrash, 1),
         day(),
     ]
 }
@@ -341,6 +357,38 @@ fn mistakes() -> Vec<OrderScenario> {
         )
         .only(oracle::OrderStates)
         .violating("order-states"),
+        mistake(
+            "coupon-twice",
+            "two orders have the discount of one coupon",
+            orders("", None, "").with(|orders| (orders.stock, orders.coupon) = (Amount::PerOrder(2), true)),
+            edit("UNIQUE KEY coupon_once (coupon_id)", "KEY coupon_once (coupon_id)"),
+        )
+        .only(oracle::OrderBalance)
+        .violating("order-balance"),
+        mistake(
+            "coupon-kept",
+            "a cancelled order keeps its coupon",
+            cancelled("", None, "").with(|orders| orders.coupon = true),
+            edit("UPDATE coupon SET order_id = NULL", "UPDATE coupon SET order_id = order_id"),
+        )
+        .only(oracle::OrderBalance)
+        .violating("order-balance"),
+        mistake(
+            "reduced-blindly",
+            "the total is reduced whatever orders have of it",
+            orders("", None, "").jobs(|jobs| jobs.restocks = Some(-1)),
+            edit("WHERE sku_id = ? AND ? + ? >= 0", "WHERE sku_id = ? AND ? + ? >= 0 - 1000"),
+        )
+        .only(oracle::OrderOversell)
+        .violating("order-oversell"),
+        mistake(
+            "late-script",
+            "a script that was sent before the SKU was closed deducts after it was opened again",
+            orders("", None, "").jobs(|jobs| jobs.restocks = Some(1)).faults(Fault::Break, 1),
+            edit("if redis.call('GET', epoch) ~= expected then", "if not redis.call('GET', epoch) then"),
+        )
+        .only(oracle::OrderUndersell)
+        .violating("order-undersell"),
         mistake(
             "late-refused",
             "an order is refused while its script is on its way: nobody tells Redis",

@@ -26,6 +26,11 @@ pub use scenario::OrderScenario;
 
 /// What a SKU costs.
 const PRICE_MINOR: i64 = 1999;
+/// The coupon, and whose it is.
+const COUPON: i64 = 1;
+const USER: &str = "user";
+const DISCOUNT_MINOR: i64 = 500;
+const INSERT_COUPON: &str = "INSERT INTO coupon (id, user_id, discount_minor) VALUES (?, ?, ?)";
 const INSERT_SKU: &str = "INSERT INTO sku (id, name, price_minor) VALUES (?, ?, ?)";
 const INSERT_STOCK: &str = "INSERT INTO stock (sku_id, total) VALUES (?, ?)";
 const INSERT_ROUTE: &str = "INSERT INTO sku_route (sku_id) VALUES (?)";
@@ -59,6 +64,8 @@ pub struct Jobs {
     pub rebuilds: Option<Rebuild>,
     /// SKUs become hot and cold.
     pub heats: Option<Heat>,
+    /// The total of each SKU is changed by so much.
+    pub restocks: Option<i64>,
 }
 
 /// How the stock in Redis is rebuilt.
@@ -91,6 +98,8 @@ pub struct Orders {
     pub think: Duration,
     /// How often a customer sends an order again that may not have been placed.
     pub clicks: usize,
+    /// Whether the first order of each customer uses a coupon: the same one for all.
+    pub coupon: bool,
     /// Whether customers pay.
     pub pay: bool,
     /// Whether the jobs do their work in the end.
@@ -128,6 +137,35 @@ impl Orders {
         OrderService::new(ports, self.service, None)
     }
 
+    async fn prepare_with<P: Ports>(&self, ports: &P) -> Result<(), Unanswered> {
+        let mut session = ports.mysql(self.service.database).session();
+        schema::migrate(&mut session).await?;
+        for sku in 0..self.skus() {
+            let row = vec![sku.into(), "a thing".into(), PRICE_MINOR.into()];
+            answered(INSERT_SKU, session.run(INSERT_SKU, row).await)?;
+            answered(
+                INSERT_STOCK,
+                session.run(INSERT_STOCK, vec![sku.into(), self.stock.of(self.orders).into()]).await,
+            )?;
+            answered(INSERT_ROUTE, session.run(INSERT_ROUTE, vec![sku.into()]).await)?;
+        }
+        if self.coupon {
+            let row = vec![COUPON.into(), USER.into(), DISCOUNT_MINOR.into()];
+            answered(INSERT_COUPON, session.run(INSERT_COUPON, row).await)?;
+        }
+        drop(session);
+        let mut service = self.service(ports);
+        for sku in 0..self.skus() {
+            if self.hot && !service.rebuild(sku).await {
+                return Err(Unanswered {
+                    what: "rebuilding the stock in Redis",
+                    why: "it did not come to its end".into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     async fn run_with<P: Ports>(&self, ports: &P) {
         if let Some(jobs) = self.jobs
             && ports.client() == 0
@@ -144,12 +182,14 @@ impl Orders {
             }
             let sku = if self.skus() == 1 { 0 } else { (ports.random() % self.skus() as u64) as i64 };
             let id = ports.unique_id();
-            let request =
-                Request { id: id.clone(), user: format!("user-{number}").into(), sku, quantity: 1, coupon: None };
+            let uses = self.coupon && number == 0;
+            let coupon = if uses { service.coupon(&USER.into(), COUPON).await.ok() } else { None };
+            let amount_minor = PRICE_MINOR - coupon.map_or(0, |coupon| coupon.discount_minor);
+            let request = Request { id: id.clone(), user: USER.into(), sku, quantity: 1, coupon };
             for _ in 0..self.clicks {
                 if service.place(&request).await.is_ok() {
                     if self.pay {
-                        service.pay(&id, PRICE_MINOR).await;
+                        service.pay(&id, amount_minor).await;
                     }
                     break;
                 }
@@ -168,6 +208,11 @@ impl Orders {
                     None => {}
                     Some(Rebuild::Fenced) => drop(service.rebuild(sku).await),
                     Some(Rebuild::Naive(first)) => drop(service.rebuild_naively(sku, first).await),
+                }
+            }
+            for sku in 0..self.skus() {
+                if let Some(by) = jobs.restocks {
+                    service.restock(sku, by).await;
                 }
             }
             if let Some(heat) = jobs.heats {
@@ -200,28 +245,10 @@ impl<P: Ports> WithLocks<P> for Customer<'_, P> {
 
 impl Workload for Orders {
     async fn prepare<P: Ports>(&self, ports: P) -> Result<(), Unanswered> {
-        let mut session = ports.mysql(self.service.database).session();
-        schema::migrate(&mut session).await?;
-        for sku in 0..self.skus() {
-            let row = vec![sku.into(), "a thing".into(), PRICE_MINOR.into()];
-            answered(INSERT_SKU, session.run(INSERT_SKU, row).await)?;
-            answered(
-                INSERT_STOCK,
-                session.run(INSERT_STOCK, vec![sku.into(), self.stock.of(self.orders).into()]).await,
-            )?;
-            answered(INSERT_ROUTE, session.run(INSERT_ROUTE, vec![sku.into()]).await)?;
+        match self.mutation {
+            None => self.prepare_with(&ports).await,
+            Some(mutation) => self.prepare_with(&Mutant::new(ports, mutation)).await,
         }
-        drop(session);
-        let mut service = self.service(&ports);
-        for sku in 0..self.skus() {
-            if self.hot && !service.rebuild(sku).await {
-                return Err(Unanswered {
-                    what: "rebuilding the stock in Redis",
-                    why: "it did not come to its end".into(),
-                });
-            }
-        }
-        Ok(())
     }
 
     async fn audit<P: Ports>(&self, ports: P) -> Result<Option<Fact>, Unanswered> {
