@@ -3,16 +3,21 @@
 //! | file | flow |
 //! |---|---|
 //! | [`shop`] | check the stock, deduct, insert the order (article oversell) |
+//! | [`cache_aside`] | what is read often, in Redis and in MySQL |
 //! | [`draw`] | one draw for each user (article quality) |
 //! | [`order`] | orders and their stock, hot in Redis and cold in MySQL (article order) |
+//! | [`ranking`] | consultants by their calls, in a sorted set that is rebuilt (article crm) |
 //! | [`sale`] | what a request is told, and what an auditor finds |
 //! | [`reconcile`] | what an auditor asks the servers afterwards (article quality) |
 //! | `oracle` | what must hold, judged by what requests were told and what the auditor found |
 
+pub mod cache_aside;
 pub mod draw;
 #[cfg(feature = "check")]
 pub mod oracle;
 pub mod order;
+pub mod ranking;
 pub mod reconcile;
 pub mod sale;
+pub mod schema;
 pub mod shop;

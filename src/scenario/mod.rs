@@ -4,7 +4,9 @@
 //! own by implementing the trait and handing it to [`crate::cli::main_with`], or to [`crate::explore::check()`]
 //! from a test.
 
+pub mod articles;
 pub mod catalogue;
+pub mod flow;
 pub mod guarded;
 pub mod keeper;
 pub mod locks;
@@ -12,6 +14,7 @@ pub mod matrix;
 pub mod merchants;
 pub mod mutation;
 pub mod order;
+pub mod ranking;
 pub mod registry;
 
 use crate::history::Fact;

@@ -23,7 +23,7 @@
 //! | [`naive`] | the same as one would do it at first, which is wrong |
 //! | [`heat`] | the job that keeps the bitmap of hot SKUs |
 //! | [`breaker`], [`limiter`] | when Redis is not asked; how much then comes to MySQL |
-//! | [`schema`], `migrations/` | the tables |
+//! | `migrations/` | the tables |
 //! | [`books`], `oracle/` | what an auditor finds, and what must hold of it |
 //!
 //! **Claims**: no more is sold than there is, and after JOB1 and JOB2 nothing is lost: each order is in one final
@@ -57,9 +57,13 @@ mod pay;
 mod place;
 pub mod rebuild;
 mod rows;
-pub mod schema;
 mod service;
 pub mod told;
 
+use super::schema::Migration;
+
 pub use config::{Config, LockScope, Order};
 pub use service::OrderService;
+
+/// The tables.
+pub const MIGRATIONS: [Migration; 1] = [("0001_shop.sql", include_str!("migrations/0001_shop.sql"))];

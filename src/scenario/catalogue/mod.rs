@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `redis` | sound Redis locks, rows R…, S13, the benchmarks' toy |
 //! | `faults` | locks that one kind of fault breaks, and its neighbour does not |
+//! | `caches` | the call ranking and cache-aside, rows S7, S11, S12 |
 //! | `etcd` | sound etcd locks, Jepsen's finding, and mistakes in them |
 //! | `known_bad` | Redis locks with one deliberate mistake each |
 //! | `mysql` | guards in the row, lock table, user locks, the shop, the draw; rows M…, S13, S14, and mistakes in SQL |
 //! | `order` | the order flow, rows S…, and mistakes in it |
 //! | `zookeeper` | sound ZooKeeper locks, rows Z…, and mistakes in them |
 
+mod caches;
 mod etcd;
 mod faults;
 mod known_bad;
@@ -43,7 +45,9 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
     all.push(redis::ttl_lock());
     let guarded = all.into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>);
     let orders = order::scenarios().into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>);
-    guarded.chain(orders).collect()
+    let rankings = caches::rankings().into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>);
+    let articles = caches::articles().into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>);
+    guarded.chain(orders).chain(rankings).chain(articles).collect()
 }
 
 pub(super) const fn ms(ms: u64) -> Duration {

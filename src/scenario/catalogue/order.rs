@@ -5,17 +5,16 @@ use crate::flow::order::heat::Heat;
 use crate::flow::order::naive::First;
 use crate::flow::order::{self, LockScope, breaker, limiter, oracle};
 use crate::lock::mysql::Retry;
-use crate::property::Property;
+use crate::scenario::flow::{Flow, FlowScenario};
 use crate::scenario::guarded::LockKind;
 use crate::scenario::locks::Timing;
 use crate::scenario::mutation::{Edit, Mutation};
-use crate::scenario::order::{Amount, Jobs, OrderScenario, Orders, Rebuild};
-use crate::scenario::{Expectation, Parameters, Simulation};
+use crate::scenario::order::{Amount, Jobs, Orders, Rebuild};
+use crate::scenario::{Parameters, Simulation};
 use crate::world::fault::{Assumptions, Budgets, Fault};
 use crate::world::setup::ArrivalTime;
 use doublehold_models::ServiceConfig;
 use doublehold_models::redis::{Fsync, Persistence};
-use std::sync::Arc;
 
 const ORDER: &str = "article order";
 /// In the simulated world faults come so often that a run of a second has some.
@@ -72,7 +71,7 @@ fn orders(name: &str, row: Option<&'static str>, summary: &'static str) -> Order
     OrderScenario {
         about: about(name, row, summary, ORDER),
         services: workload.services(),
-        workload,
+        flow: workload,
         parameters,
         simulation: Simulation { down_us_max: 5_000, ..simulation },
         properties: oracle::all(),
@@ -164,7 +163,7 @@ fn stock_lost() -> Vec<OrderScenario> {
     let sound =
         orders("order-stock-lost", Some("S1"), summary).faults(Fault::ClientCrash, 1).only(oracle::OrderUndersell);
     let fix = "the order is inserted first: JOB2 finds it and returns its stock";
-    broken_and_fixed(sound, |sound| sound.with(|orders| orders.repairs = false), "job2", fix)
+    sound.broken_and_fixed(|sound| sound.with(|orders| orders.repairs = false), "job2", fix)
 }
 
 fn script_retried() -> Vec<OrderScenario> {
@@ -174,7 +173,7 @@ fn script_retried() -> Vec<OrderScenario> {
         .faults(Fault::Break, 1)
         .only(oracle::OrderUndersell);
     let forgets = edit("if redis.call('HEXISTS', log, order) == 1 then", "if false then");
-    broken_and_fixed(sound, |sound| sound.mutated(forgets), "remembered", "the script remembers the order")
+    sound.broken_and_fixed(|sound| sound.mutated(forgets), "remembered", "the script remembers the order")
 }
 
 fn late_deduction() -> Vec<OrderScenario> {
@@ -183,7 +182,7 @@ fn late_deduction() -> Vec<OrderScenario> {
         .with(|orders| orders.stock = Amount::PerOrder(2))
         .faults(Fault::Delay, 1)
         .only(oracle::OrderUndersell);
-    broken_and_fixed(sound, |sound| sound.mutated(NO_TOMBSTONE), "tombstone", "the return leaves a tombstone")
+    sound.broken_and_fixed(|sound| sound.mutated(NO_TOMBSTONE), "tombstone", "the return leaves a tombstone")
 }
 
 /// What Redis has answered is gone after a power loss.
@@ -200,7 +199,7 @@ fn everysec() -> Vec<OrderScenario> {
     (sound.simulation.think_us_max, sound.simulation.fault_every_us) = (300_000, 100_000);
     sound.simulation.down_us_max = 1_000;
     let everysec = |sound: OrderScenario| sound.redis(Persistence::Aof { fsync: Fsync::Everysec });
-    broken_and_fixed(sound, everysec, "always", "appendfsync always")
+    sound.broken_and_fixed(everysec, "always", "appendfsync always")
 }
 
 /// The stock in Redis is rebuilt while orders are placed.
@@ -228,8 +227,8 @@ fn rebuilt() -> Vec<OrderScenario> {
         .with(|orders| orders.pay = false)
         .redis(Persistence::None);
     [
-        broken_and_fixed(race, naively(First::MySql), "fenced", fix),
-        broken_and_fixed(counted, naively(First::Redis), "fenced", fix),
+        race.broken_and_fixed(naively(First::MySql), "fenced", fix),
+        counted.broken_and_fixed(naively(First::Redis), "fenced", fix),
         vec![
             sound(
                 "order-rebuild",
@@ -251,13 +250,12 @@ fn rebuilt() -> Vec<OrderScenario> {
 /// The SKU's lock is free before its transaction has ended.
 fn unlocked_early() -> Vec<OrderScenario> {
     let summary = "the lock is taken and released within the transaction: the next one reads what is not committed yet";
-    let mut sound = orders("order-unlocked-early", Some("M9"), summary)
+    let sound = orders("order-unlocked-early", Some("M9"), summary)
         .with(|orders| (orders.hot, orders.lock) = (false, LockKind::Redis(Timing::VIRTUAL.redis())))
         .service(|service| service.row_lock = false)
         .only(oracle::OrderOversell);
-    sound.services = sound.workload.services();
     let inside = |sound: OrderScenario| sound.service(|service| service.lock_scope = LockScope::InsideTransaction);
-    broken_and_fixed(sound, inside, "after-commit", "the lock is released after the COMMIT")
+    sound.broken_and_fixed(inside, "after-commit", "the lock is released after the COMMIT")
 }
 
 /// A row stays locked for too long, by a client whose machine has lost power.
@@ -269,7 +267,7 @@ fn timed_out() -> Vec<OrderScenario> {
         .faults(Fault::ClientPowerLoss, 1)
         .only(oracle::OrderStates);
     let fix = "ROLLBACK: only the statement was rolled back";
-    broken_and_fixed(sound, |sound| sound.mutated(Mutation::TimeoutIsRollback), "rolled-back", fix)
+    sound.broken_and_fixed(|sound| sound.mutated(Mutation::TimeoutIsRollback), "rolled-back", fix)
 }
 
 /// The return does not remember the order.
@@ -400,12 +398,9 @@ fn mistakes() -> Vec<OrderScenario> {
     ]
 }
 
-impl OrderScenario {
-    fn with(mut self, change: impl FnOnce(&mut Orders)) -> Self {
-        change(&mut self.workload);
-        self
-    }
+type OrderScenario = FlowScenario<Orders>;
 
+impl OrderScenario {
     fn jobs(self, change: impl FnOnce(&mut Jobs)) -> Self {
         self.with(|orders| change(orders.jobs.get_or_insert(IDLE)))
     }
@@ -414,51 +409,11 @@ impl OrderScenario {
         self.with(|orders| change(&mut orders.service))
     }
 
-    fn clients(mut self, clients: usize) -> Self {
-        self.parameters.clients = clients;
-        self
-    }
-
-    fn faults(mut self, fault: Fault, count: u8) -> Self {
-        self.parameters.budgets = self.parameters.budgets.with(fault, count);
-        self
-    }
-
-    fn mutated(self, mutation: Mutation) -> Self {
-        self.with(|orders| orders.mutation = Some(mutation))
-    }
-
-    fn only(mut self, property: impl Property + 'static) -> Self {
-        self.properties = vec![Arc::new(property)];
-        self
-    }
-
-    fn violating(mut self, property: &'static str) -> Self {
-        self.about.expects = Expectation::Violated(property);
-        self
-    }
-
-    fn redis(mut self, persistence: Persistence) -> Self {
-        for service in &mut self.services {
+    fn redis(self, persistence: Persistence) -> Self {
+        self.serving(|service| {
             if let ServiceConfig::Redis(config) = &mut service.config {
                 config.persistence = persistence.clone();
             }
-        }
-        self
+        })
     }
-}
-
-/// A flow with a mistake, which breaks the one property that is judged, and without.
-fn broken_and_fixed(
-    fixed: OrderScenario,
-    mistake: impl FnOnce(OrderScenario) -> OrderScenario,
-    suffix: &str,
-    fix: &'static str,
-) -> Vec<OrderScenario> {
-    let [property] = &fixed.properties[..] else { panic!("a failure is about one property") };
-    let broken = mistake(fixed.clone()).violating(property.name());
-    let mut fixed = fixed;
-    fixed.about.name = format!("{}-{suffix}", fixed.about.name);
-    fixed.about.fix = Some(fix);
-    vec![broken, fixed]
 }

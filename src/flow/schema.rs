@@ -1,10 +1,10 @@
-//! The schema: migrations, applied in order, the same on simulated and real servers.
+//! Schemas: migrations, applied in order, the same on simulated and real servers.
 
 use crate::port::mysql::{Request, Session};
 use crate::port::{Unanswered, answered};
 
-/// The migrations: a name, and statements that end with a semicolon.
-pub const MIGRATIONS: [(&str, &str); 1] = [("0001_shop.sql", include_str!("migrations/0001_shop.sql"))];
+/// A migration: a name, and statements that end with a semicolon.
+pub type Migration = (&'static str, &'static str);
 
 /// The statements of a migration, without comments. None of them has a semicolon or a comment within a text.
 pub fn statements(migration: &str) -> Vec<String> {
@@ -14,8 +14,8 @@ pub fn statements(migration: &str) -> Vec<String> {
 }
 
 /// Applies all migrations to an empty database.
-pub async fn migrate<S: Session>(session: &mut S) -> Result<(), Unanswered> {
-    for (name, migration) in MIGRATIONS {
+pub async fn migrate<S: Session>(session: &mut S, migrations: &[Migration]) -> Result<(), Unanswered> {
+    for (name, migration) in migrations {
         for statement in statements(migration) {
             answered(name, session.ask(Request::new(statement, Vec::new())).await)?;
         }

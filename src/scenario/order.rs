@@ -1,28 +1,27 @@
 //! Orders: customers of the order flow, and the jobs beside them.
 
-mod scenario;
-
-use super::Workload;
+use super::flow::Flow;
 use super::guarded::LockKind;
 use super::guarded::dispatch::WithLocks;
 use super::keeper::{self, Keeper};
 use super::mutation::{Mutant, Mutation};
+use super::{Parameters, Workload};
 use crate::flow::order::books::{Books, audit, ordered};
 use crate::flow::order::catalogue::Request;
 use crate::flow::order::heat::Heat;
 use crate::flow::order::naive::First;
-use crate::flow::order::{self, OrderService, schema};
+use crate::flow::order::{self, MIGRATIONS, OrderService, oracle};
+use crate::flow::schema::migrate;
 use crate::history::Fact;
 use crate::lock::Lock;
 use crate::lock::in_process::InProcessLock;
 use crate::lock::segmented::{Segmented, Segments};
 use crate::port::mysql::{MySql, Session};
 use crate::port::{Blob, Ports, Unanswered, answered};
+use crate::property::Sometimes;
 use crate::world::setup::ServiceSpec;
 use std::ops::Range;
 use std::time::Duration;
-
-pub use scenario::OrderScenario;
 
 /// What a SKU costs.
 const PRICE_MINOR: i64 = 1999;
@@ -113,12 +112,6 @@ impl Orders {
         self.skus.of(self.orders)
     }
 
-    /// The servers that it needs.
-    pub fn services(&self) -> Vec<ServiceSpec> {
-        let shop = [keeper::database(), keeper::redis("redis".to_owned())];
-        shop.into_iter().chain(self.lock_services()).collect()
-    }
-
     /// The servers of the lock that the shop does not have already.
     fn lock_services(&self) -> Vec<ServiceSpec> {
         let keeper = self.lock.keeper();
@@ -139,7 +132,7 @@ impl Orders {
 
     async fn prepare_with<P: Ports>(&self, ports: &P) -> Result<(), Unanswered> {
         let mut session = ports.mysql(self.service.database).session();
-        schema::migrate(&mut session).await?;
+        migrate(&mut session, &MIGRATIONS).await?;
         for sku in 0..self.skus() {
             let row = vec![sku.into(), "a thing".into(), PRICE_MINOR.into()];
             answered(INSERT_SKU, session.run(INSERT_SKU, row).await)?;
@@ -240,6 +233,35 @@ impl<P: Ports> WithLocks<P> for Customer<'_, P> {
 
     async fn run_unlocked(self) {
         self.orders.customer(self.ports, self.orders.service(self.ports)).await;
+    }
+}
+
+impl Flow for Orders {
+    fn services(&self) -> Vec<ServiceSpec> {
+        let shop = [keeper::database(), keeper::redis("redis".to_owned())];
+        shop.into_iter().chain(self.lock_services()).collect()
+    }
+
+    fn sized(&self, parameters: &Parameters) -> Self {
+        let think = Duration::from_micros(parameters.think_us_max);
+        Orders { orders: parameters.operations, think, ..self.clone() }
+    }
+
+    fn sometimes(&self, parameters: &Parameters) -> Vec<Sometimes> {
+        let customers = parameters.clients - usize::from(self.jobs.is_some());
+        let pieces = self.stock.of(parameters.operations) * self.skus.of(parameters.operations);
+        let sells_out = (customers * parameters.operations) as i64 > pieces;
+        let placed = if self.hot { oracle::PLACED_HOT } else { oracle::PLACED_COLD };
+        let wanted = [(true, placed), (self.pay, oracle::PAID), (sells_out, oracle::SOLD_OUT)];
+        wanted.into_iter().filter(|(must, _)| *must).map(|(_, sometimes)| sometimes).collect()
+    }
+
+    fn clients_min(&self) -> usize {
+        1 + usize::from(self.jobs.is_some())
+    }
+
+    fn mutated(self, mutation: Mutation) -> Self {
+        Orders { mutation: Some(mutation), ..self }
     }
 }
 

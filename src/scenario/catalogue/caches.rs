@@ -1,0 +1,109 @@
+//! What is kept in Redis of what is in MySQL: the call ranking, rows S11, S12, and cache-aside, row S7.
+
+use super::{about, listed, ms};
+use crate::flow::cache_aside::{self, oracle::CacheAgrees};
+use crate::flow::ranking::{self, Kept, oracle::RankingAgrees};
+use crate::lock::mysql::Retry;
+use crate::property::Property;
+use crate::scenario::articles::Articles;
+use crate::scenario::flow::{Flow, FlowScenario};
+use crate::scenario::guarded::LockKind;
+use crate::scenario::locks::Timing;
+use crate::scenario::mutation::{Edit, Mutation};
+use crate::scenario::ranking::Calls;
+use crate::scenario::{Parameters, Simulation};
+use crate::world::fault::{Assumptions, Budgets, Fault};
+use crate::world::setup::ArrivalTime;
+use std::sync::Arc;
+
+const CRM: &str = "article crm";
+/// In the simulated world faults come so often that a run of a second has some.
+const OFTEN_US: u64 = 20_000;
+
+fn small<F: Flow>(
+    name: &str,
+    row: Option<&'static str>,
+    (summary, source): (&'static str, &'static str),
+    flow: F,
+    property: impl Property + 'static,
+) -> FlowScenario<F> {
+    let parameters = Parameters {
+        clients: 2,
+        operations: 1,
+        think_us_max: 0,
+        budgets: Budgets::NONE,
+        assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
+        judged: Vec::new(),
+    };
+    let simulation = Simulation { clients: 4, operations: 5, fault_every_us: OFTEN_US, ..Simulation::default() };
+    FlowScenario {
+        about: about(name, row, summary, source),
+        services: flow.services(),
+        flow,
+        parameters,
+        simulation: Simulation { down_us_max: 5_000, ..simulation },
+        properties: vec![Arc::new(property)],
+        arrival: ArrivalTime::AtStart,
+    }
+}
+
+/// Two calls of one consultant, counted as they should be.
+fn calls(name: &str, row: Option<&'static str>, summary: &'static str) -> FlowScenario<Calls> {
+    let retry = Retry { tries: 2, delay: ms(0), unknown: true };
+    let ranking = ranking::Config { database: 0, cache: 1, kept: Kept::Applied, retry, lock_wait: ms(1000) };
+    let flow = Calls { ranking, lock: LockKind::None, consultants: 1, calls: 1, begun: false, mutation: None };
+    small(name, row, (summary, CRM), flow, RankingAgrees)
+}
+
+/// The merchant's lock, as the article has it.
+fn zookeeper() -> LockKind {
+    listed("zookeeper", &Timing::VIRTUAL)
+}
+
+pub(super) fn rankings() -> Vec<FlowScenario<Calls>> {
+    let locked = |calls: &mut Calls| calls.lock = zookeeper();
+    let pushed = |calls: &mut Calls| (calls.ranking.kept, calls.begun) = (Kept::Pushed, true);
+    let summary = "two clients find the list missing, and both push the consultants";
+    let twice = calls("ranking-pushed-twice", Some("S11"), summary).with(pushed).with(locked);
+    let lock = "the merchant's lock on ZooKeeper, and the list is looked at again inside it";
+    let summary = "two first calls of a consultant are one";
+    let lost = calls("ranking-call-lost", Some("S12"), summary);
+    let script = "a script counts each call once, whoever brings it";
+    let summary = "the set has expired, and a call makes a new one, which is taken for the whole ranking";
+    let partial = calls("ranking-partial", Some("S12"), summary).with(|calls| calls.begun = true);
+    let added = |sound: FlowScenario<Calls>| sound.with(|calls| calls.ranking.kept = Kept::Added);
+    [
+        vec![
+            calls("ranking", None, "calls are recorded and ranked, and a client ends between any two steps")
+                .faults(Fault::ClientCrash, 1),
+            calls("ranking-break", None, "calls are recorded and ranked, and a connection breaks")
+                .faults(Fault::Break, 1),
+            calls("ranking-locked", None, "the ranking is rebuilt under the merchant's lock, and a client ends")
+                .with(locked)
+                .faults(Fault::ClientCrash, 1),
+        ],
+        twice.broken_and_fixed(|sound| sound.with(|calls| calls.lock = LockKind::None), "locked", lock),
+        lost.broken_and_fixed(added, "applied", script),
+        partial.broken_and_fixed(added, "complete", "the set counts as complete only after a rebuild"),
+        vec![known_bad()],
+    ]
+    .concat()
+}
+
+/// The script forgets which calls it has counted.
+fn known_bad() -> FlowScenario<Calls> {
+    let edit = Edit { passage: "if redis.call('HSETNX', calls, call, consultant) == 1 then", mistake: "if true then" };
+    calls("mutant-ranking-counted-twice", None, "a call is counted each time that it is brought")
+        .mutated(Mutation::Text(edit))
+        .violating("ranking-agrees")
+}
+
+pub(super) fn articles() -> Vec<FlowScenario<Articles>> {
+    let cached = cache_aside::Config { database: 0, cache: 1, versioned: true };
+    let flow = Articles { cached, times: 1, mutation: None };
+    let summary = "a reader sets what it has read over the deletion of a later writer";
+    let stale =
+        small("cache-aside-stale-set", Some("S7"), (summary, "Memcache at Facebook, leases"), flow, CacheAgrees);
+    let plain = |sound: FlowScenario<Articles>| sound.with(|articles| articles.cached.versioned = false);
+    stale.broken_and_fixed(plain, "versioned", "the set has a version, and an older one is refused")
+}
