@@ -71,8 +71,8 @@ impl<T> Outcome<T> {
     }
 }
 
-/// A request that must be answered was not: before the clients begin or after they have ended nobody else is there, and
-/// nothing breaks.
+/// A request that must be answered was not: before the clients begin or after they have ended no other client is
+/// there, and nothing breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {why}")]
 pub struct Unanswered {

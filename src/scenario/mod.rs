@@ -102,7 +102,8 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// The same for a simulated run: the fault kinds are the scenario's and the simulation's, their number is not limited.
+    /// The same for a simulated run: the fault kinds are the scenario's and the simulation's, their number is not
+    /// limited.
     pub fn simulated(&self, simulation: &Simulation) -> Parameters {
         let kinds = self.budgets.iter().chain(simulation.faults.iter());
         let unlimited = kinds.fold(Budgets::NONE, |budgets, (fault, _)| budgets.with(fault, u8::MAX));

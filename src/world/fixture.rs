@@ -65,7 +65,8 @@ impl System {
                 after.restart_node(node);
             }
         }
-        // Their servers end the connections that they have heard nothing on for long enough: those of machines that lost power too.
+        // Their servers end the connections that they have heard nothing on for long enough: those of machines that
+        // lost power too.
         for link in open.iter() {
             let conn = after.conn(link);
             after.end_fixture_connection(usize::from(link.node), conn);

@@ -352,7 +352,8 @@ impl Server {
         Ok(None)
     }
 
-    /// Makes sure that a row may come into these indexes, and locks its places there. If it may not, it leaves those where it was.
+    /// Makes sure that a row may come into these indexes, and locks its places there. If it may not, it leaves those
+    /// where it was.
     fn enter_all(
         &mut self,
         conn: ConnId,

@@ -208,7 +208,7 @@ impl Locks {
         self.take(place, |lock| Some(lock.number) == last);
     }
 
-    /// Gives back a transaction's locks on a record that nobody waits for.
+    /// Gives back a transaction's locks on a record, unless another transaction waits for it.
     pub(super) fn leave(&mut self, trx: TrxId, place: &Place) {
         if self.queue(place).iter().all(|lock| !lock.waiting) {
             self.take(place, |lock| lock.trx == trx && lock.part == Part::Record);

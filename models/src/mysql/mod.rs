@@ -35,8 +35,10 @@
 //! - The replica cannot be asked. It takes over when the primary goes down, which is what a restart then is; the old primary comes back as its
 //!   replica, without what only it had. Takeover takes no time beyond the restart's. A session that ends while its commit waits for
 //!   the replica commits at once.
-//! - A foreign key refers to a primary or unique key of another table, and restricts: `CASCADE` and `SET NULL` are not modelled.
-//! - A failed insert leaves no lock on records that it had put into other indexes, unless another session waits for one.
+//! - A foreign key refers to a primary or unique key of another table, and restricts: `CASCADE` and `SET NULL` are
+//!   not modelled.
+//! - A failed insert leaves no lock on records that it had put into other indexes, unless another session waits for
+//!   one.
 //!
 //! Where MySQL 8 differs from MariaDB 10.11 the [`Dialect`] decides. `FOR SHARE` and `LOCK IN SHARE MODE` are understood in both.
 //!

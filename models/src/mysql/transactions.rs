@@ -110,7 +110,8 @@ impl Server {
         }
     }
 
-    /// The same for a statement that has failed: records that it had inserted are gone with the locks that they were by themselves.
+    /// The same for a statement that has failed: records that it had inserted are gone with the locks that they were
+    /// by themselves.
     pub(super) fn take_back_to(&mut self, conn: ConnId, mark: usize) {
         let Some(trx) = &mut self.session(conn).trx else { return };
         let undone = trx.undo.split_off(mark.min(trx.undo.len()));
@@ -121,8 +122,8 @@ impl Server {
         }
     }
 
-    /// Records of indexes that a transaction has inserted are gone. It had them locked by their being its own, which leaves nothing, unless
-    /// somebody waits: then the lock was made one like others.
+    /// Records of indexes that a transaction has inserted are gone. It had them locked by their being its own, which
+    /// leaves nothing, unless another one waits: then it was made an explicit lock.
     pub(super) fn leave_places(&mut self, conn: ConnId, name: &Blob, gone: Vec<(usize, Key)>) {
         let trx = self.trx(conn).id;
         for (index, key) in &gone {
@@ -193,8 +194,8 @@ impl Server {
         }
     }
 
-    /// Makes sure that nobody else has locked a record that is about to be deleted or to get another key. It is locked by that change
-    /// itself, which leaves no lock unless it has to wait.
+    /// Makes sure that no other transaction has locked a record that is about to be deleted or to get another key. It
+    /// is locked by that change itself, which leaves no lock unless it has to wait.
     pub(super) fn mark_record(&mut self, conn: ConnId, place: &Place) -> Done<()> {
         let trx = self.trx(conn).id;
         if self.locks.is_free(trx, place) {

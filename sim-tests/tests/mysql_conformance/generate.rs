@@ -113,8 +113,8 @@ impl Generator {
         }
     }
 
-    /// What a definition with foreign keys is told, and what dropping their tables is. A session with a transaction would keep others'
-    /// definitions waiting, which is not modelled.
+    /// What a definition with foreign keys is told, and what dropping their tables is. A session with a transaction
+    /// would keep others' definitions waiting, which is not modelled.
     fn define(&mut self, client: u16) {
         if self.in_transaction.contains(&true) {
             return;

@@ -1,4 +1,5 @@
-//! Cache-aside: what is not in Redis is read from MySQL and put there; whoever changes it in MySQL deletes it in Redis.
+//! Cache-aside: what is not in Redis is read from MySQL and put there; a client that changes it in MySQL deletes it
+//! in Redis.
 //!
 //! **Fails** with a plain `SET` (S7): a reader misses and reads version 1; a writer makes version 2 and deletes the
 //! key; the reader sets version 1, and it stays. The versioned set refuses what is older than the version that Redis

@@ -68,7 +68,7 @@ impl<P: Ports, L: Lock> OrderService<P, L> {
         rows.into_iter().filter_map(id).collect()
     }
 
-    /// Cancels an order that is not paid; false if it is, or nobody knows.
+    /// Cancels an order that is not paid; false if it is, or if the answer was lost.
     pub async fn cancel(&mut self, order: &Blob) -> bool {
         let cancelled = self.database.transact(&self.ports, self.config.retry, &Cancel { order }).await;
         if cancelled == Ok(true) {

@@ -1,7 +1,7 @@
 //! Confirming: what MySQL is told of a deduction in Redis. Only then it counts.
 //!
 //! The SKU's route is read under a shared lock, which the transaction keeps: a change of the route waits for it, so
-//! that a deduction is either confirmed before the change, and counted by whoever made it, or not at all.
+//! that a deduction is either confirmed before the change, and counted by the client that made it, or not at all.
 
 use super::config::Order;
 use super::outbox::{COUPON, RETURN, write};

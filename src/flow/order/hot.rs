@@ -122,7 +122,7 @@ impl<P: Ports> HotStock<P> {
         if let Value::Array(words) = reply { pairs(&words) } else { None }
     }
 
-    /// Opens the SKU that was closed with this number: the stock; nothing if it was not opened or nobody knows.
+    /// Opens the SKU that was closed with this number: the stock; nothing if it was not opened or the reply was lost.
     pub(super) async fn open(
         &self,
         sku: i64,
@@ -141,7 +141,7 @@ impl<P: Ports> HotStock<P> {
         (what == Blob::from("opened")).then_some(left)
     }
 
-    /// True if the SKU is open under this epoch, or nobody knows.
+    /// True if the SKU is open under this epoch, or if the reply was lost.
     pub(super) async fn is_open(&self, sku: i64, epoch: Option<i64>) -> bool {
         self.epoch(sku).await.is_none_or(|opened| opened == epoch)
     }

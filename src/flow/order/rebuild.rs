@@ -6,8 +6,8 @@
 //! 3. With the route's row locked, so that nothing is deducted, MySQL is read; the route becomes HOT, with a new epoch.
 //! 4. The SKU is opened in Redis with what was read, unless it has been closed again.
 //!
-//! Whoever crashes between two steps leaves a SKU that is closed in Redis: its orders go the cold way, which makes
-//! the route COLD.
+//! A client that crashes between two steps leaves a SKU that is closed in Redis: its orders go the cold way, which
+//! makes the route COLD.
 //!
 //! From an empty Redis the log is empty, and remaining = (a − b) − MySQL's log. After a crash that lost some of
 //! Redis's log, the orders that are missing are in MySQL's, or do not count.

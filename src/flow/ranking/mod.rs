@@ -1,8 +1,8 @@
 //! The call ranking of article crm: a merchant's consultants by the calls that they had today.
 //!
 //! A call is first a record in MySQL, then one more in the merchant's sorted set in Redis, which expires with the
-//! day. Whoever finds the set missing rebuilds it from MySQL under the merchant's lock, and looks again inside the
-//! lock first.
+//! day. A client that finds the set missing rebuilds it from MySQL under the merchant's lock, and looks again inside
+//! the lock first.
 //!
 //! | kept as | how a call comes in | how it is rebuilt | wrong because |
 //! |---|---|---|---|

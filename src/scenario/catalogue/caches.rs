@@ -68,7 +68,7 @@ pub(super) fn rankings() -> Vec<FlowScenario<Calls>> {
     let lock = "the merchant's lock on ZooKeeper, and the list is looked at again inside it";
     let summary = "two first calls of a consultant are one";
     let lost = calls("ranking-call-lost", Some("S12"), summary);
-    let script = "a script counts each call once, whoever brings it";
+    let script = "a script counts each call once, however often it is brought";
     let summary = "the set has expired, and a call makes a new one, which is taken for the whole ranking";
     let partial = calls("ranking-partial", Some("S12"), summary).with(|calls| calls.begun = true);
     let added = |sound: FlowScenario<Calls>| sound.with(|calls| calls.ranking.kept = Kept::Added);

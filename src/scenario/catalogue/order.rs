@@ -159,7 +159,7 @@ fn sound_ones() -> Vec<OrderScenario> {
 
 /// The stock of an order whose process has ended.
 fn stock_lost() -> Vec<OrderScenario> {
-    let summary = "a shop process ends behind the deduction in Redis, and nobody looks for its order";
+    let summary = "a shop process ends behind the deduction in Redis, and no job looks for its order";
     let sound =
         orders("order-stock-lost", Some("S1"), summary).faults(Fault::ClientCrash, 1).only(oracle::OrderUndersell);
     let fix = "the order is inserted first: JOB2 finds it and returns its stock";
@@ -298,7 +298,7 @@ fn mistakes() -> Vec<OrderScenario> {
         .violating("order-oversell"),
         mistake(
             "no-epoch",
-            "whoever cannot reach Redis sells from MySQL, and the others go on selling from Redis",
+            "a client that cannot reach Redis sells from MySQL, and the others go on selling from Redis",
             orders("", None, "").with(|orders| orders.pay = false).faults(Fault::Partition, 1),
             edit("SET route = 'COLD', epoch = epoch + 1", "SET epoch = epoch"),
         )
@@ -314,7 +314,7 @@ fn mistakes() -> Vec<OrderScenario> {
         .violating("order-cache"),
         mistake(
             "no-message",
-            "the inventory service is told behind the payment, and by nobody else",
+            "the inventory service is told behind the payment, and never again",
             crash(),
             edit(
                 "INSERT INTO message (topic, order_id) VALUES (?, ?)",
@@ -389,7 +389,7 @@ fn mistakes() -> Vec<OrderScenario> {
         .violating("order-undersell"),
         mistake(
             "late-refused",
-            "an order is refused while its script is on its way: nobody tells Redis",
+            "an order is refused while its script is on its way, and Redis is not told",
             cancelled("", None, "").with(|orders| orders.pay = false).clients(3).faults(Fault::Delay, 1),
             NO_TOMBSTONE,
         )

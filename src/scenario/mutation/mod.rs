@@ -60,7 +60,8 @@ pub enum Mutation {
     OneTransaction,
     /// What is read to be written is not locked.
     PlainRead,
-    /// After a row stayed locked for too long (1205) the transaction is taken for rolled back, and goes on with the next BEGIN.
+    /// After a row stayed locked for too long (1205) the transaction is taken for rolled back, and goes on with the
+    /// next BEGIN.
     TimeoutIsRollback,
     /// A passage of a statement or of a script is another one.
     Text(Edit),
