@@ -8,6 +8,7 @@
 //! | `transactions` | what a transaction sees, locks and leaves; deadlocks |
 //! | `user_locks` | `GET_LOCK` |
 //! | `execute`, `access` | what statements read and change, and what they lock for it |
+//! | `entries` | a row's way into the indexes, and out of them |
 //! | `foreign_keys` | parents and children |
 //! | `eval` | what expressions are worth |
 //! | `table` | rows with their versions, indexes |
@@ -56,6 +57,8 @@ mod access;
 mod ast;
 #[cfg(feature = "nodes")]
 mod collation;
+#[cfg(feature = "nodes")]
+mod entries;
 #[cfg(feature = "nodes")]
 mod eval;
 #[cfg(feature = "nodes")]

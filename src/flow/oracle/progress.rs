@@ -4,7 +4,7 @@ use crate::flow::sale::{NotSold, Sale};
 use crate::property::{Judged, Memory, Moment, Property, View};
 
 /// A request gave up after conflicts. Each conflict means that another request got through since the last try;
-/// whoever is allowed more tries than there are other requests must get through.
+/// a request that is allowed more tries than there are other requests must get through.
 #[derive(Debug)]
 pub struct Progress;
 

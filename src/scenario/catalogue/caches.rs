@@ -1,58 +1,26 @@
 //! What is kept in Redis of what is in MySQL: the call ranking, rows S11, S12, and cache-aside, row S7.
 
-use super::{about, listed, ms};
+use super::{about, listed, ms, small_flow};
 use crate::flow::cache_aside::{self, oracle::CacheAgrees};
 use crate::flow::ranking::{self, Kept, oracle::RankingAgrees};
 use crate::lock::mysql::Retry;
-use crate::property::Property;
 use crate::scenario::articles::Articles;
-use crate::scenario::flow::{Flow, FlowScenario};
+use crate::scenario::flow::FlowScenario;
 use crate::scenario::guarded::LockKind;
 use crate::scenario::locks::Timing;
 use crate::scenario::mutation::{Edit, Mutation};
 use crate::scenario::ranking::Calls;
-use crate::scenario::{Parameters, Simulation};
-use crate::world::fault::{Assumptions, Budgets, Fault};
-use crate::world::setup::ArrivalTime;
+use crate::world::fault::Fault;
 use std::sync::Arc;
 
 const CRM: &str = "article crm";
-/// In the simulated world faults come so often that a run of a second has some.
-const OFTEN_US: u64 = 20_000;
-
-fn small<F: Flow>(
-    name: &str,
-    row: Option<&'static str>,
-    (summary, source): (&'static str, &'static str),
-    flow: F,
-    property: impl Property + 'static,
-) -> FlowScenario<F> {
-    let parameters = Parameters {
-        clients: 2,
-        operations: 1,
-        think_us_max: 0,
-        budgets: Budgets::NONE,
-        assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
-        judged: Vec::new(),
-    };
-    let simulation = Simulation { clients: 4, operations: 5, fault_every_us: OFTEN_US, ..Simulation::default() };
-    FlowScenario {
-        about: about(name, row, summary, source),
-        services: flow.services(),
-        flow,
-        parameters,
-        simulation: Simulation { down_us_max: 5_000, ..simulation },
-        properties: vec![Arc::new(property)],
-        arrival: ArrivalTime::AtStart,
-    }
-}
-
+const SOURCE: &str = "Memcache at Facebook, leases";
 /// Two calls of one consultant, counted as they should be.
 fn calls(name: &str, row: Option<&'static str>, summary: &'static str) -> FlowScenario<Calls> {
     let retry = Retry { tries: 2, delay: ms(0), unknown: true };
     let ranking = ranking::Config { database: 0, cache: 1, kept: Kept::Applied, retry, lock_wait: ms(1000) };
     let flow = Calls { ranking, lock: LockKind::None, consultants: 1, calls: 1, begun: false, mutation: None };
-    small(name, row, (summary, CRM), flow, RankingAgrees)
+    small_flow(about(name, row, summary, CRM), flow, vec![Arc::new(RankingAgrees)])
 }
 
 /// The merchant's lock, as the article has it.
@@ -103,7 +71,7 @@ pub(super) fn articles() -> Vec<FlowScenario<Articles>> {
     let flow = Articles { cached, times: 1, mutation: None };
     let summary = "a reader sets what it has read over the deletion of a later writer";
     let stale =
-        small("cache-aside-stale-set", Some("S7"), (summary, "Memcache at Facebook, leases"), flow, CacheAgrees);
+        small_flow(about("cache-aside-stale-set", Some("S7"), summary, SOURCE), flow, vec![Arc::new(CacheAgrees)]);
     let plain = |sound: FlowScenario<Articles>| sound.with(|articles| articles.cached.versioned = false);
     stale.broken_and_fixed(plain, "versioned", "the set has a version, and an older one is refused")
 }

@@ -20,12 +20,14 @@ mod order;
 mod redis;
 mod zookeeper;
 
+use super::flow::{Flow, FlowScenario};
 use super::guarded::{Guarded, GuardedScenario, LockKind, Store, Work};
 use super::locks::{self, Pair, Timing};
 use super::mutation::Mutation;
 use super::{About, Expectation, Parameters, Scenario, Simulation};
 use crate::property::{self, Property};
 use crate::world::fault::{Assumptions, Budgets, Fault};
+use crate::world::setup::ArrivalTime;
 use doublehold_models::ServiceConfig;
 use doublehold_models::mysql::Config as Database;
 use doublehold_models::redis::Persistence;
@@ -86,16 +88,42 @@ pub(super) fn workload(lock: LockKind, work: Work) -> Guarded {
 
 /// Two clients, one operation each, no faults, messages that take no time.
 pub(super) fn base(about: About, workload: Guarded) -> GuardedScenario {
-    let parameters = Parameters {
+    let simulation = Simulation { clients: 4, ..Simulation::default() };
+    GuardedScenario::new(about, workload, two_clients(), simulation, everything(2 * redis::TTL_US))
+}
+
+/// Two clients, one operation each, no faults, messages that take no time.
+fn two_clients() -> Parameters {
+    Parameters {
         clients: 2,
         operations: 1,
         think_us_max: 0,
         budgets: Budgets::NONE,
         assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
         judged: Vec::new(),
-    };
-    let simulation = Simulation { clients: 4, ..Simulation::default() };
-    GuardedScenario::new(about, workload, parameters, simulation, everything(2 * redis::TTL_US))
+    }
+}
+
+/// The mean time between two faults of a simulated flow: a run of less than a second has some.
+const FLOW_FAULT_EVERY_US: u64 = 20_000;
+
+/// A flow with two clients, one operation each, no faults; four clients and five operations in the simulated world.
+fn small_flow<F: Flow>(about: About, flow: F, properties: Vec<Arc<dyn Property>>) -> FlowScenario<F> {
+    FlowScenario {
+        about,
+        services: flow.services(),
+        flow,
+        parameters: two_clients(),
+        simulation: Simulation {
+            clients: 4,
+            operations: 5,
+            fault_every_us: FLOW_FAULT_EVERY_US,
+            down_us_max: 5_000,
+            ..Simulation::default()
+        },
+        properties,
+        arrival: ArrivalTime::AtStart,
+    }
 }
 
 /// What a lock must keep where nothing is wrong with its assumptions.

@@ -1,24 +1,21 @@
 //! The order flow: sound under each fault, rows S…, M10, and mistakes in it.
 
-use super::{about, ms};
+use super::{about, ms, small_flow};
 use crate::flow::order::heat::Heat;
 use crate::flow::order::naive::First;
 use crate::flow::order::{self, LockScope, breaker, limiter, oracle};
 use crate::lock::mysql::Retry;
-use crate::scenario::flow::{Flow, FlowScenario};
+use crate::scenario::flow::FlowScenario;
 use crate::scenario::guarded::LockKind;
 use crate::scenario::locks::Timing;
 use crate::scenario::mutation::{Edit, Mutation};
 use crate::scenario::order::{Amount, Jobs, Orders, Rebuild};
-use crate::scenario::{Parameters, Simulation};
-use crate::world::fault::{Assumptions, Budgets, Fault};
+use crate::world::fault::{Budgets, Fault};
 use crate::world::setup::ArrivalTime;
 use doublehold_models::ServiceConfig;
 use doublehold_models::redis::{Fsync, Persistence};
 
 const ORDER: &str = "article order";
-/// In the simulated world faults come so often that a run of a second has some.
-const OFTEN_US: u64 = 20_000;
 
 /// How the service works in the small: it tries everything twice.
 const SERVICE: order::Config = order::Config {
@@ -39,12 +36,12 @@ const IDLE: Jobs = Jobs { rounds: 1, cancels: None, rebuilds: None, heats: None,
 
 pub(super) fn scenarios() -> Vec<OrderScenario> {
     let rows = [stock_lost(), script_retried(), late_deduction(), everysec(), rebuilt(), unlocked_early(), timed_out()];
-    [sound_ones(), rows.concat(), mistakes()].concat()
+    [sound_ones(), rows.concat(), mistakes(), further_mistakes()].concat()
 }
 
 /// Two customers, one order each, one item.
 fn orders(name: &str, row: Option<&'static str>, summary: &'static str) -> OrderScenario {
-    let workload = Orders {
+    let flow = Orders {
         service: SERVICE,
         lock: LockKind::None,
         skus: Amount::Fixed(1),
@@ -59,24 +56,7 @@ fn orders(name: &str, row: Option<&'static str>, summary: &'static str) -> Order
         repairs: true,
         mutation: None,
     };
-    let parameters = Parameters {
-        clients: 2,
-        operations: 1,
-        think_us_max: 0,
-        budgets: Budgets::NONE,
-        assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
-        judged: Vec::new(),
-    };
-    let simulation = Simulation { clients: 4, operations: 5, fault_every_us: OFTEN_US, ..Simulation::default() };
-    OrderScenario {
-        about: about(name, row, summary, ORDER),
-        services: workload.services(),
-        flow: workload,
-        parameters,
-        simulation: Simulation { down_us_max: 5_000, ..simulation },
-        properties: oracle::all(),
-        arrival: ArrivalTime::AtStart,
-    }
+    small_flow(about(name, row, summary, ORDER), flow, oracle::all())
 }
 
 /// One customer, and JOB2 beside it, which cancels whatever is not paid.
@@ -277,13 +257,15 @@ const fn edit(passage: &'static str, mistake: &'static str) -> Mutation {
     Mutation::Text(Edit { passage, mistake })
 }
 
-/// A mistake each, and what must catch it.
+/// The flow with a mistake in it.
+fn mistake(name: &str, summary: &'static str, sound: OrderScenario, mutation: Mutation) -> OrderScenario {
+    let mut broken = sound.mutated(mutation);
+    broken.about = about(&format!("mutant-order-{name}"), None, summary, "known-bad");
+    broken
+}
+
+/// Mistakes in how orders take stock and give it back, each with what must catch it.
 fn mistakes() -> Vec<OrderScenario> {
-    let mistake = |name: &str, summary, sound: OrderScenario, mutation| {
-        let mut broken = sound.mutated(mutation);
-        broken.about = about(&format!("mutant-order-{name}"), None, summary, "known-bad");
-        broken
-    };
     let crash = || orders("", None, "").faults(Fault::ClientCrash, 1);
     let broken = || orders("", None, "").faults(Fault::Break, 1);
     let pays = |sound: OrderScenario| sound.with(|orders| orders.stock = Amount::PerOrder(2));
@@ -355,6 +337,12 @@ fn mistakes() -> Vec<OrderScenario> {
         )
         .only(oracle::OrderStates)
         .violating("order-states"),
+    ]
+}
+
+/// Mistakes with coupons and the total, and with scripts that are late.
+fn further_mistakes() -> Vec<OrderScenario> {
+    vec![
         mistake(
             "coupon-twice",
             "two orders have the discount of one coupon",
