@@ -53,7 +53,15 @@ fn redis_commands() {
     check("bitop", "the command BITOP");
     check("SPOP a", "the command SPOP");
     check("CLIENT ID", "the command CLIENT");
-    check("XADD s * a 1", "the command XADD");
+    check("XINFO STREAM s", "the command XINFO");
+    check("XGROUP HELP", "the command xgroup|help");
+    check("XADD s MAXLEN ~ 5 * a 1", "trimming a stream approximately (~)");
+    check("XREAD BLOCK 0 STREAMS s $", "XREAD that waits (BLOCK)");
+    check("XGROUP CREATE s g $ MKSTREAM; XREADGROUP GROUP g c BLOCK 5 STREAMS s >", "XREADGROUP that waits (BLOCK)");
+    check(
+        "XGROUP CREATE s g $ MKSTREAM; XAUTOCLAIM s g c 0 0 COUNT 99999999",
+        "XAUTOCLAIM of more entries than may fit in memory",
+    );
     check("POST / HTTP/1.1", "the command POST");
     check("SCRIPT HELP", "the command script|help");
     check("SELECT 1", "database 1");

@@ -4,6 +4,7 @@ use super::keyspace::{Data, Entry, Fields, Keyspace, ZSet};
 use super::persistence::Save;
 use super::reply::{Failure, Reply, WRONG_TYPE};
 use super::state::State;
+use super::streams::Stream;
 use crate::resp::Value;
 use crate::{Blob, ConnId};
 use std::collections::{BTreeSet, VecDeque};
@@ -149,6 +150,7 @@ typed_access!(hash, hash_mut, Hash, Fields);
 typed_access!(list, list_mut, List, VecDeque<Blob>);
 typed_access!(set, set_mut, Set, BTreeSet<Blob>);
 typed_access!(zset, zset_mut, ZSet, ZSet);
+typed_access!(stream, stream_mut, Stream, Stream);
 
 /// Finds a command, and checks its name and the number of its words.
 pub(super) type Resolve = fn(&[Blob]) -> Result<&'static Spec, Refused>;
@@ -175,7 +177,7 @@ pub(super) enum Kind {
 
 impl Spec {
     pub(super) fn is_container(&self) -> bool {
-        matches!(self.name, "PUBSUB" | "SCRIPT")
+        matches!(self.name, "PUBSUB" | "SCRIPT" | "XGROUP")
     }
 
     /// The name in small letters, with the subcommand if it has one.

@@ -3,7 +3,7 @@
 use super::args::is;
 use super::call::{Call, Kind, Refused, Spec};
 use super::reply::{Failure, QUOTED_BYTES_MAX, c_string, error_quoting, one_line, wrong_arity};
-use super::{expiry, hashes, keys, lists, multi, pubsub, script, server, sets, strings, zsets};
+use super::{expiry, hashes, keys, lists, multi, pubsub, script, server, sets, streams, strings, zsets};
 use crate::Blob;
 use crate::resp::{Command, Value};
 
@@ -127,6 +127,19 @@ table! {
     "ZREMRANGEBYRANK" 4 Write zsets::zremrangebyrank;
     "ZPOPMIN" -2 Write zsets::zpopmin;
     "ZPOPMAX" -2 Write zsets::zpopmax;
+    "XADD" -5 Write streams::xadd;
+    "XLEN" 2 Read streams::xlen;
+    "XRANGE" -4 Read streams::xrange;
+    "XREVRANGE" -4 Read streams::xrevrange;
+    "XDEL" -3 Write streams::xdel;
+    "XTRIM" -4 Write streams::xtrim;
+    "XREAD" -4 Read streams::xread;
+    "XGROUP" -2 Write streams::xgroup;
+    "XREADGROUP" -7 Write streams::xreadgroup;
+    "XACK" -4 Write streams::xack;
+    "XPENDING" -3 Read streams::xpending;
+    "XCLAIM" -6 Write streams::xclaim;
+    "XAUTOCLAIM" -6 Write streams::xautoclaim;
     "SCRIPT" -2 NoScript script::script;
     "MULTI" 1 NoScript multi::multi;
     "EXEC" 1 NoScript multi::exec;
@@ -213,6 +226,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("SCRIPT", "KILL", Some(2)),
     sub("SCRIPT", "DEBUG", None),
     sub("SCRIPT", "HELP", None),
+    sub("XGROUP", "CREATE", Some(-5)),
+    sub("XGROUP", "SETID", Some(-5)),
+    sub("XGROUP", "DESTROY", Some(4)),
+    sub("XGROUP", "CREATECONSUMER", Some(5)),
+    sub("XGROUP", "DELCONSUMER", Some(5)),
+    sub("XGROUP", "HELP", None),
 ];
 
 /// Commands that redis-server 7.0 has and this one does not, and the two words at which it takes a client for a browser.
@@ -227,10 +246,9 @@ const NOT_MODELLED: &[&str] = &[
     "PFCOUNT", "PFDEBUG", "PFMERGE", "PFSELFTEST", "POST", "PSYNC", "QUIT", "READONLY", "READWRITE", "REPLCONF",
     "REPLICAOF", "RESET", "RESTORE", "RESTORE-ASKING", "ROLE", "SDIFFSTORE", "SHUTDOWN", "SINTERCARD", "SINTERSTORE",
     "SLAVEOF", "SLOWLOG", "SORT", "SORT_RO", "SPOP", "SPUBLISH", "SRANDMEMBER", "SSCAN", "SSUBSCRIBE", "SUNIONSTORE",
-    "SUNSUBSCRIBE", "SWAPDB", "SYNC", "XACK", "XADD", "XAUTOCLAIM", "XCLAIM", "XDEL", "XGROUP", "XINFO", "XLEN",
-    "XPENDING", "XRANGE", "XREAD", "XREADGROUP", "XREVRANGE", "XSETID", "XTRIM", "ZDIFF", "ZDIFFSTORE", "ZINTER",
-    "ZINTERCARD", "ZINTERSTORE", "ZLEXCOUNT", "ZMPOP", "ZRANDMEMBER", "ZRANGEBYLEX", "ZRANGESTORE", "ZREMRANGEBYLEX",
-    "ZREVRANGEBYLEX", "ZSCAN", "ZUNION", "ZUNIONSTORE",
+    "SUNSUBSCRIBE", "SWAPDB", "SYNC", "XINFO", "XSETID", "ZDIFF", "ZDIFFSTORE", "ZINTER", "ZINTERCARD", "ZINTERSTORE",
+    "ZLEXCOUNT", "ZMPOP", "ZRANDMEMBER", "ZRANGEBYLEX", "ZRANGESTORE", "ZREMRANGEBYLEX", "ZREVRANGEBYLEX", "ZSCAN", "ZUNION",
+    "ZUNIONSTORE",
 ];
 
 fn unknown(words: &[Blob]) -> Refused {

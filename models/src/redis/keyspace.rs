@@ -1,5 +1,6 @@
 //! The data set: keys, their values and their deadlines.
 
+use super::streams::Stream;
 use crate::Blob;
 use crate::escape::{Derived, Unordered};
 use indexmap::IndexMap;
@@ -99,6 +100,7 @@ pub(super) enum Data {
     List(VecDeque<Blob>),
     Set(BTreeSet<Blob>),
     ZSet(ZSet),
+    Stream(Stream),
 }
 
 impl Data {
@@ -109,12 +111,13 @@ impl Data {
             Data::List(_) => "list",
             Data::Set(_) => "set",
             Data::ZSet(_) => "zset",
+            Data::Stream(_) => "stream",
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         match self {
-            Data::Str(_) => false,
+            Data::Str(_) | Data::Stream(_) => false,
             Data::Hash(hash) => hash.is_empty(),
             Data::List(list) => list.is_empty(),
             Data::Set(set) => set.is_empty(),
@@ -222,6 +225,7 @@ mod tests {
             ("list", Data::List(["a".into(), "b".into()].into())),
             ("set", Data::Set(["a".into()].into())),
             ("zset", Data::ZSet(zset)),
+            ("stream", Data::Stream(Stream::default())),
         ] {
             db.insert(key.into(), Entry { data, expire_at: None });
         }

@@ -6,7 +6,8 @@
 //!
 //! Where it differs from the real server, and says so ([`Sent::NotModelled`](crate::Sent)): commands and
 //! subcommands outside the table; databases other than 0; SCAN with a cursor other than 0, since one page holds
-//! everything; hexadecimal scores; `ZRANGE … BYLEX`; WAIT for replicas without a timeout; subscribing inside MULTI.
+//! everything; hexadecimal scores; `ZRANGE … BYLEX`; WAIT for replicas without a timeout; subscribing inside MULTI;
+//! XREAD and XREADGROUP that wait (BLOCK); XINFO, XSETID; trimming a stream approximately (`~`).
 //! In scripts: `cjson`, `cmsgpack`, `bit`, `struct`, coroutines, `load`, `loadstring`, `collectgarbage`,
 //! `redis.set_repl`, `redis.setresp`, `redis.acl_check_cmd`, a shebang, precompiled code; math.random before
 //! math.randomseed, as the real server's numbers go on from one script to the next; tostring of what has an address;
@@ -38,6 +39,7 @@ mod server;
 mod service;
 mod sets;
 mod state;
+mod streams;
 mod strings;
 mod subscribers;
 mod transactions;

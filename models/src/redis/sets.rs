@@ -53,6 +53,8 @@ pub(super) fn scard(call: &mut Call, args: &[Blob]) -> Reply {
 
 pub(super) fn smove(call: &mut Call, args: &[Blob]) -> Reply {
     let (from, to, member) = (&args[0], &args[1], &args[2]);
+    // The real server looks both keys up, and so collects the second where it has expired, even without the first.
+    call.exists(to);
     let Some(set) = call.set(from)? else { return Ok(Value::Int(0)) };
     let present = set.contains(member);
     call.set(to)?;

@@ -9,12 +9,23 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The families of commands, in the order of their templates.
-pub(crate) const FAMILIES: [&str; 10] =
-    ["strings and keys", "expiry", "hashes", "lists", "sets", "zsets", "transactions", "pub/sub", "scripts", "server"];
+pub(crate) const FAMILIES: [&str; 11] = [
+    "strings and keys",
+    "expiry",
+    "hashes",
+    "lists",
+    "sets",
+    "zsets",
+    "streams",
+    "transactions",
+    "pub/sub",
+    "scripts",
+    "server",
+];
 
 /// One letter is one word (see [`token`]), with `+` one to four of them, with `*` up to three. `!EXPIRED` lets a key
 /// expire, `!WATCH` lets another connection touch a watched key.
-const TEMPLATES: [&str; 10] = [
+const TEMPLATES: [&str; 11] = [
     "SET k v/SET k v/SET k v s*/SET k v s*/SET k v EX t/SET k v PX t s*/SET k v EXAT A s*/SET k v PXAT M s*/GET k/GET k/\
     SETNX k v/SETEX k t v/PSETEX k t v/GETSET k v/GETDEL k/GETEX k/GETEX k PERSIST/GETEX k EX t/GETEX k PX t/\
     GETEX k EXAT A/GETEX k PXAT M/GETEX k s*/MGET k+/MSET k v/MSET k v k v/MSETNX k v k v/MSET x+/MSETNX x+/APPEND k v/\
@@ -40,6 +51,23 @@ const TEMPLATES: [&str; 10] = [
     ZRANGEBYSCORE k b b LIMIT n n/ZRANGEBYSCORE k b b WITHSCORES LIMIT i i/ZREVRANGEBYSCORE k b b/\
     ZREVRANGEBYSCORE k b b r*/ZREVRANGEBYSCORE k b b LIMIT n n WITHSCORES/ZRANK k m/ZREVRANK k m/ZREMRANGEBYSCORE k b b/\
     ZREMRANGEBYRANK k n n/ZPOPMIN k/ZPOPMAX k/ZPOPMIN k n/ZPOPMAX k n/ZPOPMIN k i/ZPOPMIN k n n/ZREMRANGEBYRANK k i i",
+    "XADD k h m v/XADD k h m v/XADD k h m v m v/XADD k a* h m v/XADD k a* h m v/XADD k j m v/XADD k h m/XADD k a* x+/\
+    !ADD/!ADD/!ADD/!GROUP/!GROUP/!GROUP/!GROUP/!GROUP/!GROUP/XLEN k/XRANGE k l l/XRANGE k - +/XRANGE k l l COUNT n/\
+    XRANGE k l l x*/XREVRANGE k l l/XREVRANGE k + -/XREVRANGE k + - COUNT n/XDEL k j/XDEL k j+/XTRIM k a/XTRIM k a a/\
+    XTRIM k MAXLEN n/XREAD STREAMS k j/XREAD COUNT n STREAMS k k j j/XREAD STREAMS k k j $/XREAD STREAMS k j+/\
+    XREAD NOACK STREAMS k j/XREAD GROUP g u STREAMS k j/XREAD STREAMS k >/XREAD x+/XGROUP CREATE k g j/\
+    XGROUP CREATE k g $/XGROUP CREATE k g 0 MKSTREAM/XGROUP CREATE k g $ MKSTREAM/XGROUP CREATE k g j ENTRIESREAD i/\
+    XGROUP CREATE k g j x*/XGROUP SETID k g j/XGROUP SETID k g $/XGROUP SETID k g 0/XGROUP SETID k g j ENTRIESREAD i/\
+    XGROUP DESTROY k g/XGROUP CREATECONSUMER k g u/XGROUP DELCONSUMER k g u/XGROUP x*/XGROUP DESTROY k g x/\
+    XREADGROUP GROUP g u STREAMS k >/XREADGROUP GROUP g u STREAMS k >/XREADGROUP GROUP g u COUNT n STREAMS k >/\
+    XREADGROUP GROUP g u NOACK STREAMS k >/XREADGROUP GROUP g u STREAMS k j/XREADGROUP GROUP g u STREAMS k 0/\
+    XREADGROUP GROUP g u COUNT n STREAMS k k > j/XREADGROUP GROUP g u STREAMS k $/XREADGROUP COUNT n STREAMS k > x/\
+    XREADGROUP GROUP g u STREAMS k k >/XREADGROUP GROUP g u x+ STREAMS k >/XREADGROUP GROUP g u BLOCK i STREAMS k j/\
+    XACK k g j/XACK k g j+/XACK k g j+/XPENDING k g/XPENDING k g/XPENDING k g l l n/XPENDING k g - + 10/\
+    XPENDING k g - + n u/XPENDING k g IDLE w - + 10/XPENDING k g IDLE w l l n u/XPENDING k g x+/XCLAIM k g u w j/\
+    XCLAIM k g u w j+/XCLAIM k g u w j+ N*/XCLAIM k g u w j+ N*/XCLAIM k g u w j FORCE/XAUTOCLAIM k g u w j/\
+    XAUTOCLAIM k g u w 0/XAUTOCLAIM k g u w l COUNT n/XAUTOCLAIM k g u w 0 COUNT 1 JUSTID/XAUTOCLAIM k g u w j x*/\
+    TYPE k/COPY k k REPLACE/RENAME k k/EXPIRE k t/DEL k/SCAN 0 TYPE stream COUNT 1000",
     "MULTI/MULTI/EXEC/EXEC/EXEC/DISCARD/WATCH k+/WATCH k/UNWATCH/MULTI x/EXEC x/SET k v/INCR k/GET k/LPUSH k v/\
     NOSUCHCOMMAND x*/GET/DEL k/EXPIRE k t/FLUSHALL/!EXPIRED/RENAME k k/WATCH/!WATCH/!WATCH/!WATCH/!WATCH/PUBLISH c v/\
     PEXPIREAT k 1/SETBIT k 1 x/SMEMBERS k/SADD k m+/KEYS *",
@@ -51,11 +79,11 @@ const TEMPLATES: [&str; 10] = [
     EVAL G 1 k v/SCRIPT FLUSH/SET k v/HSET k m v/RPUSH k v v/ZADD k f m f m/SADD k m+/GET k",
     "PING/PING v/PING v v/ECHO v/TIME/SELECT 0/SELECT i/WAIT 0 1/WAIT 0 i/WAIT i 0/SAVE/SCRIPT EXISTS S+/SCRIPT EXISTS/\
     SCRIPT FLUSH/SCRIPT FLUSH SYNC/SCRIPT FLUSH x/SCRIPT x*/SCRIPT LOAD L/SCRIPT LOAD/SCRIPT LOAD L x/foo x*/x x x/\
-    PUBSUB x x",
+    PUBSUB x x/XADD now * m v/XLEN now",
 ];
-const PUBSUB: usize = 7;
+const PUBSUB: usize = 8;
 /// Those whose templates touch keys.
-const DATA_FAMILIES: usize = 6;
+const DATA_FAMILIES: usize = 7;
 /// Connections below this one carry commands, the next two carry subscriptions.
 const SUBSCRIBER: u16 = 3;
 /// Longer than a key that was given a millisecond or two still has.
@@ -70,6 +98,10 @@ const FLOATS: &str = "inf/+inf/-inf/Infinity/INF/nan/-nan/NaN/abc//1./.5/-.5/+3/
 const TTLS: &str = "0/-1/-100/9223372036854775/9223372036854776/9223372036854775807/9223370000000000000/\
     -9223372036854775808/-9223372036854775";
 const MOMENTS: &str = "1/100000/1500000000/1500000000000/9223372036854775/9223372036854776";
+const FUTURE: &str = "9999999999999-*";
+const STREAM_IDS: &str = "7/7-0/7-3/7-4/7-5/8-1/0/0-0/0-1/-/+/$/>/*/7-*/7-/-7/7--1/07-01/ 7- 1/+7/7-x/7-1-1/\
+    18446744073709551615-18446744073709551615/18446744073709551615/18446744073709551616/7-18446744073709551615//abc/\
+    9999999999999/9999999999999-0/99999999999999999999999999999999999-1";
 const GLOBS: &str = "*/k*/k?/k[1-3]/k[^1]/c*/c?/c[12]";
 const GLOB_PARTS: &str = "*/?/k/c/1/2/[/]/[1/[^/[1-2]/-/\\/\\*/**/[]/[^]/a/[\\/[3-1]/[a-/^/[12]/[^12]";
 
@@ -123,6 +155,8 @@ pub(crate) fn sequence(family: usize, seed: u64, len: usize) -> Vec<Step> {
                 expire(random, client, &key, &mut steps);
             }
             "!WATCH" => watch(random, &mut steps),
+            "!ADD" => add_behind(random, client, &mut steps),
+            "!GROUP" => share_out(random, &mut steps),
             template => {
                 let words = fill(random, template);
                 let subscribes = words[0].to_ascii_uppercase().ends_with(b"SUBSCRIBE");
@@ -143,6 +177,40 @@ pub(crate) fn sequence(family: usize, seed: u64, len: usize) -> Vec<Step> {
 fn expire(random: &mut Random, client: u16, key: &Blob, steps: &mut Vec<Step>) {
     steps.push(send(client, vec!["PEXPIRE".into(), key.clone(), blob(random.between(1, 3).to_string())]));
     steps.push(Step::Sleep(EXPIRY_WAIT));
+}
+
+/// Adds entries that are in the future, so that the next ID does not depend on the clock.
+fn add_behind(random: &mut Random, client: u16, steps: &mut Vec<Step>) {
+    let key = key(random);
+    for id in [FUTURE, "*"] {
+        let words = vec!["XADD".into(), key.clone(), id.into(), token(random, b'm').remove(0), value(random)];
+        steps.push(send(client, words));
+    }
+}
+
+/// A stream with entries of which some are given to the consumers of a group.
+fn share_out(random: &mut Random, steps: &mut Vec<Step>) {
+    let stream = random.part("k1/k2/k3/k4/k5").to_owned();
+    steps.push(plain(0, &format!("DEL {stream}")));
+    steps.push(plain(0, &format!("XGROUP CREATE {stream} g1 0 MKSTREAM")));
+    for _ in 0..random.between(1, 6) {
+        steps.push(plain(0, &format!("XADD {stream} 7-* field value")));
+    }
+    for consumer in ["u1", "u2"] {
+        let count = random.below(4);
+        steps.push(plain(0, &format!("XREADGROUP GROUP g1 {consumer} COUNT {count} STREAMS {stream} >")));
+    }
+    for _ in 0..random.between(2, 8) {
+        let family = FAMILIES.iter().position(|name| *name == "streams").expect("there are streams");
+        let template = random.part(TEMPLATES[family]);
+        if template.starts_with("XGROUP CREATE") || template.starts_with('!') {
+            continue;
+        }
+        let words = fill(random, &template.replace(" k", &format!(" {stream}")));
+        if is_fair(&words) {
+            steps.push(send(0, words));
+        }
+    }
 }
 
 /// Does a command of another connection fail a transaction that watches the key?
@@ -187,7 +255,7 @@ fn is_fair(words: &[Blob]) -> bool {
 fn fill(random: &mut Random, template: &str) -> Vec<Blob> {
     let mut words = Vec::new();
     for part in template.split(' ') {
-        let is_kind = |byte: u8| byte.is_ascii_lowercase() || b"AMSLG".contains(&byte);
+        let is_kind = |byte: u8| byte.is_ascii_lowercase() || b"AMSLGN".contains(&byte);
         match part.as_bytes() {
             [kind] if is_kind(*kind) => words.extend(token(random, *kind)),
             [kind, b'+'] if is_kind(*kind) => {
@@ -244,10 +312,22 @@ fn token(random: &mut Random, kind: u8) -> Vec<Blob> {
         b'r' => return option(random, "WITHSCORES/LIMIT/REV/BYSCORE/WITHSCORES/LIMIT/FOO"),
         b'd' => return option(random, "LEFT/RIGHT"),
         b'q' => return option(random, "BYTE/BIT/FOO"),
-        b'y' => blob(random.part("string/list/HASH/zset/set/foo")),
+        b'y' => blob(random.part("string/list/HASH/zset/set/stream/foo")),
         b'p' if random.chance(35) => blob(random.part(GLOBS)),
         b'p' => blob((0..random.below(5)).map(|_| random.part(GLOB_PARTS)).collect::<String>()),
         b'c' => blob(random.part("c1/c2/c3")),
+        b'h' if random.chance(90) => blob("7-*"),
+        b'h' => blob(random.part("7-1/7-5/7-9/8-1/3-3/9999999999999-*/0-*/0-0/18446744073709551615-*")),
+        b'j' if random.chance(65) => blob(format!("7-{}", random.below(6))),
+        b'j' => blob(random.part(STREAM_IDS)),
+        b'l' if random.chance(25) => blob(format!("({}", token(random, b'j')[0].to_text())),
+        b'l' if random.chance(30) => blob(random.part("-/+")),
+        b'l' => return token(random, b'j'),
+        b'g' => blob(random.part("g1/g1/g1/g2")),
+        b'u' => blob(random.part("u1/u2/u3")),
+        b'w' => blob(random.part("0/0/0/0/100000/1000000/-1/abc/9223372036854775807")),
+        b'a' => return option(random, "MAXLEN/MAXLEN/MINID/MINID/LIMIT/NOMKSTREAM/FOO"),
+        b'N' => return option(random, "IDLE/TIME/RETRYCOUNT/FORCE/JUSTID/LASTID/FOO"),
         b'S' => scripts::sha(random),
         b'L' => blob(scripts::fixed(random)),
         b'G' => blob(scripts::generated(random)),
@@ -268,6 +348,14 @@ fn option(random: &mut Random, names: &str) -> Vec<Blob> {
         "EX" | "PX" => words.push(ttl(random)),
         "EXAT" => words.push(moment(random, 1)),
         "PXAT" => words.push(moment(random, 1000)),
+        "MAXLEN" | "MINID" | "LASTID" => {
+            let approximate = random.chance(2);
+            words.extend((name != "LASTID" && random.chance(20)).then(|| blob(if approximate { "~" } else { "=" })));
+            words.extend(token(random, if name == "MAXLEN" { b'n' } else { b'j' }));
+        }
+        "IDLE" => words.push(blob(random.part("0/500000/500000/-5/abc/9223372036854775807"))),
+        "TIME" => words.push(blob(random.part("0/1000/1500000000000/-1/99999999999999/abc"))),
+        "RETRYCOUNT" => words.extend(token(random, b'n')),
         "LIMIT" => words.extend([token(random, b'n'), token(random, b'n')].concat()),
         _ => {}
     }

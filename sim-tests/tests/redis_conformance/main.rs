@@ -293,6 +293,11 @@ fn is_same(command: &Command, queued: Option<&[Command]>, real: &Value, model: &
             }
             _ => false,
         },
+        "XADD" => match (real.as_blob().map(milliseconds), model.as_blob().map(milliseconds)) {
+            (Some(real), Some(model)) => is_near(&real, &model, CLOCK_SKEW_MS_MAX),
+            _ => false,
+        },
+        "XPENDING" => is_same_pending(real, model),
         "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "KEYS" | "PUBSUB" => sorted(real) == sorted(model),
         // The real server may need more pages, and then says so with its cursor.
         "SCAN" => match (real, model) {
@@ -304,6 +309,29 @@ fn is_same(command: &Command, queued: Option<&[Command]>, real: &Value, model: &
         "RANDOMKEY" => !real.is_nil() && !model.is_nil(),
         _ => false,
     }
+}
+
+/// The first number of a stream's ID.
+fn milliseconds(id: &Blob) -> Value {
+    integer(&Value::Bulk(Blob::copy_from(id.split(|byte| *byte == b'-').next().unwrap_or_default())))
+}
+
+/// The same entries with the same consumers and numbers of deliveries, idle for about as long.
+fn is_same_pending(real: &Value, model: &Value) -> bool {
+    let (Value::Array(real), Value::Array(model)) = (real, model) else { return false };
+    let is_same = |(real, model): (&Value, &Value)| match (real, model) {
+        (Value::Array(real), Value::Array(model)) if real.len() == 4 && model.len() == 4 => {
+            real[..2] == model[..2] && real[3] == model[3] && is_idle_as_long(&real[2], &model[2])
+        }
+        _ => real == model,
+    };
+    real.len() == model.len() && real.iter().zip(model).all(is_same)
+}
+
+/// As [`is_near`], where 0 is as good as a moment.
+fn is_idle_as_long(real: &Value, model: &Value) -> bool {
+    matches!((real, model), (Value::Int(real), Value::Int(model))
+        if real.abs_diff(*model) <= CLOCK_SKEW_MS_MAX.unsigned_abs())
 }
 
 fn is_near(real: &Value, model: &Value, apart_max: i64) -> bool {
