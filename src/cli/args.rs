@@ -263,11 +263,11 @@ pub(super) struct BenchOptions {
 
 #[derive(Args)]
 pub(super) struct NumbersOptions {
-    /// On a real ZooKeeper ensemble, which is started for it, instead of in virtual time.
+    /// On real servers, which are started for it, instead of in virtual time.
     #[arg(long)]
     pub spawn: bool,
-    /// Write the tables to this file.
-    #[arg(long, value_name = "FILE")]
+    /// Write numbers.md, or numbers-real.md with --spawn, and the plots to this folder.
+    #[arg(long, value_name = "FOLDER")]
     pub output: Option<PathBuf>,
 }
 

@@ -27,7 +27,7 @@ pub(super) fn run(options: &ReportOptions, registry: &Registry, stop: &AtomicBoo
         findings.push(finding);
     }
     files.push((options.output.join("README.md"), index(&findings)));
-    files.push((options.output.join("numbers.md"), super::numbers::tables(registry)?));
+    files.extend(super::numbers::tables(registry)?.files(&options.output, "numbers.md"));
     if stop.load(Ordering::Relaxed) {
         return interrupted();
     }

@@ -3,6 +3,8 @@
 pub mod catalogue;
 #[cfg(feature = "sim")]
 pub mod matrix;
+#[cfg(feature = "cli")]
+pub mod plot;
 
 use crate::explore::follow::{Strides, follow, follow_names};
 use crate::explore::{Progress, Report, Verdict};

@@ -6,6 +6,7 @@
 
 pub mod articles;
 pub mod catalogue;
+pub mod flash_sale;
 pub mod flow;
 pub mod guarded;
 pub mod keeper;

@@ -10,11 +10,12 @@ use crate::flow::order::books::{Books, audit, ordered};
 use crate::flow::order::catalogue::Request;
 use crate::flow::order::heat::Heat;
 use crate::flow::order::naive::First;
-use crate::flow::order::{self, MIGRATIONS, OrderService, oracle};
+use crate::flow::order::{self, LockScope, MIGRATIONS, OrderService, breaker, limiter, oracle};
 use crate::flow::schema::migrate;
 use crate::history::Fact;
 use crate::lock::Lock;
 use crate::lock::in_process::InProcessLock;
+use crate::lock::mysql::Retry;
 use crate::lock::segmented::{Segmented, Segments};
 use crate::port::mysql::{MySql, Session};
 use crate::port::{Blob, Ports, Unanswered, answered};
@@ -108,6 +109,40 @@ pub struct Orders {
 }
 
 impl Orders {
+    /// Customers who order and pay, and the jobs, as they are set up in production; one SKU that is hot from the start.
+    pub fn in_production(lock: LockKind) -> Self {
+        let ms = Duration::from_millis;
+        let service = order::Config {
+            database: 0,
+            cache: 1,
+            retry: Retry { tries: 10, delay: ms(5), unknown: true },
+            script_timeout: ms(50),
+            script_tries: 3,
+            breaker: breaker::Config { failures: 3, open: ms(200) },
+            limiter: limiter::Config { burst: 50, every: ms(5) },
+            lock_wait: ms(2000),
+            row_lock: true,
+            lock_scope: LockScope::AroundTransaction,
+            epochs: true,
+        };
+        let heats = Some(Heat { window: ms(10_000), orders: 1 });
+        Orders {
+            service,
+            lock,
+            skus: Amount::Fixed(1),
+            stock: Amount::PerOrder(1),
+            hot: true,
+            jobs: Some(Jobs { rounds: 1, cancels: Some(ms(1000)), rebuilds: None, heats, restocks: None }),
+            orders: 1,
+            think: Duration::ZERO,
+            clicks: 3,
+            coupon: false,
+            pay: true,
+            repairs: true,
+            mutation: None,
+        }
+    }
+
     fn skus(&self) -> i64 {
         self.skus.of(self.orders)
     }

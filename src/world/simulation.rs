@@ -5,6 +5,7 @@ use super::memories::Violation;
 use super::system::System;
 use crate::base::millis;
 use crate::property::CONVERGENCE;
+use doublehold_models::ServiceConfig;
 use serde::{Deserialize, Serialize};
 
 /// How a scenario runs in the simulated world.
@@ -32,10 +33,20 @@ pub struct Simulation {
     pub fault_every_us: u64,
     /// Kinds of fault beside the scenario's own.
     pub faults: Budgets,
+    /// How long a MySQL server works on a statement, in microseconds; others wait meanwhile.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub mysql_us: u64,
+    /// How long a Redis server works on a command, likewise.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub redis_us: u64,
     /// Faults stop at this moment, and a healthy phase begins, in microseconds.
     pub healthy_after_us: u64,
     /// Everything must have ended by this moment, in microseconds.
     pub horizon_us: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Default for Simulation {
@@ -52,6 +63,8 @@ impl Default for Simulation {
             down_us_max: 200_000,
             fault_every_us: 500_000,
             faults: Budgets::NONE,
+            mysql_us: 0,
+            redis_us: 0,
             healthy_after_us: 60_000_000,
             horizon_us: 600_000_000,
         }
@@ -59,6 +72,15 @@ impl Default for Simulation {
 }
 
 impl Simulation {
+    /// How long a server of this kind works on a request, in microseconds.
+    pub fn serving_us(&self, server: &ServiceConfig) -> u64 {
+        match server {
+            ServiceConfig::MySql(_) => self.mysql_us,
+            ServiceConfig::Redis(_) => self.redis_us,
+            ServiceConfig::ZooKeeper(_) | ServiceConfig::Etcd(_) => 0,
+        }
+    }
+
     /// What is broken if some client has not ended by the horizon.
     pub fn not_converged(&self, system: &System) -> Option<Violation> {
         let waiting: Vec<String> = system.waiting_clients().map(|client| format!("client-{client}")).collect();

@@ -1,5 +1,6 @@
 //! The same on a real ensemble, which is started for it.
 
+use super::Figures;
 use super::patience::WAITS;
 use super::segments::{CLIENTS, MERCHANTS, orders};
 use crate::cli::error::CliError;
@@ -23,17 +24,19 @@ const ORDERS: usize = 5;
 const EVERY: Duration = Duration::from_millis(60);
 const WAITERS: usize = 150;
 
-pub(super) fn tables() -> Result<String, CliError> {
+pub(super) fn tables() -> Result<Figures, CliError> {
     let servers = ZooKeeperServer::start_ensemble(3, TICK)?;
     let addresses: Vec<String> = servers.iter().map(ZooKeeperServer::address).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|problem| CliError::Environment(format!("cannot start tokio: {problem}")))?;
-    let mut text = String::from(
+    let mut figures = Figures::new(
         "# Numbers on real servers\n\nMeasured by `doublehold numbers --spawn`: three ZooKeeper servers and all clients on one machine, whose load is in them. Ratios count, not figures.\n\n",
     );
-    segments(&runtime, &addresses, &mut text);
-    patience(&runtime, &addresses, &mut text)?;
-    Ok(text)
+    segments(&runtime, &addresses, &mut figures.text);
+    patience(&runtime, &addresses, &mut figures.text)?;
+    #[cfg(feature = "real-mysql")]
+    super::real_flash_sale::tables(&runtime, &mut figures)?;
+    Ok(figures)
 }
 
 fn ports(client: usize, addresses: &[String], journal: &Journal) -> RealPorts {

@@ -33,6 +33,8 @@ pub(super) struct EventQueue {
     count: u64,
     /// The moment at which the last message on each connection comes, by direction: messages do not overtake.
     last: BTreeMap<(LinkName, bool), u64>,
+    /// When a node has done what it works on.
+    free_at: BTreeMap<u8, u64>,
     pushed: Vec<Pushed>,
 }
 
@@ -52,6 +54,22 @@ impl EventQueue {
         let Reverse((at_us, number)) = self.heap.pop()?;
         let due = self.due.remove(&number).expect("each entry is put once");
         Some((at_us, due))
+    }
+
+    /// Begins with a request at a node that works on one at a time; false if it is busy, and the request comes again when
+    /// it is not.
+    pub(super) fn begin(&mut self, at_us: u64, request: Choice, node: u8, serving_us: u64) -> bool {
+        if serving_us == 0 {
+            return true;
+        }
+        let free_at = self.free_at.entry(node).or_default();
+        if *free_at > at_us {
+            let again = *free_at;
+            self.put(again, Due::Choice(request));
+            return false;
+        }
+        *free_at = at_us + serving_us;
+        true
     }
 
     /// Takes in what the system has put on its way, with sampled latencies.

@@ -4,7 +4,7 @@ use super::Run;
 use super::events::{Due, EventQueue};
 use super::nemesis::{Planned, pick, plan, recovery};
 use super::streams::Streams;
-use crate::world::choice::{Act, Choice, Target};
+use crate::world::choice::{Act, Choice, LinkName, Target};
 use crate::world::fault::Fault;
 use crate::world::inputs::{Ran, Wake};
 use crate::world::recorder::Recorder;
@@ -201,6 +201,11 @@ impl Host {
                 self.healthy = true;
                 return;
             }
+            Due::Choice(choice @ Choice { at: Target::Link(LinkName { node, .. }), act: Act::Serve })
+                if !self.begin(at_us, choice, node) =>
+            {
+                return;
+            }
             Due::Choice(choice) => {
                 if matches!(choice, Choice { at: Target::Link(at), act: Act::Deliver } if self.system.is_silent(at)) {
                     // Whether the client has borne the silence for too long is told by its clock.
@@ -231,6 +236,13 @@ impl Host {
         if let Some(choice) = choice {
             self.make(at_us, choice).await;
         }
+    }
+
+    /// Begins with a request, unless the node works on another one.
+    fn begin(&mut self, at_us: u64, request: Choice, node: u8) -> bool {
+        let service = self.system.service_of(node.into());
+        let serving_us = self.simulation.serving_us(&self.setup.services[service].config);
+        self.events.begin(at_us, request, node, serving_us)
     }
 
     /// Lets time pass; servers do what falls due.

@@ -82,7 +82,9 @@ mod tests {
             ("a group less", |stream| stream.groups.clear()),
             ("another group", |stream| drop(stream.groups.insert("b".into(), Group::new(ID)))),
             ("what the group was given", |stream| group(stream).last_id = StreamId::ZERO),
-            ("a consumer", |stream| drop(group(stream).consumers.insert("b".into()))),
+            ("a consumer", |stream| {
+                group(stream).consumers.insert("b".into());
+            }),
             ("an acknowledgement", |stream| group(stream).pending.clear()),
             ("whose it is", |stream| pending(stream).consumer = "b".into()),
             ("since when", |stream| pending(stream).delivered_ms = 6),
