@@ -1,8 +1,9 @@
 //! What an auditor finds after all have ended, and after a last request that comes alone.
 
+use super::config::Stage;
 use super::limiter;
-use super::purchase::{READ, Seen};
-use super::service::{FlashSale, Stage};
+use super::row::{READ, Seen};
+use super::service::FlashSale;
 use crate::base::Tells;
 use crate::flow::queue::Queue;
 use crate::port::mysql::{Session, Value as Sql};

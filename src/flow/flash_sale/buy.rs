@@ -1,8 +1,10 @@
 //! A request, from the limiter to the answer.
 
+use super::config::Stage;
 use super::limiter::Limit;
-use super::purchase::{Purchased, Seen};
-use super::service::{FlashSale, Stage};
+use super::purchase::Purchased;
+use super::row::Seen;
+use super::service::FlashSale;
 use super::told::{Answer, tell};
 use crate::flow::queue::Queue;
 use crate::lock::mysql::Stop;

@@ -1,19 +1,10 @@
 //! Counters: count, sale and version of the stock's row, in Redis.
 
-use super::purchase::Seen;
-use super::service::Config;
+use super::config::{Config, Publish};
+use super::row::Seen;
 use crate::port::{Blob, Command, Outcome, Ports, Redis, Script, Value};
 
 static REFRESH: Script = Script { body: include_str!("scripts/refresh.lua") };
-
-/// How the counters follow the row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Publish {
-    /// They are replaced by what the row has, if that is newer; also after a conflict.
-    Refresh,
-    /// They are incremented after each sale, one after the other (S8).
-    Increment,
-}
 
 /// The counters of a sale.
 pub(super) struct Counters<P: Ports> {

@@ -10,10 +10,10 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `service` | the service and how it works |
+//! | `service`, `config` | the service and how it works |
 //! | `buy` | a request, stage by stage |
 //! | `consume` | the consumer of the queue |
-//! | `purchase` | the transaction: stock and order |
+//! | `purchase`, `row` | the transaction: stock and order; the stock's row |
 //! | `counters` | count, sale and version in Redis |
 //! | [`limiter`] | how many requests go on in a window |
 //! | `migrations/` | the tables |
@@ -31,19 +31,21 @@
 
 pub mod books;
 mod buy;
+mod config;
 mod consume;
 mod counters;
 pub mod limiter;
 #[cfg(feature = "check")]
 pub mod oracle;
 mod purchase;
+mod row;
 mod service;
 pub mod told;
 
 use super::schema::Migration;
 
-pub use counters::Publish;
-pub use service::{Config, FlashSale, Stage};
+pub use config::{Config, Publish, Stage};
+pub use service::FlashSale;
 
 /// The tables.
 pub const MIGRATIONS: [Migration; 1] = [("0001_flash_sale.sql", include_str!("migrations/0001_flash_sale.sql"))];

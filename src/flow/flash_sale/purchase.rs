@@ -1,42 +1,15 @@
 //! Purchase: what MySQL does for one piece – the stock's row, and the order.
 
+use super::row::{Seen, read};
 use super::service::FlashSale;
 use crate::lock::mysql::transaction::{ending, within};
 use crate::lock::mysql::{Retry, Stop, Transaction};
-use crate::port::mysql::{Session, Value};
+use crate::port::mysql::Session;
 use crate::port::{Blob, Ports};
 
-pub(super) const READ: &str = "SELECT count, sale, version FROM stock WHERE id = ?";
 const WRITE: &str = "UPDATE stock SET sale = ? WHERE id = ?";
 const SELL: &str = "UPDATE stock SET sale = sale + 1, version = version + 1 WHERE id = ? AND version = ?";
 const INSERT: &str = "INSERT INTO stock_order (stock_id, request_id) VALUES (?, ?)";
-
-/// The stock's row, as it was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Seen {
-    /// What there was at the start.
-    pub count: i64,
-    /// What is sold.
-    pub sale: i64,
-    /// Grows with each sale.
-    pub version: i64,
-}
-
-impl Seen {
-    pub(super) fn of(row: &[Value]) -> Option<Self> {
-        let [count, sale, version] = row else { return None };
-        Some(Seen { count: count.as_int()?, sale: sale.as_int()?, version: version.as_int()? })
-    }
-
-    pub(super) fn is_sold_out(self) -> bool {
-        self.sale >= self.count
-    }
-
-    /// The same after one more sale.
-    fn sold(self) -> Self {
-        Seen { sale: self.sale + 1, version: self.version + 1, ..self }
-    }
-}
 
 /// What became of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,11 +18,6 @@ pub(super) enum Purchased {
     Done(Seen),
     /// Nothing is left.
     SoldOut,
-}
-
-async fn read<S: Session>(session: &mut S, stock: i64) -> Result<Seen, Stop> {
-    let rows = within(session.query(READ, vec![stock.into()]).await)?;
-    rows.first().and_then(|row| Seen::of(row)).ok_or(Stop::GivenUp)
 }
 
 /// The stock and the order in one transaction, if the row is still as it was seen.

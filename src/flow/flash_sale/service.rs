@@ -1,52 +1,10 @@
-//! The service: its connections, and how it works.
+//! The service: its connections. What it does is in the files beside.
 
-use super::counters::{Counters, Publish};
-use super::limiter::{self, Limiter};
-use crate::lock::mysql::{Client, Retry};
+use super::config::Config;
+use super::counters::Counters;
+use super::limiter::Limiter;
+use crate::lock::mysql::Client;
 use crate::port::Ports;
-
-/// How much of the article is in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    /// Reads and writes the stock; oversells.
-    Naive,
-    /// Writes it if its version is the one that was read.
-    Optimistic,
-    /// Behind a rate limiter.
-    Limited,
-    /// Reads the stock from Redis.
-    Cached,
-    /// Orders are made by the consumer of a queue.
-    Queued,
-}
-
-impl Stage {
-    /// All, in their order.
-    pub const ALL: [Stage; 5] = [Stage::Naive, Stage::Optimistic, Stage::Limited, Stage::Cached, Stage::Queued];
-}
-
-/// How the service works.
-#[derive(Clone, Copy, Debug)]
-pub struct Config {
-    /// The place of the MySQL server in the topology.
-    pub database: usize,
-    /// The place of the Redis server.
-    pub cache: usize,
-    /// The number of the row that is for sale.
-    pub stock: i64,
-    /// How much of the article is in place.
-    pub stage: Stage,
-    /// How often a request tries its transaction; the article's fails at the first conflict.
-    pub retry: Retry,
-    /// How often the consumer does.
-    pub consumer_retry: Retry,
-    /// How the counters in Redis follow the row.
-    pub publish: Publish,
-    /// How many requests go on.
-    pub limiter: limiter::Config,
-    /// Whether the consumer commits a message before it makes the order, which loses it in a crash.
-    pub commits_first: bool,
-}
 
 /// One instance of the service: it serves one request, or one message, at a time.
 pub struct FlashSale<P: Ports, Q> {
