@@ -39,11 +39,14 @@ pub(super) enum Command {
     Bench(BenchOptions),
     /// Measure in virtual time what the articles claim: wake-ups per release.
     Numbers(NumbersOptions),
-    /// Run the same lock code on real servers, in several processes, and judge its history.
-    Real(RealOptions),
+    /// Run the same lock code, or the order flow, on real servers, in several processes, and judge its history.
+    Real(RealCommand),
     #[cfg(feature = "real-redis")]
     #[command(hide = true)]
     RealWorker(WorkerOptions),
+    #[cfg(all(feature = "real-zookeeper", feature = "real-mysql"))]
+    #[command(hide = true)]
+    RealOrderWorker(WorkerOptions),
 }
 
 #[derive(Args)]
@@ -269,6 +272,72 @@ pub(super) struct NumbersOptions {
     /// Write numbers.md, or numbers-real.md with --spawn, and the plots to this folder.
     #[arg(long, value_name = "FOLDER")]
     pub output: Option<PathBuf>,
+}
+
+/// A lock, or a flow.
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct RealCommand {
+    #[command(subcommand)]
+    pub flow: Option<RealFlow>,
+    #[command(flatten)]
+    pub lock: Option<RealOptions>,
+}
+
+/// A flow on real servers.
+#[derive(Subcommand)]
+pub(super) enum RealFlow {
+    /// The order flow on Redis, MariaDB and ZooKeeper, which are killed and started again, and so are the customers.
+    Order(RealOrderOptions),
+}
+
+/// When Redis syncs what it appends.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Fsync {
+    /// Before each reply: a power loss takes nothing.
+    Always,
+    /// Once a second: a power loss takes the last one.
+    Everysec,
+}
+
+#[derive(Args)]
+pub(super) struct RealOrderOptions {
+    /// Start the servers on loopback, and end them.
+    #[arg(long, required = true)]
+    pub spawn: bool,
+    /// The SKUs' locks on the way through MySQL.
+    #[arg(long, value_parser = lock_names(), default_value = "zookeeper")]
+    pub lock: String,
+    /// Processes of customers; the jobs have one of their own.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub processes: u8,
+    /// Customers in each process.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub customers: u8,
+    /// SKUs, all sold from Redis at the start.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub skus: u8,
+    /// Pieces of each.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub pieces: u32,
+    /// How long customers order.
+    #[arg(long, value_parser = some_time, default_value = "20s", value_name = "TIME")]
+    pub time: Duration,
+    /// Something is killed, or loses power, about this often.
+    #[arg(long, value_parser = some_time, default_value = "1500ms", value_name = "TIME")]
+    pub every: Duration,
+    /// When Redis syncs what it appends.
+    #[arg(long, value_enum, default_value = "everysec")]
+    pub fsync: Fsync,
+    /// What is killed when; the same seed gives the same schedule.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where the history goes.
+    #[arg(long, value_name = "FILE", default_value = "doublehold-history.json")]
+    pub history: PathBuf,
+    /// For machines: one JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Where what is guarded is.

@@ -23,13 +23,17 @@ mod numbers;
 mod output;
 #[cfg(feature = "real-redis")]
 mod real;
+#[cfg(all(feature = "real-zookeeper", feature = "real-mysql"))]
+mod real_order;
 mod replay;
 mod report;
 mod shrink;
 mod sim;
+#[cfg(feature = "real-redis")]
+mod worker;
 
 use crate::scenario::Registry;
-use args::{Arguments, Command};
+use args::{Arguments, Command, RealCommand, RealFlow};
 use clap::Parser;
 use error::{CliError, INTERRUPTED, USAGE};
 use std::process::ExitCode;
@@ -87,14 +91,32 @@ fn run_until(arguments: Arguments, registry: &Registry, stop: &Arc<AtomicBool>) 
         Command::Matrix(options) => matrix::run(&options, stop),
         Command::Numbers(options) => numbers::run(&options, registry),
         Command::Bench(options) => bench::run(&options, registry, stop),
-        #[cfg(feature = "real-redis")]
-        Command::Real(options) => real::run(&options, stop),
+        Command::Real(command) => run_real(command, stop),
         #[cfg(feature = "real-redis")]
         Command::RealWorker(options) => real::job::work(&options),
+        #[cfg(all(feature = "real-zookeeper", feature = "real-mysql"))]
+        Command::RealOrderWorker(options) => real_order::worker::work(&options),
+    }
+}
+
+/// What runs on real servers, as far as this build can.
+#[cfg_attr(not(feature = "real-redis"), allow(unused_variables, reason = "nothing runs that could be stopped"))]
+fn run_real(command: RealCommand, stop: &AtomicBool) -> Result<u8, CliError> {
+    match command {
+        #[cfg(all(feature = "real-zookeeper", feature = "real-mysql"))]
+        RealCommand { flow: Some(RealFlow::Order(options)), .. } => real_order::run(&options, stop),
+        #[cfg(not(all(feature = "real-zookeeper", feature = "real-mysql")))]
+        RealCommand { flow: Some(RealFlow::Order(_)), .. } => {
+            Err(CliError::NotBuilt("real order".to_owned(), "real-zookeeper,real-mysql"))
+        }
+        #[cfg(feature = "real-redis")]
+        RealCommand { lock: Some(options), .. } => real::run(&options, stop),
         #[cfg(not(feature = "real-redis"))]
-        Command::Real(options) => {
-            let feature = guarded_by::GuardedBy::of(&options)?.features()[0];
-            Err(CliError::NotBuilt("real".to_owned(), feature))
+        RealCommand { lock: Some(options), .. } => {
+            Err(CliError::NotBuilt("real".to_owned(), guarded_by::GuardedBy::of(&options)?.features()[0]))
+        }
+        RealCommand { flow: None, lock: None } => {
+            Err(CliError::Usage("name a lock with --lock, or a flow: `doublehold real order --spawn`".to_owned()))
         }
     }
 }

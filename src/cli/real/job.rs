@@ -2,8 +2,9 @@
 
 use super::super::args::WorkerOptions;
 use super::super::error::CliError;
+use super::super::worker;
 use super::look::STOCK_AT_START;
-use crate::history::{Entry, Fact};
+use crate::history::Fact;
 use crate::lock::mysql::Retry;
 use crate::lock::mysql::row::Guard;
 use crate::port::mysql::{MySql, Session, Value};
@@ -18,9 +19,8 @@ use crate::world::real::{Journal, RealPorts, RedisOptions};
 #[cfg(feature = "real-mysql")]
 use crate::world::real::{MySqlOptions, RealMySql};
 use serde::{Deserialize, Serialize};
-use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How often a client acquires the lock in one ZooKeeper session or with one etcd lease.
@@ -132,20 +132,13 @@ pub(in crate::cli) fn work(options: &WorkerOptions) -> Result<u8, CliError> {
     let job: Job = serde_json::from_str(&options.job).map_err(|problem| CliError::Usage(problem.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|problem| CliError::Environment(format!("cannot start tokio: {problem}")))?;
-    let stdout = Arc::new(Mutex::new(std::io::stdout()));
-    let journal = move |entry: Entry| {
-        let mut line = serde_json::to_vec(&entry).expect("an entry is plain data");
-        line.push(b'\n');
-        // Should the parent be gone, there is nobody left to tell.
-        let _ = stdout.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(&line);
-    };
-    let journal: Arc<dyn Fn(Entry) + Send + Sync> = Arc::new(journal);
-    let told_to_end = end_with_stdin();
+    let journal = worker::journal();
+    let told_to_end = worker::end_with_stdin();
     runtime.block_on(async {
         let end = tokio::time::Instant::now() + Duration::from_millis(job.time_ms);
         let mut clients = tokio::task::JoinSet::new();
         for client in job.first_client..job.first_client + job.clients {
-            let ports = job.ports(client, Some(Arc::clone(&journal))).await?;
+            let ports = job.ports(client, journal.clone()).await?;
             let guarded = job.guarded();
             let told_to_end = Arc::clone(&told_to_end);
             clients.spawn(async move {
@@ -168,16 +161,4 @@ async fn with_etcd(ports: RealPorts, addresses: &[String], client: usize) -> Res
     let cluster = RealEtcd::new(addresses, client, EtcdOptions::default()).await;
     let cluster = cluster.map_err(|problem| CliError::Usage(problem.to_string()))?;
     Ok(ports.with_etcd(&cluster))
-}
-
-/// A worker ends, after the operation that it is in, when its standard input does: its parent wants it to, or has died.
-fn end_with_stdin() -> Arc<AtomicBool> {
-    let told = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&told);
-    std::thread::spawn(move || {
-        // Whatever ends the input, it has ended.
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        flag.store(true, Ordering::Relaxed);
-    });
-    told
 }

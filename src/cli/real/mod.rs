@@ -9,14 +9,14 @@ use super::args::RealOptions;
 use super::error::CliError;
 use super::guarded_by::GuardedBy;
 use super::output::write_file;
+use super::worker;
 use crate::history::Entry;
 use crate::scenario::keeper::Keeper;
 use job::Job;
 use look::{look, prepare};
 use report::{HUNG, print, summarize};
 use servers::Fleet;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -65,7 +65,7 @@ fn contend(
     incidents: &mut Vec<String>,
 ) -> Result<Vec<Entry>, CliError> {
     let mut workers = start_workers(options, chosen, fleet)?;
-    let readers: Vec<_> = workers.iter_mut().map(read_history).collect();
+    let readers: Vec<_> = workers.iter_mut().map(worker::read_history).collect();
     let started = Instant::now();
     let deadline = options.time + GRACE;
     let mut killed_at = None;
@@ -106,17 +106,11 @@ fn contend(
 }
 
 fn start_workers(options: &RealOptions, chosen: &GuardedBy, fleet: &Fleet) -> Result<Vec<Child>, CliError> {
-    let failed = |problem: std::io::Error| CliError::Environment(format!("cannot start a worker process: {problem}"));
-    let program = std::env::current_exe().map_err(failed)?;
     let clients = usize::from(options.clients);
     let mut workers = Vec::new();
     for process in 0..usize::from(options.processes) {
         let job = job_of(options, chosen, fleet, process * clients);
-        let job = serde_json::to_string(&job).expect("a job is plain data");
-        let mut command = Command::new(&program);
-        command.arg("real-worker").arg(job).stdin(Stdio::piped()).stdout(Stdio::piped());
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        workers.push(command.spawn().map_err(failed)?);
+        workers.push(worker::start("real-worker", &job)?);
     }
     Ok(workers)
 }
@@ -135,13 +129,4 @@ fn job_of(options: &RealOptions, chosen: &GuardedBy, fleet: &Fleet, first_client
         time_ms: u64::try_from(options.time.as_millis()).unwrap_or(u64::MAX),
         ttl_ms: u64::try_from(options.ttl.as_millis()).unwrap_or(u64::MAX),
     }
-}
-
-/// Reads a worker's lines until it ends; a line that was cut off in the middle is left out.
-fn read_history(worker: &mut Child) -> std::thread::JoinHandle<Vec<Entry>> {
-    let stdout = worker.stdout.take().expect("the worker's output is piped");
-    std::thread::spawn(move || {
-        let lines = BufReader::new(stdout).lines().map_while(Result::ok);
-        lines.filter_map(|line| serde_json::from_str(&line).ok()).collect()
-    })
 }

@@ -14,7 +14,7 @@ mod zookeeper;
 pub use etcd::EtcdServer;
 #[cfg(feature = "real-mysql")]
 pub use mariadb::MariaDbServer;
-pub use redis::RedisServer;
+pub use redis::{AppendFsync, RedisServer};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;

@@ -3,6 +3,7 @@
 use super::{Process, Server, SpawnError, free_port};
 use std::io;
 use std::net::{Ipv4Addr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -13,18 +14,45 @@ const START_WAIT: Duration = Duration::from_secs(10);
 /// How often to try another port, should somebody take the one that was free.
 const PORT_TRIES: usize = 5;
 
+/// When what is appended is synced to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendFsync {
+    /// Before each reply.
+    Always,
+    /// Once a second: a power loss takes the last one.
+    Everysec,
+}
+
+/// What a second's sync leaves at risk.
+const AT_RISK: Duration = Duration::from_secs(1);
+
 /// One running redis-server.
 pub struct RedisServer {
     process: Process,
     port: u16,
     folder: TempDir,
+    fsync: AppendFsync,
+}
+
+impl AppendFsync {
+    fn name(self) -> &'static str {
+        match self {
+            AppendFsync::Always => "always",
+            AppendFsync::Everysec => "everysec",
+        }
+    }
 }
 
 impl RedisServer {
     /// Starts a server on a free port of loopback, with `appendfsync always`: a kill loses nothing.
     pub fn start() -> Result<Self, SpawnError> {
+        RedisServer::start_with(AppendFsync::Always)
+    }
+
+    /// The same with another `appendfsync`.
+    pub fn start_with(fsync: AppendFsync) -> Result<Self, SpawnError> {
         let folder = tempfile::Builder::new().prefix("doublehold-redis-").tempdir()?;
-        let mut server = RedisServer { folder, port: 0, process: Process::default() };
+        let mut server = RedisServer { folder, port: 0, process: Process::default(), fsync };
         let mut last = String::new();
         for _ in 0..PORT_TRIES {
             server.port = free_port()?;
@@ -46,11 +74,33 @@ impl RedisServer {
         self.process.id()
     }
 
+    /// The append-only file that is written to, and its length.
+    fn appended(&self) -> Option<(PathBuf, u64)> {
+        let folder = std::fs::read_dir(self.folder.path().join("appendonlydir")).ok()?;
+        let files = folder.filter_map(Result::ok).filter(|file| file.file_name().to_string_lossy().contains(".incr."));
+        let last = files.max_by_key(|file| file.file_name())?;
+        Some((last.path(), last.metadata().ok()?.len()))
+    }
+
+    /// Ends it as a power loss would: with `everysec`, what it appends within a second from now is gone. Gives what that
+    /// was.
+    pub fn lose_power(&mut self) -> io::Result<Vec<u8>> {
+        let synced = self.appended().filter(|_| self.fsync == AppendFsync::Everysec);
+        if synced.is_some() {
+            std::thread::sleep(AT_RISK);
+        }
+        self.process.kill()?;
+        let Some((path, length)) = synced else { return Ok(Vec::new()) };
+        let written = std::fs::read(&path)?;
+        std::fs::OpenOptions::new().write(true).open(&path)?.set_len(length)?;
+        Ok(written.get(usize::try_from(length).unwrap_or(usize::MAX)..).unwrap_or_default().to_vec())
+    }
+
     fn launch(&mut self) -> Result<(), SpawnError> {
         let log = self.folder.path().join("redis.log");
         let mut command = Command::new(program());
         command.arg("--port").arg(self.port.to_string()).args(["--bind", "127.0.0.1", "--daemonize", "no"]);
-        command.args(["--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
+        command.args(["--save", "", "--appendonly", "yes", "--appendfsync", self.fsync.name()]);
         command.arg("--dir").arg(self.folder.path()).arg("--logfile").arg(&log).stderr(Stdio::null());
         let missing = SpawnError::NotInstalled { program: PROGRAM, package: PROGRAM, option: "--redis URL" };
         self.process.launch(command, self.folder.path(), missing)?;
