@@ -129,6 +129,22 @@ impl<'a> Env<'a> {
         }
     }
 
+    /// Two sides of a comparison. A sum is a decimal, written as text; beside a number it is one.
+    fn comparable(&self, left: Value, right: Value) -> (Value, Value) {
+        let decimal = |value: &Value| match value {
+            Value::Text(text) if self.group.is_some() => text.to_int().map(Value::Int),
+            _ => None,
+        };
+        match (number(&left), number(&right)) {
+            (None, Some(_)) => (decimal(&left).unwrap_or(left), right),
+            (Some(_), None) => {
+                let decimal = decimal(&right).unwrap_or(right);
+                (left, decimal)
+            }
+            _ => (left, right),
+        }
+    }
+
     fn is_in(&self, inner: &Expr, list: &[Expr]) -> Done<Value> {
         let value = self.eval(inner)?;
         let mut unknown = value == Value::Null;
@@ -146,7 +162,7 @@ impl<'a> Env<'a> {
         if let Operator::And | Operator::Or = operator {
             return self.logic(operator == Operator::Or, left, right);
         }
-        let (left, right) = (self.eval(left)?, self.eval(right)?);
+        let (left, right) = self.comparable(self.eval(left)?, self.eval(right)?);
         let ordered = |holds: fn(Ordering) -> bool| {
             Ok(compare(&left, &right)?.map_or(Value::Null, |ordering| truth(holds(ordering))))
         };

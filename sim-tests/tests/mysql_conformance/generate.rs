@@ -221,7 +221,7 @@ impl Generator {
 
     fn query(&mut self, client: u16) {
         let (id, small, text) = (self.key(), self.small(), self.text());
-        match self.below(12) {
+        match self.below(13) {
             0 => self.send(client, "SELECT * FROM s WHERE a = ? OR b = ?", vec![small, text]),
             1 => self.send(
                 client,
@@ -236,6 +236,11 @@ impl Generator {
                 client,
                 "SELECT COUNT(DISTINCT b), SUM(stock), MIN(a) FROM s WHERE id BETWEEN ? AND 5",
                 vec![id],
+            ),
+            11 => self.send(
+                client,
+                "SELECT b, stock, COUNT(*) FROM s GROUP BY b, stock HAVING COALESCE(SUM(a), 0) <> stock ORDER BY b, stock",
+                Vec::new(),
             ),
             7 => self.send(client, "SELECT id, IFNULL(a, -1) FROM s WHERE NOT (a = ?)", vec![small]),
             8 => self.send(client, "SELECT nothing FROM s", Vec::new()),

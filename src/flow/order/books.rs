@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use super::hot::HotStock;
+use super::reconcile::reconcile;
 use super::service::OrderService;
 use crate::base::Tells;
 use crate::lock::Lock;
@@ -35,6 +36,8 @@ pub struct Books {
     pub coupons: Vec<CouponRow>,
     /// The messages that were not sent.
     pub unsent: i64,
+    /// The rules of the reconciliation that are broken.
+    pub unreconciled: Vec<String>,
 }
 
 /// The stock of a SKU.
@@ -197,5 +200,6 @@ pub async fn audit<P: Ports>(ports: &P, config: &Config, ordered: &Ordered) -> R
         };
         stock.push(row);
     }
-    Ok(Books { stock, orders, coupons, unsent })
+    let unreconciled = reconcile(&mut session).await?;
+    Ok(Books { stock, orders, coupons, unsent, unreconciled })
 }

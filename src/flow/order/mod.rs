@@ -24,7 +24,7 @@
 //! | [`heat`] | the job that keeps the bitmap of hot SKUs |
 //! | [`breaker`], [`limiter`] | when Redis is not asked; how much then comes to MySQL |
 //! | `migrations/` | the tables |
-//! | [`books`], `oracle/` | what an auditor finds, and what must hold of it |
+//! | [`books`], `reconcile`, `oracle/` | what an auditor finds, and what must hold of it |
 //!
 //! **Claims**: no more is sold than there is, and after JOB1 and JOB2 nothing is lost: each order is in one final
 //! state with the one stock movement that belongs to it, whichever process ends between any two steps and whatever
@@ -56,6 +56,7 @@ mod outbox;
 mod pay;
 mod place;
 pub mod rebuild;
+mod reconcile;
 mod rows;
 mod service;
 pub mod told;

@@ -4,6 +4,7 @@ mod balance;
 mod cache;
 mod oversell;
 mod reached;
+mod reconciled;
 mod states;
 mod told;
 mod undersell;
@@ -15,6 +16,7 @@ pub use balance::OrderBalance;
 pub use cache::OrderCache;
 pub use oversell::OrderOversell;
 pub use reached::{CANCELLED, PAID, PLACED_COLD, PLACED_HOT, SOLD_OUT};
+pub use reconciled::OrderReconciled;
 pub use states::OrderStates;
 pub use told::OrderTold;
 pub use undersell::OrderUndersell;
@@ -28,5 +30,6 @@ pub fn all() -> Vec<Arc<dyn Property>> {
         Arc::new(OrderStates),
         Arc::new(OrderBalance),
         Arc::new(OrderTold),
+        Arc::new(OrderReconciled),
     ]
 }
