@@ -27,6 +27,9 @@ pub(super) fn run(options: &ReportOptions, registry: &Registry, stop: &AtomicBoo
         findings.push(finding);
     }
     files.push((options.output.join("README.md"), index(&findings)));
+    let coverage = crate::report::coverage::text(registry);
+    let coverage = coverage.map_err(|problem| CliError::Environment(problem.to_string()))?;
+    files.push((options.output.join("coverage.md"), coverage));
     files.extend(super::numbers::tables(registry)?.files(&options.output, "numbers.md"));
     if stop.load(Ordering::Relaxed) {
         return interrupted();

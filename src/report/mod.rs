@@ -2,6 +2,8 @@
 
 pub mod catalogue;
 #[cfg(feature = "sim")]
+pub mod coverage;
+#[cfg(feature = "sim")]
 pub mod matrix;
 #[cfg(feature = "cli")]
 pub mod plot;

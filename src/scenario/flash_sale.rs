@@ -23,7 +23,7 @@ pub struct Consumers {
     pub count: usize,
     /// How long one waits after it has found nothing.
     pub pause: Duration,
-    /// It ends when it has found nothing so often in a row, for each request of a buyer.
+    /// It ends once it has found nothing so many times in a row: this number for each request that a buyer sends.
     pub empty_polls: usize,
 }
 
@@ -40,6 +40,8 @@ pub struct Buyers {
     pub requests: usize,
     /// How long it thinks at the most before each.
     pub think: Duration,
+    /// How long it waits after each.
+    pub pause: Duration,
     /// The consumers, in the last stage.
     pub consumers: Consumers,
     /// A deliberate mistake.
@@ -83,6 +85,9 @@ impl Buyers {
                 ports.sleep(ports.random_between(Duration::ZERO, self.think)).await;
             }
             service.buy(&ports.unique_id()).await;
+            if !self.pause.is_zero() {
+                ports.sleep(self.pause).await;
+            }
         }
     }
 

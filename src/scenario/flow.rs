@@ -71,6 +71,13 @@ impl<F: Flow> FlowScenario<F> {
         self
     }
 
+    /// The same with so many operations of each client.
+    #[must_use]
+    pub fn operations(mut self, operations: usize) -> Self {
+        self.parameters.operations = operations;
+        self
+    }
+
     /// The same with so many faults of this kind.
     #[must_use]
     pub fn faults(mut self, fault: Fault, count: u8) -> Self {

@@ -94,6 +94,7 @@ impl Crowd {
             pieces: PIECES / REQUESTS as i64,
             requests: REQUESTS,
             think: THINK,
+            pause: Duration::ZERO,
             consumers: Consumers { count: 1, pause: Duration::from_millis(5), empty_polls: 10 },
             mutation: None,
         };

@@ -7,14 +7,16 @@ use super::service::FlashSale;
 use crate::base::Tells;
 use crate::flow::queue::Queue;
 use crate::port::mysql::{Session, Value as Sql};
-use crate::port::{Blob, Command, Ports, Redis, Unanswered, Value, answered};
+use crate::port::{Blob, Command, Ports, Redis, Unanswered, answered};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 const ORDERS: &str = "SELECT request_id, COUNT(*) FROM stock_order GROUP BY request_id ORDER BY request_id";
-/// A request that comes alone may meet counters that are behind the row, and bring them up to it: the next one must
-/// get a piece.
+/// The first request that comes alone may meet counters that are behind the row, and bring them up to it: the second
+/// must get a piece.
 const LAST_REQUESTS: usize = 2;
+/// The auditor takes from the queue so often at the most: what is never acknowledged comes for ever.
+const POLLS_MAX: usize = 10_000;
 
 /// The row of what is for sale, or its copy in Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,12 +36,18 @@ pub struct Books {
     pub stock: Row,
     /// The requests that have orders, with the number of their orders.
     pub orders: Vec<(Blob, i64)>,
+    /// How many orders there were before the auditor took from the queue what was left in it.
+    pub ordered_before: i64,
     /// The row after the last requests, which came alone.
     pub after: Row,
-    /// What Redis has of it then, if the sale uses Redis.
+    /// True if the sale keeps counters in Redis.
+    pub counts_in_redis: bool,
+    /// What Redis has of the row then.
     pub cached: Option<Row>,
-    /// True if the limiter's counter will never expire.
-    pub limiter_stays: bool,
+    /// How long the limiter's counter stays, in milliseconds: -1 for ever, -2 if there is none.
+    pub limiter_ttl_ms: i64,
+    /// The limiter's window, in milliseconds.
+    pub window_ms: i64,
 }
 
 impl Books {
@@ -60,7 +68,7 @@ impl fmt::Display for Books {
         if let Some(Row { sale, version, .. }) = self.cached {
             write!(f, "; after another request {} are sold, and Redis has {sale}, version {version}", self.after.sale)?;
         }
-        if self.limiter_stays { f.write_str("; the limiter's counter stays for ever") } else { Ok(()) }
+        if self.limiter_ttl_ms == -1 { f.write_str("; the limiter's counter stays for ever") } else { Ok(()) }
     }
 }
 
@@ -74,7 +82,11 @@ impl<P: Ports, Q: Queue> FlashSale<P, Q> {
     /// Takes everything that is in the queue.
     async fn drain(&mut self) {
         if self.config.stage == Stage::Queued {
-            while self.consume().await > 0 {}
+            for _ in 0..POLLS_MAX {
+                if self.consume().await == 0 {
+                    return;
+                }
+            }
         }
     }
 
@@ -97,6 +109,7 @@ impl<P: Ports, Q: Queue> FlashSale<P, Q> {
     /// Looks everything up, and lets further requests come, one after the other, without the limiter. The answers must
     /// come.
     pub async fn audit(&mut self) -> Result<Books, Unanswered> {
+        let ordered_before = self.orders().await?.iter().map(|(_, times)| times).sum();
         self.drain().await;
         let (stock, orders) = (self.row().await?, self.orders().await?);
         let pttl = Command::new("PTTL").arg(limiter::key(self.config.stock));
@@ -106,13 +119,15 @@ impl<P: Ports, Q: Queue> FlashSale<P, Q> {
             self.take(&request).await;
             self.drain().await;
         }
-        let cached = if self.config.stage >= Stage::Cached { self.counters.read().await } else { None };
         Ok(Books {
             stock,
             orders,
+            ordered_before,
             after: self.row().await?,
-            cached: cached.map(Row::from),
-            limiter_stays: ttl == Value::Int(-1),
+            counts_in_redis: self.config.stage >= Stage::Cached,
+            cached: self.counters.read().await.map(Row::from),
+            limiter_ttl_ms: ttl.as_int().unwrap_or(-1),
+            window_ms: i64::try_from(self.config.limiter.window.as_millis()).unwrap_or(i64::MAX),
         })
     }
 }

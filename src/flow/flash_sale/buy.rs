@@ -57,7 +57,7 @@ impl<P: Ports, Q: Queue> FlashSale<P, Q> {
         let purchased = self.purchase(request, Some(seen), self.config.retry).await;
         match &purchased {
             Ok(Purchased::Done(now)) => self.counters.sold(*now).await,
-            Err(Stop::Conflict) if self.counters.learn() => self.learn().await,
+            Err(Stop::Conflict) if self.counters.learns_from_conflict() => self.learn().await,
             _ => {}
         }
         answer_of(purchased)

@@ -28,7 +28,7 @@ impl<P: Ports, Q: Queue> FlashSale<P, Q> {
         settled
     }
 
-    /// Makes the order of a request, unless it is there or nothing is left; false if neither is sure.
+    /// Makes the order of a request. True once there is an order, or nothing left for one; false without an answer.
     async fn settle(&mut self, request: &Blob) -> bool {
         match self.purchase(request, None, self.config.consumer_retry).await {
             Ok(Purchased::Done(now)) => {

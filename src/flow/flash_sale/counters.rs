@@ -57,7 +57,7 @@ impl<P: Ports> Counters<P> {
     }
 
     /// True if a conflict with the row makes the counters right again.
-    pub(super) fn learn(&self) -> bool {
+    pub(super) fn learns_from_conflict(&self) -> bool {
         self.publish == Publish::Refresh
     }
 }

@@ -6,12 +6,13 @@
 //! | [`Counting::TwoCommands`] | a client ends between INCR and PEXPIRE: the counter stays, nobody passes any more (S10) |
 //! | [`Counting::OwnClock`] | clients whose clocks differ each have the whole quota (S10) |
 //!
-//! **Claims** for [`Counting::Script`]: within any window at most twice the quota passes – the end of one and the
-//! beginning of the next.
+//! **Claims** for [`Counting::Script`]: within any window at most twice the quota is counted as passing – the end of one
+//! window and the beginning of the next – unless the server's clock steps. A request whose answer is lost is refused, and
+//! has used up its part of the quota.
 
 use super::told::Passed;
 use crate::base::Event;
-use crate::port::{Blob, Command, Outcome, Ports, Redis, Script, Value};
+use crate::port::{Blob, Command, Ports, Redis, Script, Value};
 use std::time::Duration;
 
 static LIMIT: Script = Script { body: include_str!("scripts/limit.lua") };
@@ -80,25 +81,31 @@ impl<P: Ports> Limiter<P> {
             Counting::TwoCommands => self.count_in_two(&key, window_ms).await,
             Counting::Script | Counting::OwnClock => {
                 let (keys, args) = ([key], [Blob::from(window_ms)]);
-                self.ports.round(self.server.eval(&LIMIT, &keys, &args)).await
+                let reply = self.ports.round(self.server.eval(&LIMIT, &keys, &args)).await.ok();
+                let numbers = |reply: &Value| match reply {
+                    Value::Array(both) => Some((both.first()?.as_int()?, both.get(1)?.as_int())),
+                    _ => None,
+                };
+                reply.as_ref().and_then(numbers)
             }
         };
         match counted {
-            Outcome::Ok(Value::Int(count)) if count <= self.config.quota => {
-                self.ports.record(Event::told(&Passed { stock: self.stock }));
+            Some((count, counted_ms)) if count <= self.config.quota => {
+                self.ports.record(Event::told(&Passed { stock: self.stock, counted_ms }));
                 Limit::Passed
             }
-            Outcome::Ok(_) => Limit::Exceeded,
-            Outcome::Fail(_) | Outcome::Indeterminate(_) => Limit::Unavailable,
+            Some(_) => Limit::Exceeded,
+            None => Limit::Unavailable,
         }
     }
 
-    async fn count_in_two(&self, key: &Blob, window_ms: i64) -> Outcome<Value> {
-        let counted = self.ports.round(self.server.call(Command::new("INCR").arg(key))).await;
-        if counted == Outcome::Ok(Value::Int(1)) {
+    /// The count, and no time.
+    async fn count_in_two(&self, key: &Blob, window_ms: i64) -> Option<(i64, Option<i64>)> {
+        let counted = self.ports.round(self.server.call(Command::new("INCR").arg(key))).await.ok()?.as_int()?;
+        if counted == 1 {
             let expire = Command::new("PEXPIRE").arg(key).arg(window_ms);
             drop(self.ports.round(self.server.call(expire)).await);
         }
-        counted
+        Some((counted, None))
     }
 }

@@ -6,7 +6,7 @@
 //! | [`Stage::Optimistic`] | the same in a transaction, if the version is still the one that was read; else it fails | 5 |
 //! | [`Stage::Limited`] | first asks the rate limiter in Redis | 5, for those that pass |
 //! | [`Stage::Cached`] | reads count, sale and version from Redis | 4, for those that may get a piece |
-//! | [`Stage::Queued`] | checks the stock in Redis and appends to a queue; a consumer makes the order | none |
+//! | [`Stage::Queued`] | checks the stock in Redis and appends to a queue; a consumer makes the order | none; the consumer 5 |
 //!
 //! | file | what |
 //! |---|---|
@@ -21,8 +21,10 @@
 //!
 //! **Claims** from the second stage on: no more is sold than there is; each piece that is taken is in one order; a
 //! request has one order, however often its message comes; a request that was accepted gets its order while pieces are
-//! left; and a request that comes alone gets a piece while there is one, whichever process ended between any two
-//! steps before.
+//! left; and requests that come one after the other, with no others beside them, get a piece while there is one, the
+//! second at the latest – the first may find counters that are behind the row – whichever process ended between any
+//! two steps before. What a request is told is about this sending of it: sent again after an answer was lost, it may be
+//! told that nothing is left although its first sending has got a piece.
 //!
 //! **How**: the row's version decides, in the transaction that inserts the order; the request's number is unique
 //! there. What Redis has is a hint: counters are replaced by newer ones only, and a conflict with the row replaces

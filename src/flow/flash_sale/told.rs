@@ -28,7 +28,7 @@ pub enum Answer {
     Limited,
     /// Another request was first.
     Conflict,
-    /// No server, or it refused: nothing has happened.
+    /// No server, or it refused: there is no order.
     Unavailable,
     /// It may have a piece, or be in the queue: an answer was lost.
     Unknown,
@@ -39,6 +39,8 @@ pub enum Answer {
 pub struct Passed {
     /// What is for sale.
     pub stock: i64,
+    /// When the Redis server counted it, by its own clock, in milliseconds; nothing if it did not say.
+    pub counted_ms: Option<i64>,
 }
 
 /// Tells a buyer, and the history.

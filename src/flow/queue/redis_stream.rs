@@ -1,7 +1,8 @@
 //! A queue in a Redis stream with a group of consumers.
 //!
 //! XADD appends; XREADGROUP gives each entry to one consumer, which has it until XACK; XAUTOCLAIM takes over what
-//! another consumer has had for too long.
+//! another consumer has had for too long. Entries stay in the stream when they are acknowledged: cutting it is the
+//! operator's. A message whose effect always fails comes again for ever.
 
 use super::{Message, Queue};
 use crate::port::{Blob, Command, Outcome, Ports, Redis, Unanswered, Value, answered};
@@ -49,9 +50,9 @@ impl<P: Ports> RedisStream<P> {
     }
 
     /// What no consumer has been given yet.
-    async fn new_ones(&self) -> Vec<Message> {
+    async fn new_ones(&self, count: i64) -> Vec<Message> {
         let read = Command::new("XREADGROUP").arg("GROUP").arg(GROUP).arg(&self.consumer);
-        let read = read.arg("COUNT").arg(self.config.batch).arg("STREAMS").arg(STREAM).arg(">");
+        let read = read.arg("COUNT").arg(count).arg("STREAMS").arg(STREAM).arg(">");
         // [[stream, entries]], or nil.
         let Some(Value::Array(streams)) = self.call(read).await.ok() else { return Vec::new() };
         let Some(Value::Array(stream)) = streams.first() else { return Vec::new() };
@@ -88,9 +89,11 @@ impl<P: Ports> Queue for RedisStream<P> {
     }
 
     async fn poll(&mut self) -> Vec<Message> {
-        let mut messages = self.new_ones().await;
-        if (messages.len() as i64) < self.config.batch {
-            messages.extend(self.abandoned_ones().await);
+        // What is read as new must not be claimed in the same poll: it would be there twice.
+        let mut messages = self.abandoned_ones().await;
+        let left = self.config.batch - messages.len() as i64;
+        if left > 0 {
+            messages.extend(self.new_ones(left).await);
         }
         messages
     }

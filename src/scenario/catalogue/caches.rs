@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 const CRM: &str = "article crm";
 const SOURCE: &str = "Memcache at Facebook, leases";
+
 /// Two calls of one consultant, counted as they should be.
 fn calls(name: &str, row: Option<&'static str>, summary: &'static str) -> FlowScenario<Calls> {
     let retry = Retry { tries: 2, delay: ms(0), unknown: true };
@@ -50,12 +51,24 @@ pub(super) fn rankings() -> Vec<FlowScenario<Calls>> {
                 .with(locked)
                 .faults(Fault::ClientCrash, 1),
         ],
+        vec![ranking_day()],
         twice.broken_and_fixed(|sound| sound.with(|calls| calls.lock = LockKind::None), "locked", lock),
         lost.broken_and_fixed(added, "applied", script),
         partial.broken_and_fixed(added, "complete", "the set counts as complete only after a rebuild"),
         vec![known_bad()],
     ]
     .concat()
+}
+
+/// A day of calls: in the simulated world ten clients, and every kind of fault.
+fn ranking_day() -> FlowScenario<Calls> {
+    let mut day = calls("ranking-day", None, "a day of calls; in the simulated world with every fault")
+        .with(|calls| calls.consultants = 3)
+        .faults(Fault::ClientCrash, 1)
+        .with_every_fault();
+    (day.simulation.clients, day.simulation.operations) = (10, 10);
+    day.simulation.fault_every_us = 300_000;
+    day
 }
 
 /// The script forgets which calls it has counted.

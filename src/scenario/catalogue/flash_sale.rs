@@ -34,7 +34,7 @@ const SALE: Config = Config {
 type SaleScenario = FlowScenario<Buyers>;
 
 pub(super) fn scenarios() -> Vec<SaleScenario> {
-    [stages(), faults(), rows(), mistakes()].concat()
+    [stages(), vec![day()], faults(), rows(), mistakes()].concat()
 }
 
 /// Two buyers, one piece.
@@ -45,6 +45,7 @@ fn sale(name: &str, row: Option<&'static str>, summary: &'static str, stage: Sta
         pieces: 1,
         requests: 1,
         think: ms(0),
+        pause: ms(0),
         consumers: Consumers { count: 1, pause: ms(10), empty_polls: 1 },
         mutation: None,
     };
@@ -60,20 +61,46 @@ fn stages() -> Vec<SaleScenario> {
         sale("flash-optimistic", None, "a request sells if the version is the one that it read", Stage::Optimistic)
             .faults(Fault::ClientCrash, 1),
         sale("flash-limited", None, "a rate limiter in Redis lets one request pass", Stage::Limited)
-            .with(|buyers| buyers.sale.limiter.quota = 1)
+            .with(|buyers| (buyers.sale.limiter.quota, buyers.pause) = (1, ms(WINDOW_MS + 1)))
+            .operations(2)
             .faults(Fault::ClientCrash, 1),
         sale("flash-cached", None, "the stock is read from Redis, and a process ends", Stage::Cached)
+            .with(|buyers| buyers.pieces = 2)
             .faults(Fault::ClientCrash, 1),
         sale("flash-queued", None, "requests go into a queue whose consumer sells, and a process ends", Stage::Queued)
+            .with(|buyers| buyers.pieces = 2)
             .clients(3)
             .faults(Fault::ClientCrash, 1),
+        sale(
+            "flash-queued-last-piece",
+            None,
+            "two requests for one piece go into a queue, a process ends",
+            Stage::Queued,
+        )
+        .clients(3)
+        .faults(Fault::ClientCrash, 1),
     ]
+}
+
+/// A whole sale: in the simulated world ten buyers and two consumers, and every kind of fault.
+fn day() -> SaleScenario {
+    let mut day =
+        sale("flash-day", None, "a whole sale with its queue; in the simulated world with every fault", Stage::Queued)
+            .with(|buyers| (buyers.pieces, buyers.consumers.count) = (2, 1))
+            .faults(Fault::ClientCrash, 1)
+            .with_every_fault();
+    (day.simulation.clients, day.simulation.operations) = (11, 10);
+    (day.simulation.fault_every_us, day.simulation.pause_us_max) = (300_000, 100_000);
+    day
 }
 
 /// The last two stages under what their servers and connections do.
 fn faults() -> Vec<SaleScenario> {
     let cached = |name: &str, summary, fault| sale(name, None, summary, Stage::Cached).faults(fault, 1);
-    let queued = |name: &str, summary, fault| sale(name, None, summary, Stage::Queued).faults(fault, 1);
+    let queued = |name: &str, summary, fault| {
+        let once = |buyers: &mut Buyers| (buyers.pieces, buyers.sale.consumer_retry.tries) = (2, 1);
+        sale(name, None, summary, Stage::Queued).with(once).faults(fault, 1)
+    };
     vec![
         cached("flash-cached-break", "the stock is read from Redis, and a connection breaks", Fault::Break),
         cached("flash-cached-node-crash", "the stock is read from Redis, and a server goes down", Fault::NodeCrash),
@@ -83,13 +110,13 @@ fn faults() -> Vec<SaleScenario> {
             "a consumer sells what is in the queue, a server goes down",
             Fault::NodeCrash,
         ),
-        sale("flash-queued-consumers", None, "a consumer takes over what another one has had too long", Stage::Queued)
+        sale("flash-queued-consumers", None, "two consumers take messages over from each other", Stage::Queued)
             .with(|buyers| {
-                buyers.consumers.count = 2;
-                buyers.queue.idle = ms(0);
+                (buyers.consumers.count, buyers.pieces) = (2, 2);
+                (buyers.queue.idle, buyers.sale.consumer_retry.tries) = (ms(0), 1);
             })
             .clients(3)
-            .faults(Fault::ClientCrash, 1),
+            .operations(2),
     ]
 }
 
@@ -117,19 +144,18 @@ fn rows() -> Vec<SaleScenario> {
         Stage::Limited,
     );
     leak.about.source = INCR;
-    let leak = leak.faults(Fault::ClientCrash, 1).only(LimiterOpens);
+    let leak = leak.with(|buyers| buyers.sale.limiter.quota = 1).faults(Fault::ClientCrash, 1).only(LimiterOpens);
     let mut skewed = sale(
         "flash-limiter-skewed",
         Some("S10"),
-        "the limiter's window is the second of the client's own clock: skewed clients each have a quota",
+        "the limiter's window is the second of the client's own clock: after a step of it the quota is new",
         Stage::Limited,
     );
     skewed.about.source = INCR;
     skewed.parameters.assumptions.clock_steps_us = ClockSteps([CLOCK_STEP_US, -CLOCK_STEP_US]);
     let skewed = skewed.with(|buyers| (buyers.sale.limiter.quota, buyers.pieces) = (1, 3));
-    let mut skewed = skewed.faults(Fault::ClientClockStep, 2);
-    skewed.parameters.operations = 2;
-    let skewed = skewed.only(SaleLimit { quota: 1, window_us: WINDOW_MS * 1000 });
+    let skewed = skewed.operations(2).faults(Fault::ClientClockStep, 2);
+    let skewed = skewed.only(SaleLimit { quota: 1, window_ms: WINDOW_MS as i64 });
     let counting = |counting| move |sound: SaleScenario| sound.with(|buyers| buyers.sale.limiter.counting = counting);
     [
         behind.broken_and_fixed(incremented, "refreshed", "a conflict replaces the counters by what the row has"),

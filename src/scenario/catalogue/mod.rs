@@ -28,7 +28,7 @@ use super::locks::{self, Pair, Timing};
 use super::mutation::Mutation;
 use super::{About, Expectation, Parameters, Scenario, Simulation};
 use crate::property::{self, Property};
-use crate::world::fault::{Assumptions, Budgets, Fault};
+use crate::world::fault::{Assumptions, Budgets, ClockSteps, Fault};
 use crate::world::setup::ArrivalTime;
 use doublehold_models::ServiceConfig;
 use doublehold_models::mysql::Config as Database;
@@ -104,6 +104,30 @@ fn two_clients() -> Parameters {
         budgets: Budgets::NONE,
         assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
         judged: Vec::new(),
+    }
+}
+
+/// By so much a server's clock steps in the day of a flow.
+const DAY_CLOCK_STEP_US: i64 = 200_000;
+
+impl<F: Flow> FlowScenario<F> {
+    /// The same with every kind of fault that its servers can have, in the simulated world.
+    fn with_every_fault(mut self) -> Self {
+        let faults = [
+            Fault::ClientCrash,
+            Fault::Break,
+            Fault::Stall,
+            Fault::Delay,
+            Fault::Pause,
+            Fault::NodeCrash,
+            Fault::NodePause,
+            Fault::NodePowerLoss,
+            Fault::Partition,
+            Fault::ClockStep,
+        ];
+        self.simulation.faults = faults.into_iter().fold(Budgets::NONE, |budgets, fault| budgets.with(fault, 1));
+        self.parameters.assumptions.clock_steps_us = ClockSteps([DAY_CLOCK_STEP_US, -DAY_CLOCK_STEP_US]);
+        self
     }
 }
 

@@ -10,7 +10,7 @@ use crate::scenario::guarded::LockKind;
 use crate::scenario::locks::Timing;
 use crate::scenario::mutation::{Edit, Mutation};
 use crate::scenario::order::{Amount, Jobs, Orders, Rebuild};
-use crate::world::fault::{Budgets, Fault};
+use crate::world::fault::Fault;
 use crate::world::setup::ArrivalTime;
 use doublehold_models::ServiceConfig;
 use doublehold_models::redis::{Fsync, Persistence};
@@ -75,19 +75,8 @@ fn day() -> OrderScenario {
             jobs.cancels = Some(ms(50));
             jobs.heats = Some(Heat { window: ms(1000), orders: 1 });
         })
-        .faults(Fault::ClientCrash, 1);
-    let faults = [
-        Fault::Break,
-        Fault::Stall,
-        Fault::Delay,
-        Fault::Pause,
-        Fault::NodeCrash,
-        Fault::NodePause,
-        Fault::NodePowerLoss,
-        Fault::Partition,
-        Fault::ClockStep,
-    ];
-    day.simulation.faults = faults.into_iter().fold(Budgets::NONE, |budgets, fault| budgets.with(fault, 1));
+        .faults(Fault::ClientCrash, 1)
+        .with_every_fault();
     (day.simulation.clients, day.simulation.operations) = (11, 10);
     (day.simulation.fault_every_us, day.simulation.pause_us_max) = (1_000_000, 100_000);
     day

@@ -15,6 +15,7 @@ use crate::world::system::System;
 use doublehold_models::Step;
 use madsim::runtime::{Handle, NodeHandle, Runtime};
 use madsim::time;
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +40,7 @@ pub(super) fn run(setup: &Arc<Setup>, simulation: &Simulation, planned: &[Planne
         recorder: host.recorder,
         struck: host.struck,
         wake_ups: host.wake_ups,
+        strikes: host.strikes,
     }
 }
 
@@ -117,6 +119,8 @@ struct Host {
     /// Which of the planned faults have hit something.
     struck: Vec<bool>,
     wake_ups: u64,
+    /// How often each kind of fault has hit something.
+    strikes: BTreeMap<Fault, u64>,
 }
 
 impl Host {
@@ -136,6 +140,7 @@ impl Host {
             steps: 0,
             struck: Vec::new(),
             wake_ups: 0,
+            strikes: BTreeMap::new(),
             setup: Arc::clone(setup),
         }
     }
@@ -269,6 +274,9 @@ impl Host {
             self.events.put(at_us, Due::Choice(heal));
         }
         self.steps += 1;
+        if let Some(fault) = choice.fault() {
+            *self.strikes.entry(fault).or_default() += 1;
+        }
         self.wake_ups += u64::from(brings_message(&self.system, choice));
         if let Some(wake) = self.system.apply(choice, &mut self.recorder) {
             self.run(wake).await;

@@ -18,11 +18,13 @@ mod host;
 mod nemesis;
 mod streams;
 
+use super::fault::Fault;
 use super::memories::Violation;
 use super::setup::Setup;
 use crate::world::recorder::Recorder;
 use crate::world::simulation::Simulation;
 pub use nemesis::{Planned, Target};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What one seed gave.
@@ -39,6 +41,8 @@ pub struct Run {
     pub struck: Vec<bool>,
     /// How often a client was woken by something that a server sent of its own accord.
     pub wake_ups: u64,
+    /// How often each kind of fault hit something.
+    pub strikes: BTreeMap<Fault, u64>,
 }
 
 /// The simulated world is not in this build.

@@ -13,11 +13,15 @@ impl Property for SaleCounters {
     }
 
     fn demands(&self) -> &'static str {
-        "after a request that comes alone, the counters in Redis are those of the row"
+        "after two requests that come alone, the counters in Redis are those of the row"
     }
 
     fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {
         let Some(books) = moment.audited::<Books>() else { return Judged::Silent };
-        Judged::broken(books.cached.filter(|cached| *cached != books.after).map(|_| books.to_string()))
+        let differs = books.counts_in_redis && books.cached != Some(books.after);
+        Judged::broken(differs.then(|| match books.cached {
+            Some(_) => books.to_string(),
+            None => "Redis has no counters".to_owned(),
+        }))
     }
 }

@@ -31,8 +31,9 @@ impl Property for SaleOversell {
         }
         let Some(books) = moment.audited::<Books>() else { return Judged::Silent };
         let (count, ordered) = (books.stock.count, books.ordered());
-        if ordered > count || books.stock.sale > count {
-            return Judged::Broken(format!("{ordered} orders for {count} pieces, {} sold", books.stock.sale));
+        let sale = books.stock.sale.max(books.after.sale);
+        if ordered > count || sale > count {
+            return Judged::Broken(format!("{ordered} orders for {count} pieces, {sale} sold"));
         }
         Judged::broken(
             (*sold > count).then(|| format!("{sold} requests were told that they have one of {count} pieces")),

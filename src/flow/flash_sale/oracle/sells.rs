@@ -13,7 +13,7 @@ impl Property for SaleSells {
     }
 
     fn demands(&self) -> &'static str {
-        "while pieces are left, a request that comes alone gets one"
+        "while pieces are left, requests that come alone get one, the second at the latest"
     }
 
     fn check(&self, _memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {

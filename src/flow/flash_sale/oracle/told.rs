@@ -6,8 +6,8 @@ use crate::flow::flash_sale::told::{Answer, Told};
 use crate::property::{Judged, Memory, Moment, Property, View};
 use std::collections::BTreeMap;
 
-/// A request was told of an order that is not there, or of none and there is one; or it was accepted and has none
-/// although pieces are left.
+/// A request was told of an order that is not there, or of none and there is one; or it was told that nothing is left,
+/// or was accepted and has none, although pieces are left.
 #[derive(Debug)]
 pub struct SaleTold;
 
@@ -39,12 +39,14 @@ impl Property for SaleTold {
             let right = match answer {
                 Answer::Sold => has_order,
                 Answer::Accepted => has_order || nothing_left,
-                Answer::SoldOut | Answer::Limited | Answer::Conflict | Answer::Unavailable => !has_order,
+                Answer::SoldOut => !has_order && nothing_left,
+                Answer::Limited | Answer::Conflict | Answer::Unavailable => !has_order,
                 Answer::Unknown => true,
             };
             let told = Told { request: request.clone(), answer: *answer };
             let order = if has_order { "an order" } else { "no order" };
-            (!right).then(|| format!("the shop {told}, and it has {order}"))
+            let left = books.stock.count - books.stock.sale;
+            (!right).then(|| format!("the shop {told}, and it has {order}, with {left} pieces left"))
         });
         Judged::broken(wrong)
     }
