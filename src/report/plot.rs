@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn plots_are_the_same_bytes_each_time() {
-        let series = [("one", vec![1.0, 250.5]), ("two", vec![2.0, 4.0])];
+        let series = [("one", vec![1.0, 250.7]), ("two", vec![2.0, 4.0])];
         let draw = || bars(&Bars { title: "a title", unit: "things", groups: &["a", "b"], series: &series });
         assert_eq!(draw(), draw());
         assert!(draw().contains("a title") && draw().contains("251") && draw().contains("two"));
