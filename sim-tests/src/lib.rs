@@ -6,6 +6,8 @@ pub mod own_lock;
 
 pub mod programs;
 
+pub mod real;
+
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::{Limits, Report, check};
 use doublehold::scenario::{Parameters, Registry, Scenario};

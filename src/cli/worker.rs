@@ -35,7 +35,7 @@ pub(super) fn journal() -> Journal {
     Some(Arc::new(move |entry: Entry| {
         let mut line = serde_json::to_vec(&entry).expect("an entry is plain data");
         line.push(b'\n');
-        // Should the parent be gone, there is nobody left to tell.
+        // Fails only if the parent is gone, which ends this worker as well.
         let _ = stdout.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line);
     }))
 }

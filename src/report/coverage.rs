@@ -1,9 +1,9 @@
 //! Fault coverage of the flows: between which steps a client crash was tried, and how often each kind of fault struck.
 //!
-//! A step is a request that a server has served. A client is told its reply and sends the next request in one go, so
-//! a crash between two steps is one after the first was served and before its reply came. Each seed runs twice: with client
-//! crashes and no other fault, and without any; up to the first crash both go the same way, so that the second run tells
-//! the step that would have come next.
+//! A step is a request that a server has served. A client handles a reply and sends the next request at once, so a
+//! crash between two steps is one after the first was served and before its reply came. Each seed runs twice: with
+//! client crashes and no other fault, and without faults. Up to the first crash both runs are the same, so the second
+//! one shows the step that would have come next.
 
 use crate::scenario::{Expectation, Registry, SIMULATED, Scenario, setup_for};
 use crate::trace::{Recorder, TraceEvent};

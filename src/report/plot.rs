@@ -1,6 +1,7 @@
 //! Plots, as SVG text: the same figures give the same bytes.
 
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (860, 420);
@@ -39,6 +40,7 @@ pub struct Steps<'a> {
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// # Panics
@@ -65,6 +67,13 @@ fn color(at: usize) -> RGBColor {
 /// A label that is no longer than its value deserves.
 fn label(value: f64) -> String {
     if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.1}") }
+}
+
+/// The names of the series, in a box.
+fn legend<'b: 'a, 'a>(chart: &mut Chart<'a, 'b>, position: SeriesLabelPosition) -> Drawn {
+    let mut labels = chart.configure_series_labels();
+    labels.position(position).border_style(BLACK.mix(0.3)).background_style(WHITE).label_font(FONT);
+    Ok(labels.draw()?)
 }
 
 /// Draws bars.
@@ -111,13 +120,7 @@ pub fn bars(plot: &Bars) -> String {
             chart.draw_series(values.iter().enumerate().map(text))?;
         }
         if plot.series.len() > 1 {
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::UpperRight)
-                .border_style(BLACK.mix(0.3))
-                .background_style(WHITE)
-                .label_font(FONT)
-                .draw()?;
+            legend(&mut chart, SeriesLabelPosition::UpperRight)?;
         }
         Ok(())
     })
@@ -154,13 +157,7 @@ pub fn steps(plot: &Steps) -> String {
             let line = LineSeries::new(stairs(points, end), own.stroke_width(2));
             chart.draw_series(line)?.label(*name).legend(move |(x, y)| PathElement::new([(x, y), (x + 14, y)], own));
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::LowerLeft)
-            .border_style(BLACK.mix(0.3))
-            .background_style(WHITE)
-            .label_font(FONT)
-            .draw()?;
+        legend(&mut chart, SeriesLabelPosition::LowerLeft)?;
         Ok(())
     })
 }

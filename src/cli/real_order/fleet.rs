@@ -9,7 +9,7 @@ use super::worker::{Job, Work};
 use crate::history::Entry;
 use crate::scenario::keeper::Keeper;
 use crate::scenario::locks::lock;
-use crate::world::real::servers::{AppendFsync, MariaDbServer, RedisServer, Server, ZooKeeperServer};
+use crate::world::real::servers::{AppendFsync, MariaDbServer, RedisServer, Server, SpawnError, ZooKeeperServer};
 use std::process::Child;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -43,16 +43,27 @@ fn failed(what: &str) -> impl Fn(std::io::Error) -> CliError {
     move |problem| CliError::Environment(format!("cannot kill {what}: {problem}"))
 }
 
+/// A server that is missing must be installed: there is no option to name one that runs.
+fn not_started(problem: SpawnError) -> CliError {
+    match problem {
+        SpawnError::NotInstalled { program, package, .. } => {
+            CliError::Environment(format!("{program} is not installed: install it (Debian: apt-get install {package})"))
+        }
+        other => other.into(),
+    }
+}
+
 impl Fleet {
     pub(super) fn start(options: &RealOrderOptions) -> Result<Self, CliError> {
         let fsync = match options.fsync {
             Fsync::Always => AppendFsync::Always,
             Fsync::Everysec => AppendFsync::Everysec,
         };
-        let (mysql, redis) = (MariaDbServer::start()?, RedisServer::start_with(fsync)?);
+        let mysql = MariaDbServer::start().map_err(not_started)?;
+        let redis = RedisServer::start_with(fsync).map_err(not_started)?;
         let keeper = lock(&options.lock).expect("clap knows the names").keeper;
         let zookeeper = match keeper {
-            Keeper::ZooKeeper => ZooKeeperServer::start_ensemble(ENSEMBLE, TICK)?,
+            Keeper::ZooKeeper => ZooKeeperServer::start_ensemble(ENSEMBLE, TICK).map_err(not_started)?,
             _ => Vec::new(),
         };
         let shop = Job {

@@ -41,8 +41,8 @@ mod tests {
 
     #[test]
     fn deductions_are_read_from_the_file() {
-        let file = "*1\r\n$5\r\nMULTI\r\n*3\r\n$6\r\nDECRBY\r\n$13\r\n{sku-0}:stock\r\n$1\r\n1\r\n*4\r\n$4\r\nHSET\r\n$11\r\n\
-                    {sku-0}:log\r\n$2\r\nab\r\n$1\r\n1\r\n*1\r\n$4\r\nEXEC\r\n*3\r\n$4\r\nHDEL\r\n$11\r\n{sku-0}:log\r\n$2\r\ncd\r\n";
+        let file = "*3\r\n$6\r\nDECRBY\r\n$13\r\n{sku-0}:stock\r\n$1\r\n1\r\n*4\r\n$4\r\nHSET\r\n$11\r\n\
+                    {sku-0}:log\r\n$2\r\nab\r\n$1\r\n1\r\n*3\r\n$4\r\nHDEL\r\n$11\r\n{sku-0}:log\r\n$2\r\ncd\r\n";
         let lost = Lost::read(file.as_bytes());
         assert_eq!(lost.orders, [Blob::from("ab")]);
         assert_eq!(lost.to_string(), format!("{} bytes of its file are gone, with 1 deductions", file.len()));

@@ -1,5 +1,5 @@
-//! `doublehold real order`: the order flow on a real Redis, MariaDB and ZooKeeper, whose servers and customers are killed
-//! and started again by a schedule; then the jobs do their work, and the books are audited.
+//! `doublehold real order`: the order flow on a real Redis, MariaDB and ZooKeeper. A schedule kills servers and
+//! customers and starts them again; then the jobs do their work, and the books are audited.
 
 mod fleet;
 mod lost;

@@ -55,8 +55,8 @@ pub(super) struct Planned {
     pub pick: u64,
 }
 
-/// What is killed when: each kind that fits once, in an order that the seed decides, and again in another. The last fifth of the time
-/// is quiet.
+/// What is killed when: each kind that fits once, in an order that the seed decides, and again in another. The last
+/// fifth of the time is quiet.
 pub(super) fn plan(options: &RealOrderOptions, fits: impl Fn(Kind) -> bool) -> Vec<Planned> {
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let mut below = |limit: u64| ((u128::from(random.next_u64()) * u128::from(limit)) >> 64) as u64;

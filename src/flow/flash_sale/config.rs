@@ -34,8 +34,8 @@ pub struct Config {
     pub stock: i64,
     /// How much of the article is in place.
     pub stage: Stage,
-    /// How often a request tries its transaction; the article's fails at the first conflict. A further try helps only where
-    /// the row is read, not its copy in Redis.
+    /// How often a request tries its transaction; the article's fails at the first conflict. A further try helps only
+    /// where the row is read, not its copy in Redis.
     pub retry: Retry,
     /// How often the consumer does.
     pub consumer_retry: Retry,

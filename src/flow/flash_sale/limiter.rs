@@ -3,12 +3,11 @@
 //! | counting | fails |
 //! |---|---|
 //! | [`Counting::Script`] | |
-//! | [`Counting::TwoCommands`] | a client ends between INCR and PEXPIRE: the counter stays, nobody passes any more (S10) |
+//! | [`Counting::TwoCommands`] | a client ends between INCR and PEXPIRE: the counter never expires (S10) |
 //! | [`Counting::OwnClock`] | clients whose clocks differ each have the whole quota (S10) |
 //!
-//! **Claims** for [`Counting::Script`]: within any window at most twice the quota is counted as passing – the end of one
-//! window and the beginning of the next – unless the server's clock steps. A request whose answer is lost is refused, and
-//! has used up its part of the quota.
+//! **Claims** for [`Counting::Script`]: at most twice the quota passes within any window – at the end of one and the
+//! beginning of the next – unless the server's clock steps. A request whose answer is lost is refused, and counts.
 
 use super::told::Passed;
 use crate::base::Event;

@@ -3,10 +3,10 @@
 //! | stage | a request | database statements |
 //! |---|---|---|
 //! | [`Stage::Naive`] | reads the stock, writes what it computed, inserts the order | 3, and an oversell |
-//! | [`Stage::Optimistic`] | the same in a transaction, if the version is still the one that was read; else it fails | 5 |
+//! | [`Stage::Optimistic`] | the same in a transaction; fails if the version is not the one that was read | 5 |
 //! | [`Stage::Limited`] | first asks the rate limiter in Redis | 5, for those that pass |
 //! | [`Stage::Cached`] | reads count, sale and version from Redis | 4, for those that may get a piece |
-//! | [`Stage::Queued`] | checks the stock in Redis and appends to a queue; a consumer makes the order | none; the consumer 5 |
+//! | [`Stage::Queued`] | checks the stock in Redis and appends to a queue | none; the consumer's 5 make the order |
 //!
 //! | file | what |
 //! |---|---|

@@ -56,8 +56,8 @@ impl EventQueue {
         Some((at_us, due))
     }
 
-    /// Begins with a request at a node that works on one at a time; false if it is busy, and the request comes again when
-    /// it is not.
+    /// Starts to serve a request at a node that serves one at a time. False if the node is busy: the request is put
+    /// back to the moment at which the node is free.
     pub(super) fn begin(&mut self, at_us: u64, request: Choice, node: u8, serving_us: u64) -> bool {
         if serving_us == 0 {
             return true;

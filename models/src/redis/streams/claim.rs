@@ -84,7 +84,7 @@ impl<'a> Claim<'a> {
                 }
             };
         }
-        // A time that cannot be is taken for now.
+        // A delivery time below 0 or in the future counts as now.
         self.delivered_ms = if (0..=now_ms).contains(&delivered_ms) { delivered_ms } else { now_ms };
         Ok(())
     }

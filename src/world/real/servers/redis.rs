@@ -82,8 +82,8 @@ impl RedisServer {
         Some((last.path(), last.metadata().ok()?.len()))
     }
 
-    /// Ends it as a power loss would: with `everysec`, what it appends within a second from now is gone. Gives what that
-    /// was.
+    /// Ends it as a power loss would: with `everysec`, what it appends within a second from now is lost. Returns the
+    /// lost bytes.
     pub fn lose_power(&mut self) -> io::Result<Vec<u8>> {
         let synced = self.appended().filter(|_| self.fsync == AppendFsync::Everysec);
         if synced.is_some() {
