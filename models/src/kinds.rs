@@ -12,6 +12,8 @@ macro_rules! each_kind {
                 crate::zookeeper::wire::Request => crate::zookeeper::wire::Reply;
             /// An etcd cluster.
             Etcd "etcd" etcd Box<crate::etcd::Cluster>: crate::etcd::wire::Request => crate::etcd::wire::Reply;
+            /// A Kafka broker.
+            Kafka "kafka" kafka Box<crate::kafka::Broker>: crate::kafka::wire::Request => crate::kafka::wire::Reply;
             /// A MySQL server.
             MySql "mysql" mysql Box<crate::mysql::Server>: crate::mysql::wire::Request => crate::mysql::wire::Reply;
         }

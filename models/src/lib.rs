@@ -6,7 +6,7 @@
 //! with the real server.
 //!
 //! Without the `nodes` feature only the wire vocabulary is built: [`Blob`], [`resp::Command`], [`resp::Value`],
-//! [`zookeeper::wire`] and [`etcd::wire`], which the ports of the `doublehold` crate speak in every world.
+//! [`zookeeper::wire`], [`etcd::wire`] and [`kafka::wire`], which the ports of the `doublehold` crate speak in every world.
 
 #[cfg(feature = "nodes")]
 #[macro_use]
@@ -24,6 +24,7 @@ mod digest;
 #[cfg(feature = "nodes")]
 mod escape;
 pub mod etcd;
+pub mod kafka;
 #[cfg(feature = "nodes")]
 mod names;
 #[cfg(feature = "nodes")]

@@ -5,7 +5,7 @@ use doublehold::flow::flash_sale::books::Books;
 use doublehold::flow::flash_sale::limiter::{self, Counting};
 use doublehold::flow::flash_sale::oracle;
 use doublehold::flow::flash_sale::{Config, Publish, Stage};
-use doublehold::flow::queue::StreamConfig;
+use doublehold::flow::queue::{QueueConfig, StreamConfig};
 use doublehold::lock::mysql::Retry;
 use doublehold::scenario::flash_sale::{Buyers, Consumers};
 use doublehold::scenario::mutation::{Edit, Mutation};
@@ -49,7 +49,7 @@ fn sale(stage: Stage) -> Buyers {
     };
     Buyers {
         sale,
-        queue: StreamConfig { server: 1, batch: 10, idle: ms(5_000) },
+        queue: QueueConfig::RedisStream(StreamConfig { server: 1, batch: 10, idle: ms(5_000) }),
         pieces: PIECES,
         requests: REQUESTS,
         think: ms(10),
@@ -77,7 +77,7 @@ fn a_message_that_comes_again_makes_an_order_only_without_a_unique_number() {
     let Some(servers) = Servers::start("redelivery on real servers") else { return };
     // What one consumer has is taken over by the other at once.
     let mut eager = sale(Stage::Queued);
-    (eager.queue.idle, eager.pieces) = (Duration::ZERO, 20);
+    (eager.queue, eager.pieces) = (eager.queue.of_auditor(), 20);
     let edit = Edit { passage: "UNIQUE KEY by_request", mistake: "KEY by_request" };
     assert!(breaks(&servers, &Buyers { mutation: Some(Mutation::Text(edit)), ..eager }, "sale-once"), "S9");
     for _ in 0..5 {

@@ -56,7 +56,7 @@ impl Workload for TwoSegments {
                 let client = etcd::Client::new(&ports, ports.etcd(0..1), config.client);
                 self.take(&keys, move |key| etcd::EtcdLock::new(&client, format!("{key}/"), config)).await
             }
-            ServiceConfig::MySql(_) => panic!("MySQL has no lock here yet"),
+            ServiceConfig::MySql(_) | ServiceConfig::Kafka(_) => panic!("no lock of this kind here"),
         };
         // A client that gives up has recorded it: `EverybodyGetsIt` judges that.
         let _recorded = acquired;

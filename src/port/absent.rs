@@ -1,6 +1,6 @@
 //! Absent: the port of a server that a world does not have.
 
-use super::{Outcome, etcd, mysql, zookeeper};
+use super::{Outcome, etcd, kafka, mysql, zookeeper};
 use std::convert::Infallible;
 use std::time::Duration;
 use zookeeper::{Answer, Request, SessionId, SessionState, WatchEvent};
@@ -63,6 +63,47 @@ impl etcd::Etcd for Absent {
     }
 
     async fn watch(&self, _keys: etcd::Keys, _from: etcd::Revision) -> Outcome<Absent> {
+        match self.0 {}
+    }
+}
+
+impl kafka::Kafka for Absent {
+    type Producer = Absent;
+    type Consumer = Absent;
+
+    async fn create_topic(&self, _topic: kafka::Topic) -> Outcome<()> {
+        match self.0 {}
+    }
+
+    fn producer(&self, _topic: kafka::Topic) -> Absent {
+        match self.0 {}
+    }
+
+    fn consumer(&self, _topic: kafka::Topic, _config: kafka::ConsumerConfig) -> Absent {
+        match self.0 {}
+    }
+}
+
+impl kafka::Producer for Absent {
+    async fn send(&mut self, _record: kafka::Record) -> Outcome<(kafka::Partition, kafka::Offset)> {
+        match self.0 {}
+    }
+}
+
+impl kafka::Consumer for Absent {
+    async fn poll(&mut self, _max: u32) -> Outcome<Vec<kafka::Received>> {
+        match self.0 {}
+    }
+
+    async fn seek(&mut self, _partition: kafka::Partition, _offset: kafka::Offset) {
+        match self.0 {}
+    }
+
+    async fn commit(&mut self, _partition: kafka::Partition, _next: kafka::Offset) -> Outcome<()> {
+        match self.0 {}
+    }
+
+    async fn leave(&mut self) {
         match self.0 {}
     }
 }

@@ -7,6 +7,7 @@
 mod absent;
 pub mod etcd;
 mod host;
+pub mod kafka;
 pub mod mysql;
 mod outcome;
 mod redis;
@@ -16,6 +17,7 @@ pub use crate::base::{Blob, Elapsed, Instant, WallTime, time};
 pub use absent::Absent;
 pub use etcd::Etcd;
 pub use host::Host;
+pub use kafka::Kafka;
 pub use mysql::MySql;
 pub use outcome::{Outcome, Refusal, Unanswered, Unknown, answered};
 pub use redis::{Command, Redis, Script, Subscription, Value};
@@ -33,6 +35,8 @@ pub trait Ports: Host {
     type ZooKeeper: ZooKeeper;
     /// An etcd cluster.
     type Etcd: Etcd;
+    /// A Kafka broker.
+    type Kafka: Kafka;
     /// A MySQL server.
     type MySql: MySql;
 
@@ -53,6 +57,12 @@ pub trait Ports: Host {
     /// # Panics
     /// If there are no servers at these places, or this world has no etcd: a mistake of the scenario.
     fn etcd(&self, servers: Range<usize>) -> Self::Etcd;
+
+    /// The Kafka broker at this place of the topology.
+    ///
+    /// # Panics
+    /// If there is no server at this place, or this world has no Kafka: a mistake of the scenario.
+    fn kafka(&self, server: usize) -> Self::Kafka;
 
     /// The MySQL server at this place of the topology.
     ///

@@ -2,6 +2,7 @@
 
 use crate::base::{Blob, Ended};
 use doublehold_models::etcd::wire::Error as EtcdError;
+use doublehold_models::kafka::wire::Error as KafkaError;
 use doublehold_models::mysql::wire::Failure;
 use doublehold_models::zookeeper::wire::Error as ZooKeeperError;
 use std::fmt;
@@ -32,6 +33,8 @@ pub enum Refusal {
     ZooKeeper(ZooKeeperError),
     /// An etcd server answered with an error.
     Etcd(EtcdError),
+    /// A Kafka broker answered with an error.
+    Kafka(KafkaError),
     /// A MySQL server answered with an error.
     MySql(Failure),
     /// The session had ended before: nothing was sent.
@@ -98,6 +101,7 @@ impl fmt::Display for Refusal {
             Refusal::Server(text) => write!(f, "error {text}"),
             Refusal::ZooKeeper(error) => write!(f, "error {error}"),
             Refusal::Etcd(error) => write!(f, "error {error}"),
+            Refusal::Kafka(error) => write!(f, "error {error}"),
             Refusal::MySql(Failure { code, state, message }) => write!(f, "error {code} ({state}): {message}"),
             Refusal::Closed => f.write_str("the session has ended"),
         }

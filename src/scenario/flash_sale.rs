@@ -5,7 +5,7 @@ use super::keeper;
 use super::mutation::{Mutant, Mutation};
 use super::{Parameters, Workload};
 use crate::flow::flash_sale::{Config, FlashSale, MIGRATIONS, Stage, oracle};
-use crate::flow::queue::{RedisStream, StreamConfig};
+use crate::flow::queue::{AnyQueue, Queue, QueueConfig};
 use crate::flow::schema::migrate;
 use crate::history::Fact;
 use crate::port::mysql::{MySql, Session};
@@ -30,10 +30,10 @@ pub struct Consumers {
 /// Buyers who send one request after the other, and the consumers of the queue if there is one.
 #[derive(Clone, Copy, Debug)]
 pub struct Buyers {
-    /// How the sale works. The database is the first server, Redis the second.
+    /// How the sale works. The database is the first server, Redis the second, Kafka the third.
     pub sale: Config,
     /// How the queue is used.
-    pub queue: StreamConfig,
+    pub queue: QueueConfig,
     /// How many pieces there are for each request of a buyer.
     pub pieces: i64,
     /// How many requests a buyer sends.
@@ -60,8 +60,8 @@ impl Buyers {
     }
 
     /// The service of a client.
-    pub fn service<P: Ports>(&self, ports: &P) -> FlashSale<P, RedisStream<P>> {
-        FlashSale::new(ports, self.sale, RedisStream::new(ports, self.queue))
+    pub fn service<P: Ports>(&self, ports: &P) -> FlashSale<P, AnyQueue<P>> {
+        FlashSale::new(ports, self.sale, self.queue.open(ports))
     }
 
     async fn prepare_with<P: Ports>(&self, ports: &P) -> Result<(), Unanswered> {
@@ -70,7 +70,7 @@ impl Buyers {
         let row = vec![self.sale.stock.into(), "a thing".into(), self.stock().into()];
         answered(INSERT_STOCK, session.run(INSERT_STOCK, row).await)?;
         if self.sale.stage == Stage::Queued {
-            RedisStream::new(ports, self.queue).create().await?;
+            self.queue.open(ports).create().await?;
         }
         Ok(())
     }
@@ -92,14 +92,14 @@ impl Buyers {
     }
 
     /// Takes what is in the queue, until nothing comes any more.
-    pub async fn consume<P: Ports>(&self, ports: &P, mut service: FlashSale<P, RedisStream<P>>) {
+    pub async fn consume<P: Ports>(&self, ports: &P, mut service: FlashSale<P, AnyQueue<P>>) {
         let empty_polls_max = self.consumers.empty_polls * self.requests;
         let mut empty_polls = 0;
         loop {
             let done = service.consume().await;
             empty_polls = if done > 0 { 0 } else { empty_polls + 1 };
             if empty_polls == empty_polls_max {
-                return;
+                return service.leave().await;
             }
             if done == 0 {
                 ports.sleep(self.consumers.pause).await;
@@ -109,15 +109,18 @@ impl Buyers {
 
     async fn audit_with<P: Ports>(&self, ports: &P) -> Result<Option<Fact>, Unanswered> {
         // What another consumer had and did not commit goes to the auditor at once.
-        let queue = StreamConfig { idle: Duration::ZERO, ..self.queue };
-        let mut service = FlashSale::new(ports, self.sale, RedisStream::new(ports, queue));
+        let mut service = FlashSale::new(ports, self.sale, self.queue.of_auditor().open(ports));
         Ok(Some(Fact::of(&service.audit().await?)))
     }
 }
 
 impl Flow for Buyers {
     fn services(&self) -> Vec<ServiceSpec> {
-        vec![keeper::database(), keeper::redis("redis".to_owned())]
+        let queue = match self.queue {
+            QueueConfig::Kafka(_) if self.sale.stage == Stage::Queued => Some(keeper::kafka()),
+            _ => None,
+        };
+        [keeper::database(), keeper::redis("redis".to_owned())].into_iter().chain(queue).collect()
     }
 
     fn sized(&self, parameters: &Parameters) -> Self {

@@ -1,7 +1,7 @@
 //! Keeper: the servers that keep a lock.
 
 use crate::world::setup::ServiceSpec;
-use doublehold_models::{ServiceConfig, etcd, mysql, redis, zookeeper};
+use doublehold_models::{ServiceConfig, etcd, kafka, mysql, redis, zookeeper};
 
 /// What keeps a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,4 +58,10 @@ pub fn redis(name: String) -> ServiceSpec {
 /// The MySQL server.
 pub fn database() -> ServiceSpec {
     ServiceSpec { name: "mysql".to_owned(), config: ServiceConfig::MySql(mysql::Config::default()) }
+}
+
+/// A Kafka broker that syncs each message, and whose groups wait for nobody to begin.
+pub fn kafka() -> ServiceSpec {
+    let config = kafka::Config { initial_delay_ms: 0, flush: kafka::Flush::EachMessage };
+    ServiceSpec { name: "kafka".to_owned(), config: ServiceConfig::Kafka(config) }
 }

@@ -382,6 +382,10 @@ impl System {
             self.links[at].pending.push(Pending { id, holds: flight.holds });
         }
         if let Some(at) = self.find_link(name) {
+            if self.links[at].gone.is_some_and(|gone| gone.silent) {
+                // Nothing more will come from a machine that is gone.
+                self.hear_on(at, false);
+            }
             self.settle_gone(at);
         }
         self.push_ready(node);

@@ -77,7 +77,7 @@ impl Simulation {
         match server {
             ServiceConfig::MySql(_) => self.mysql_us,
             ServiceConfig::Redis(_) => self.redis_us,
-            ServiceConfig::ZooKeeper(_) | ServiceConfig::Etcd(_) => 0,
+            ServiceConfig::ZooKeeper(_) | ServiceConfig::Etcd(_) | ServiceConfig::Kafka(_) => 0,
         }
     }
 

@@ -85,6 +85,7 @@ impl<P: Ports> Ports for Counted<P> {
     type Redis = P::Redis;
     type ZooKeeper = P::ZooKeeper;
     type Etcd = P::Etcd;
+    type Kafka = P::Kafka;
     type MySql = CountedServer<P>;
 
     fn redis(&self, server: usize) -> P::Redis {
@@ -97,6 +98,10 @@ impl<P: Ports> Ports for Counted<P> {
 
     fn etcd(&self, servers: Range<usize>) -> P::Etcd {
         self.ports.etcd(servers)
+    }
+
+    fn kafka(&self, server: usize) -> P::Kafka {
+        self.ports.kafka(server)
     }
 
     fn mysql(&self, server: usize) -> CountedServer<P> {

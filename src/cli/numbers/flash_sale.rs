@@ -7,7 +7,7 @@ use crate::flow::flash_sale::books::Books;
 use crate::flow::flash_sale::limiter::{self, Counting};
 use crate::flow::flash_sale::told::Answer;
 use crate::flow::flash_sale::{Config, Publish, Stage};
-use crate::flow::queue::StreamConfig;
+use crate::flow::queue::{QueueConfig, StreamConfig};
 use crate::history::Fact;
 use crate::lock::mysql::Retry;
 use crate::port::{Ports, Unanswered};
@@ -90,7 +90,7 @@ impl Crowd {
         };
         let buyers = Buyers {
             sale,
-            queue: StreamConfig { server: 1, batch: 10, idle: Duration::from_secs(10) },
+            queue: QueueConfig::RedisStream(StreamConfig { server: 1, batch: 10, idle: Duration::from_secs(10) }),
             pieces: PIECES / REQUESTS as i64,
             requests: REQUESTS,
             think: THINK,

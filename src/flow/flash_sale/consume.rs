@@ -15,6 +15,11 @@ impl<P: Ports, Q: Queue> FlashSale<P, Q> {
         done
     }
 
+    /// Ends as a consumer.
+    pub async fn leave(&mut self) {
+        self.queue.leave().await;
+    }
+
     /// False if the message must come again.
     async fn handle(&mut self, message: &Message) -> bool {
         if self.config.commits_first {

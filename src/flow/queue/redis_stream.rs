@@ -39,12 +39,6 @@ impl<P: Ports> RedisStream<P> {
         RedisStream { ports: ports.clone(), server, config, consumer: Blob::from(format!("client-{}", ports.client())) }
     }
 
-    /// Makes the stream and its group. The answer must come.
-    pub async fn create(&self) -> Result<(), Unanswered> {
-        let create = Command::new("XGROUP").arg("CREATE").arg(STREAM).arg(GROUP).arg("0").arg("MKSTREAM");
-        answered("XGROUP CREATE", self.server.call(create).await).map(drop)
-    }
-
     async fn call(&self, command: Command) -> Outcome<Value> {
         self.ports.round(self.server.call(command)).await
     }
@@ -83,6 +77,12 @@ fn messages(entries: &Value) -> Vec<Message> {
 }
 
 impl<P: Ports> Queue for RedisStream<P> {
+    /// The stream and its group.
+    async fn create(&mut self) -> Result<(), Unanswered> {
+        let create = Command::new("XGROUP").arg("CREATE").arg(STREAM).arg(GROUP).arg("0").arg("MKSTREAM");
+        answered("XGROUP CREATE", self.server.call(create).await).map(drop)
+    }
+
     async fn publish(&mut self, body: &Blob) -> Outcome<()> {
         let add = Command::new("XADD").arg(STREAM).arg("*").arg(BODY).arg(body);
         self.call(add).await.map(drop)
@@ -102,4 +102,7 @@ impl<P: Ports> Queue for RedisStream<P> {
         let acknowledge = Command::new("XACK").arg(STREAM).arg(GROUP).arg(&message.id);
         drop(self.call(acknowledge).await);
     }
+
+    /// Nothing waits for it: what it has is claimed by others in the same time.
+    async fn leave(&mut self) {}
 }

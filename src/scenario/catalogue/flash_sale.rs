@@ -4,7 +4,7 @@ use super::{about, ms, small_flow};
 use crate::flow::flash_sale::limiter::{self, Counting};
 use crate::flow::flash_sale::oracle::{self, LimiterOpens, SaleCounters, SaleLimit, SaleOnce, SaleOversell, SaleSells};
 use crate::flow::flash_sale::{Config, Publish, Stage};
-use crate::flow::queue::StreamConfig;
+use crate::flow::queue::{QueueConfig, StreamConfig};
 use crate::lock::mysql::Retry;
 use crate::scenario::flash_sale::{Buyers, Consumers};
 use crate::scenario::flow::FlowScenario;
@@ -17,6 +17,9 @@ const INCR: &str = "Redis documentation, INCR, rate limiter";
 const WINDOW_MS: u64 = 1000;
 /// A clock that steps is in another window.
 const CLOCK_STEP_US: i64 = 2 * 1000 * WINDOW_MS as i64;
+
+/// Orders that do not look at the request's number.
+pub(super) const NOT_UNIQUE: Edit = Edit { passage: "UNIQUE KEY by_request", mistake: "KEY by_request" };
 
 /// In the small: a quota that no test reaches, and a request that fails at the first conflict.
 const SALE: Config = Config {
@@ -31,17 +34,19 @@ const SALE: Config = Config {
     commits_first: false,
 };
 
-type SaleScenario = FlowScenario<Buyers>;
+const STREAM: StreamConfig = StreamConfig { server: 1, batch: 10, idle: ms(100) };
+
+pub(super) type SaleScenario = FlowScenario<Buyers>;
 
 pub(super) fn scenarios() -> Vec<SaleScenario> {
     [stages(), vec![day()], faults(), rows(), mistakes()].concat()
 }
 
 /// Two buyers, one piece.
-fn sale(name: &str, row: Option<&'static str>, summary: &'static str, stage: Stage) -> SaleScenario {
+pub(super) fn sale(name: &str, row: Option<&'static str>, summary: &'static str, stage: Stage) -> SaleScenario {
     let flow = Buyers {
         sale: Config { stage, ..SALE },
-        queue: StreamConfig { server: 1, batch: 10, idle: ms(100) },
+        queue: QueueConfig::RedisStream(STREAM),
         pieces: 1,
         requests: 1,
         think: ms(0),
@@ -113,7 +118,8 @@ fn faults() -> Vec<SaleScenario> {
         sale("flash-queued-consumers", None, "two consumers take messages over from each other", Stage::Queued)
             .with(|buyers| {
                 (buyers.consumers.count, buyers.pieces) = (2, 2);
-                (buyers.queue.idle, buyers.sale.consumer_retry.tries) = (ms(0), 1);
+                buyers.queue = QueueConfig::RedisStream(StreamConfig { idle: ms(0), ..STREAM });
+                buyers.sale.consumer_retry.tries = 1;
             })
             .clients(3)
             .operations(2),
@@ -136,7 +142,6 @@ fn rows() -> Vec<SaleScenario> {
         Stage::Queued,
     );
     let again = again.with(|buyers| buyers.pieces = 2).faults(Fault::ClientCrash, 1).only(SaleOnce);
-    let unique = Edit { passage: "UNIQUE KEY by_request", mistake: "KEY by_request" };
     let mut leak = sale(
         "flash-limiter-leak",
         Some("S10"),
@@ -160,7 +165,7 @@ fn rows() -> Vec<SaleScenario> {
     [
         behind.broken_and_fixed(incremented, "refreshed", "a conflict replaces the counters by what the row has"),
         again.broken_and_fixed(
-            |sound| sound.mutated(Mutation::Text(unique)),
+            |sound| sound.mutated(Mutation::Text(NOT_UNIQUE)),
             "unique",
             "the request's number is unique in the orders, in the transaction that takes the piece",
         ),

@@ -7,6 +7,7 @@
 //! | `caches` | the call ranking and cache-aside, rows S7, S11, S12 |
 //! | `etcd` | sound etcd locks, Jepsen's finding, and mistakes in them |
 //! | `flash_sale` | the flash sale, rows S8, S9, S10, and mistakes in it |
+//! | `flash_sale_kafka` | the same with Kafka for its queue |
 //! | `known_bad` | Redis locks with one deliberate mistake each |
 //! | `mysql` | guards in the row, lock table, user locks, the shop, the draw; rows M…, S13, S14, and mistakes in SQL |
 //! | `order` | the order flow, rows S…, and mistakes in it |
@@ -16,6 +17,7 @@ mod caches;
 mod etcd;
 mod faults;
 mod flash_sale;
+mod flash_sale_kafka;
 mod known_bad;
 pub(crate) mod mysql;
 mod order;
@@ -51,7 +53,8 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
     let orders = order::scenarios().into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>);
     let rankings = caches::rankings().into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>);
     let articles = caches::articles().into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>);
-    let sales = flash_sale::scenarios().into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>);
+    let sales = [flash_sale::scenarios(), flash_sale_kafka::scenarios()].concat();
+    let sales = sales.into_iter().map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>);
     guarded.chain(orders).chain(rankings).chain(articles).chain(sales).collect()
 }
 

@@ -160,6 +160,7 @@ impl<P: Ports> Ports for Mutant<P> {
     type Redis = Mutant<P::Redis>;
     type ZooKeeper = Mutant<P::ZooKeeper>;
     type Etcd = Mutant<P::Etcd>;
+    type Kafka = P::Kafka;
     type MySql = Mutant<P::MySql>;
 
     fn redis(&self, server: usize) -> Self::Redis {
@@ -172,6 +173,10 @@ impl<P: Ports> Ports for Mutant<P> {
 
     fn etcd(&self, servers: Range<usize>) -> Self::Etcd {
         Mutant { ports: self.ports.etcd(servers), mutation: self.mutation }
+    }
+
+    fn kafka(&self, server: usize) -> P::Kafka {
+        self.ports.kafka(server)
     }
 
     fn mysql(&self, server: usize) -> Self::MySql {

@@ -11,6 +11,8 @@
 
 #[cfg(feature = "real-etcd")]
 mod etcd;
+#[cfg(feature = "real-kafka")]
+mod kafka;
 #[cfg(feature = "real-mysql")]
 mod mysql;
 mod redis;
@@ -22,6 +24,8 @@ use crate::history::{Entry, Event};
 use crate::port::{Blob, Host, Instant, Ports, WallTime};
 #[cfg(feature = "real-etcd")]
 pub use etcd::{BadAddress, EtcdOptions, RealEtcd};
+#[cfg(feature = "real-kafka")]
+pub use kafka::{KafkaOptions, RealKafka};
 #[cfg(feature = "real-mysql")]
 pub use mysql::{BadMySqlUrl, MySqlOptions, RealMySql, RealSession};
 pub use redis::{RealRedis, RedisOptions};
@@ -45,6 +49,8 @@ pub struct RealPorts {
     zookeeper: Arc<[String]>,
     #[cfg(feature = "real-etcd")]
     etcd: Option<RealEtcd>,
+    #[cfg(feature = "real-kafka")]
+    kafka: Option<RealKafka>,
     #[cfg(feature = "real-mysql")]
     mysql: Option<RealMySql>,
     journal: Journal,
@@ -71,6 +77,8 @@ impl RealPorts {
             zookeeper: Arc::default(),
             #[cfg(feature = "real-etcd")]
             etcd: None,
+            #[cfg(feature = "real-kafka")]
+            kafka: None,
             #[cfg(feature = "real-mysql")]
             mysql: None,
             journal,
@@ -89,6 +97,13 @@ impl RealPorts {
     #[must_use]
     pub fn with_etcd(self, cluster: &RealEtcd) -> Self {
         RealPorts { etcd: Some(cluster.clone()), ..self }
+    }
+
+    /// The same with a Kafka cluster.
+    #[cfg(feature = "real-kafka")]
+    #[must_use]
+    pub fn with_kafka(self, cluster: &RealKafka) -> Self {
+        RealPorts { kafka: Some(cluster.clone()), ..self }
     }
 
     /// The same with a MySQL or MariaDB server.
@@ -182,6 +197,10 @@ impl Ports for RealPorts {
     type Etcd = RealEtcd;
     #[cfg(not(feature = "real-etcd"))]
     type Etcd = crate::port::Absent;
+    #[cfg(feature = "real-kafka")]
+    type Kafka = RealKafka;
+    #[cfg(not(feature = "real-kafka"))]
+    type Kafka = crate::port::Absent;
     #[cfg(feature = "real-mysql")]
     type MySql = RealMySql;
     #[cfg(not(feature = "real-mysql"))]
@@ -214,6 +233,17 @@ impl Ports for RealPorts {
     #[cfg(not(feature = "real-etcd"))]
     fn etcd(&self, _servers: Range<usize>) -> crate::port::Absent {
         panic!("this build has no etcd adapter: build it with the feature `real-etcd`")
+    }
+
+    /// There is one cluster.
+    #[cfg(feature = "real-kafka")]
+    fn kafka(&self, _server: usize) -> RealKafka {
+        self.kafka.clone().expect("these ports have no Kafka cluster: give them its addresses")
+    }
+
+    #[cfg(not(feature = "real-kafka"))]
+    fn kafka(&self, _server: usize) -> crate::port::Absent {
+        panic!("this build has no Kafka adapter: build it with the feature `real-kafka`")
     }
 
     /// There is one server.

@@ -290,6 +290,12 @@ impl State {
         self.rounds.last().copied().unwrap_or(0)
     }
 
+    /// The number of a new round.
+    pub(super) fn begin_round(&mut self) -> u16 {
+        self.next_round += 1;
+        self.next_round - 1
+    }
+
     /// A digest that writes this client's own name as "mine".
     pub(super) fn own_digest(&self) -> Digest {
         Digest::naming_self(usize::from(self.client))

@@ -10,12 +10,13 @@
 //! | `inbox`, `messages` | what a node sends of its own accord |
 //! | `kept`, `libraries` | the state of the client libraries, and the dispatch of events to them |
 //! | `sessions` | the client's book of ZooKeeper sessions |
-//! | `redis`, `mysql`, `zookeeper`, `etcd` | the ports |
+//! | `redis`, `mysql`, `zookeeper`, `etcd`, `kafka` | the ports |
 
 mod client;
 mod etcd;
 mod exchange;
 mod inbox;
+mod kafka;
 mod kept;
 mod libraries;
 mod messages;
@@ -30,6 +31,7 @@ use client::{Round, Running, Wait};
 pub use client::{Seat, Task, Tasks};
 use etcd::SeatEtcd;
 pub use exchange::{Outgoing, Purpose, Told, WaitId};
+use kafka::SeatKafka;
 use mysql::SeatMySql;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -118,10 +120,7 @@ impl Host for SeatPorts {
     }
 
     fn round<T: Hash + Send>(&self, inner: impl Future<Output = T> + Send) -> impl Future<Output = T> + Send {
-        let mut state = self.seat.lock();
-        let number = state.next_round;
-        state.next_round += 1;
-        drop(state);
+        let number = self.seat.lock().begin_round();
         Round { seat: &self.seat, inner, number, ended: false }
     }
 
@@ -134,10 +133,15 @@ impl Ports for SeatPorts {
     type Redis = SeatRedis;
     type ZooKeeper = SeatZooKeeper;
     type Etcd = SeatEtcd;
+    type Kafka = SeatKafka;
     type MySql = SeatMySql;
 
     fn redis(&self, server: usize) -> SeatRedis {
         SeatRedis { seat: Arc::clone(&self.seat), node: place(server), channel: 0 }
+    }
+
+    fn kafka(&self, server: usize) -> SeatKafka {
+        SeatKafka { seat: Arc::clone(&self.seat), node: place(server) }
     }
 
     fn mysql(&self, server: usize) -> SeatMySql {

@@ -1,0 +1,63 @@
+//! A simulated Kafka broker, compared with Kafka 3.9 (the classic group protocol) and with librdkafka's mock broker.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `wire` | requests and replies |
+//! | `broker` | the broker: who is asked, and what becomes of it when the process or the power fails |
+//! | `topics` | the logs of the partitions |
+//! | `groups` | the groups on disk: what they have committed, and who belonged to them |
+//! | `coordinator` | a consumer group: its members, its generations, its rebalances |
+//! | `member` | a member of a group |
+//! | `service` | what the generic core asks of it |
+//!
+//! One broker: it leads every partition and coordinates every group. Not modelled, and without words in [`wire`]:
+//! replication, transactions, idempotent producers, retention and compaction, static members, cooperative
+//! rebalancing, the group protocol of KIP-848, and metadata: clients know how many partitions a topic has. A new member
+//! gets its id and joins with one request; since Kafka 2.2 a real broker sends it off to join again with the id.
+
+#[cfg(feature = "nodes")]
+mod broker;
+#[cfg(feature = "nodes")]
+mod coordinator;
+#[cfg(feature = "nodes")]
+mod groups;
+#[cfg(feature = "nodes")]
+mod member;
+#[cfg(feature = "nodes")]
+mod service;
+#[cfg(feature = "nodes")]
+mod topics;
+pub mod wire;
+
+#[cfg(feature = "nodes")]
+pub use broker::Broker;
+use serde::{Deserialize, Serialize};
+#[cfg(feature = "nodes")]
+pub(crate) use service::start;
+
+/// How a broker is set up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How long an empty group waits for more members after its first one (`group.initial.rebalance.delay.ms`).
+    pub initial_delay_ms: u32,
+    /// When what was written is synced to the disk.
+    pub flush: Flush,
+}
+
+/// When what was written is synced to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flush {
+    /// Before it is acknowledged (`log.flush.interval.messages=1`).
+    EachMessage,
+    /// When the operating system thinks fit, which is Kafka's default: a power loss takes what was acknowledged lately.
+    BySystem,
+}
+
+impl Default for Config {
+    /// Kafka's defaults.
+    fn default() -> Self {
+        Config { initial_delay_ms: 3000, flush: Flush::BySystem }
+    }
+}
