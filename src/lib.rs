@@ -8,7 +8,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`port`] | what protocol code may ask for: clocks, tasks, randomness, Redis, ZooKeeper, etcd, MySQL |
+//! | [`port`] | what protocol code may ask for: clocks, tasks, randomness, Redis, ZooKeeper, etcd, Kafka, MySQL |
 //! | [`lock`] | the algorithms, a file each |
 //! | [`flow`] | what they guard: the shop, the draw, and what an auditor asks |
 //! | [`history`] | what clients did |

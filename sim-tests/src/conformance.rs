@@ -61,7 +61,7 @@ pub trait Dialect {
 ///
 /// # Panics
 /// If it is no number.
-fn sequences_factor() -> u64 {
+pub fn sequences_factor() -> u64 {
     match std::env::var("DOUBLEHOLD_CONFORMANCE_SEQUENCES") {
         Ok(text) => text.parse().expect("DOUBLEHOLD_CONFORMANCE_SEQUENCES is a number"),
         Err(_) => 1,

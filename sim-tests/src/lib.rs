@@ -75,7 +75,7 @@ pub fn skip_unbuilt(what: &str, feature: &str) {
         std::env::var_os("DOUBLEHOLD_REQUIRE_SERVERS").is_none(),
         "{what} is not in this build (feature `{feature}` of doublehold-sim-tests), and DOUBLEHOLD_REQUIRE_SERVERS forbids to skip it"
     );
-    eprintln!("\n*** SKIPPED: {what}: build with `--features doublehold-sim-tests/{feature}` (it needs protoc) ***\n");
+    eprintln!("\n*** SKIPPED: {what}: build with `--features doublehold-sim-tests/{feature}` ***\n");
 }
 
 /// Where Debian's package has ZooKeeper's classes.

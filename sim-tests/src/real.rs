@@ -8,6 +8,8 @@ use doublehold::port::{Command, Redis};
 use doublehold::property::Property;
 use doublehold::scenario::Workload;
 use doublehold::world::memories::Violation;
+#[cfg(feature = "kafka")]
+use doublehold::world::real::RealKafka;
 use doublehold::world::real::servers::{MariaDbServer, RedisServer};
 use doublehold::world::real::{Journal, MySqlOptions, RealMySql, RealPorts, RealRedis, RedisOptions};
 use std::sync::{Arc, Mutex};
@@ -22,6 +24,8 @@ pub struct Servers {
     mysql: RealMySql,
     redis: RedisServer,
     runtime: Runtime,
+    #[cfg(feature = "kafka")]
+    kafka: Option<RealKafka>,
     _database: MariaDbServer,
 }
 
@@ -46,12 +50,29 @@ impl Servers {
         let redis = RedisServer::start().expect("redis-server starts");
         let mysql = RealMySql::new(&database.url(), MySqlOptions::default()).expect("the URL is one");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        Some(Servers { mysql, redis, runtime: runtime.expect("tokio starts"), _database: database })
+        Some(Servers {
+            mysql,
+            redis,
+            runtime: runtime.expect("tokio starts"),
+            #[cfg(feature = "kafka")]
+            kafka: None,
+            _database: database,
+        })
+    }
+
+    /// The same with a Kafka cluster.
+    #[cfg(feature = "kafka")]
+    #[must_use]
+    pub fn with_kafka(self, cluster: RealKafka) -> Self {
+        Servers { kafka: Some(cluster), ..self }
     }
 
     fn ports(&self, client: usize, journal: Journal) -> RealPorts {
         let ports = RealPorts::new(client, &[self.redis.url()], RedisOptions::default(), journal);
-        ports.expect("no URL is wrong").with_mysql(&self.mysql)
+        let ports = ports.expect("no URL is wrong").with_mysql(&self.mysql);
+        #[cfg(feature = "kafka")]
+        let ports = if let Some(cluster) = &self.kafka { ports.with_kafka(cluster) } else { ports };
+        ports
     }
 
     /// Empties Redis, and drops the tables of the round before.

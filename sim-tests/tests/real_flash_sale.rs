@@ -85,3 +85,61 @@ fn a_message_that_comes_again_makes_an_order_only_without_a_unique_number() {
         assert_eq!(broken, [""; 0], "{books}");
     }
 }
+
+#[cfg(feature = "kafka")]
+mod on_kafka {
+    use super::*;
+    use doublehold::flow::queue::{Commits, KafkaConfig};
+    use doublehold::port::kafka::{Membership, OffsetReset};
+    use doublehold::world::real::{KafkaOptions, RealKafka};
+    use rdkafka::mocking::MockCluster;
+
+    const PARTITIONS: i32 = 3;
+
+    /// The mock broker lets a group wait for its first members for three seconds: consumers must not give up before.
+    pub(super) fn sale_on_kafka(reset: OffsetReset) -> Buyers {
+        let ms = Duration::from_millis;
+        let queue = KafkaConfig {
+            server: 2,
+            partitions: PARTITIONS,
+            batch: 10,
+            membership: Membership::Member,
+            reset,
+            session_timeout: ms(3_500),
+            poll_interval_max: ms(20_000),
+            commits: Commits::Settled,
+        };
+        let mut sale = sale(Stage::Queued);
+        sale.queue = QueueConfig::Kafka(queue);
+        sale.consumers.empty_polls = 5;
+        sale
+    }
+
+    /// A round with a mock broker of its own.
+    pub(super) fn round_on_kafka(servers: Servers, workload: &Buyers) -> (Vec<String>, Books, Servers) {
+        let cluster = MockCluster::new(1).expect("the mock broker starts");
+        cluster.create_topic("queue", PARTITIONS, 1).expect("the topic is made");
+        let kafka = RealKafka::new(&cluster.bootstrap_servers(), KafkaOptions::default());
+        let servers = servers.with_kafka(kafka);
+        let (broken, books) = round(&servers, workload);
+        (broken, books, servers)
+    }
+}
+
+#[test]
+fn the_queue_may_be_kafka() {
+    #[cfg(feature = "kafka")]
+    {
+        use doublehold::port::kafka::OffsetReset;
+        use on_kafka::{round_on_kafka, sale_on_kafka};
+        let Some(servers) = Servers::start("the flash sale with Kafka's mock broker") else { return };
+        let (broken, books, servers) = round_on_kafka(servers, &sale_on_kafka(OffsetReset::Earliest));
+        assert_eq!(broken, [""; 0], "{books}");
+        assert!(books.ordered_before > 0, "the consumers sell: {books}");
+        // The requests are there before the group is.
+        let (broken, books, _) = round_on_kafka(servers, &sale_on_kafka(OffsetReset::Latest));
+        assert!(broken.contains(&"sale-told".to_owned()), "what came before the consumers is lost: {books}");
+    }
+    #[cfg(not(feature = "kafka"))]
+    doublehold_sim_tests::skip_unbuilt("the flash sale with Kafka's mock broker", "kafka");
+}

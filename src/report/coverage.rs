@@ -28,7 +28,11 @@ const FLOWS: [FlowOf; 4] = [
         "order-",
         &["order-client-crash", "order-cold", "order-coupon", "order-cancelled", "order-restocked"],
     ),
-    ("flash sale", "flash-", &["flash-optimistic", "flash-limited", "flash-cached", "flash-queued"]),
+    (
+        "flash sale",
+        "flash-",
+        &["flash-optimistic", "flash-limited", "flash-cached", "flash-queued", "flash-kafka-crash"],
+    ),
     ("call ranking", "ranking", &["ranking", "ranking-locked"]),
     ("cache-aside", "cache-aside-", &["cache-aside-stale-set-versioned"]),
 ];

@@ -3,7 +3,6 @@
 //! Real clients send heartbeats beside what they do and read ahead; a member acts on a rebalance when it polls, here as
 //! there. Reading belongs to no group: one that is out of it and has not heard of that reads on.
 
-use super::SeatKafka;
 use super::connection::Connection;
 use super::member::{Member, is_of_group};
 use crate::port::kafka::{
@@ -38,10 +37,10 @@ struct Standing {
 }
 
 impl SeatConsumer {
-    pub(super) fn new(kafka: &SeatKafka, topic: Topic, config: ConsumerConfig) -> Self {
-        let connection = Connection::new(&kafka.seat, kafka.node, config.session_timeout);
+    pub(super) fn new(seat: &Arc<Seat>, node: u16, topic: Topic, config: ConsumerConfig) -> Self {
+        let connection = Connection::new(seat, node, config.session_timeout);
         let standing = Standing { member: Member::new(), positions: None };
-        SeatConsumer { seat: Arc::clone(&kafka.seat), reader: Reader { connection, topic, config, standing } }
+        SeatConsumer { seat: Arc::clone(seat), reader: Reader { connection, topic, config, standing } }
     }
 
     /// Does something as a round.

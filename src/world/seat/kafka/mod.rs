@@ -7,7 +7,7 @@ mod producer;
 
 use super::client::Seat;
 use crate::port::kafka::{Answer, ConsumerConfig, Error, Kafka, Request, Topic};
-use crate::port::{Blob, Outcome, Refusal};
+use crate::port::{Outcome, Refusal};
 use connection::ask;
 use consumer::SeatConsumer;
 use producer::SeatProducer;
@@ -33,10 +33,10 @@ impl Kafka for SeatKafka {
     }
 
     fn producer(&self, topic: Topic) -> SeatProducer {
-        SeatProducer { kafka: self.clone(), topic: Blob::from(topic.name), partitions: topic.partitions }
+        SeatProducer::new(&self.seat, self.node, topic)
     }
 
     fn consumer(&self, topic: Topic, config: ConsumerConfig) -> SeatConsumer {
-        SeatConsumer::new(self, topic, config)
+        SeatConsumer::new(&self.seat, self.node, topic, config)
     }
 }
