@@ -3,6 +3,7 @@
 use super::args::{SimOptions, fault_named, time};
 use super::error::{CliError, INTERRUPTED};
 use super::output::{Meter, clients_of, operations_of, save, select, trace_path, write_file};
+use crate::property::Property;
 use crate::report::{count, trace_from};
 use crate::scenario::{Expectation, Parameters, Registry, SIMULATED, Scenario, Simulation, setup_for};
 use crate::trace::{Recorder, Trace};
@@ -32,6 +33,29 @@ struct Summary {
     unsteady: Vec<u64>,
     /// In how many seeds each planned fault hit something.
     struck: Vec<u64>,
+    properties: Vec<Arc<dyn Property>>,
+    /// Those of them that found something to judge in some seed, a bit each.
+    looked: u64,
+}
+
+impl Summary {
+    /// What must happen sometimes and did in no seed: its name, and what it demands.
+    fn never_happened(&self) -> Vec<(&'static str, &'static str)> {
+        self.silent(true).map(|property| (property.name(), property.demands())).collect()
+    }
+
+    /// True if nothing failed and that says nothing: no property judged anything, or something never happened that must.
+    fn is_vacuous(&self) -> bool {
+        let judging = self.properties.iter().filter(|property| !property.must_be_seen()).count();
+        self.failures.is_empty() && (self.silent(false).count() == judging || self.silent(true).next().is_some())
+    }
+
+    fn silent(&self, must_be_seen: bool) -> impl Iterator<Item = &Arc<dyn Property>> {
+        let silent = move |(at, property): &(usize, &Arc<dyn Property>)| {
+            property.must_be_seen() == must_be_seen && self.looked & (1 << (*at).min(63)) == 0
+        };
+        self.properties.iter().enumerate().filter(silent).map(|(_, property)| property)
+    }
 }
 
 /// One seed's result, as a worker reports it.
@@ -42,6 +66,7 @@ struct Done {
     virtual_us: u64,
     steady: bool,
     struck: Vec<bool>,
+    looked: u64,
 }
 
 pub(super) fn run(options: &SimOptions, registry: &Registry, stop: &AtomicBool) -> Result<u8, CliError> {
@@ -77,7 +102,7 @@ pub(super) fn run(options: &SimOptions, registry: &Registry, stop: &AtomicBool) 
 
 fn as_expected(summary: &Summary) -> bool {
     match (summary.scenario.about().expects, summary.failures.first()) {
-        (Expectation::Holds, None) => true,
+        (Expectation::Holds, None) => !summary.is_vacuous(),
         (Expectation::Violated(property), Some((_, violation))) => violation.property == property,
         _ => false,
     }
@@ -106,8 +131,9 @@ fn exit_code(summaries: &[Summary], interrupted: bool, options: &SimOptions) -> 
         return 1;
     }
     // Seeds are samples. That all of those asked for were run and passed is what the user asked; anything less is unknown.
-    // A planned fault that hit nothing has shown nothing.
-    let shown = |summary: &Summary| summary.complete && summary.struck.iter().all(|seeds| *seeds > 0);
+    // A planned fault that hit nothing has shown nothing, and so have seeds in which something never happened that must.
+    let shown =
+        |summary: &Summary| summary.complete && summary.struck.iter().all(|seeds| *seeds > 0) && !summary.is_vacuous();
     if summaries.iter().all(shown) && !interrupted { 0 } else { INTERRUPTED }
 }
 
@@ -216,6 +242,8 @@ impl Job {
             complete: false,
             unsteady: Vec::new(),
             struck: vec![0; self.planned.len()],
+            properties: setup_for(self.scenario.as_ref(), &self.parameters, 0, SIMULATED).properties,
+            looked: 0,
         }
     }
 
@@ -230,8 +258,8 @@ impl Job {
         } else {
             true
         };
-        let Run { violation, steps, virtual_us, struck, .. } = run;
-        Ok(Done { seed, violation, steps, virtual_us, steady, struck })
+        let Run { violation, steps, virtual_us, struck, looked, .. } = run;
+        Ok(Done { seed, violation, steps, virtual_us, steady, struck, looked })
     }
 
     fn collect(
@@ -248,6 +276,7 @@ impl Job {
             summary.seeds += 1;
             summary.steps += done.steps;
             summary.virtual_us += done.virtual_us;
+            summary.looked |= done.looked;
             summary.struck.iter_mut().zip(&done.struck).for_each(|(seeds, struck)| *seeds += u64::from(*struck));
             summary.unsteady.extend((!done.steady).then_some(done.seed));
             summary.failures.extend(done.violation.map(|violation| (done.seed, violation)));
@@ -329,7 +358,8 @@ fn print(summary: &Summary, options: &SimOptions) {
             .collect();
         let line = serde_json::json!({
             "scenario": name, "seeds": summary.seeds, "complete": summary.complete, "failures": failures,
-            "as_expected": as_expected(summary), "parameters": summary.parameters, "steps": summary.steps,
+            "as_expected": as_expected(summary), "vacuous": summary.is_vacuous(),
+            "never_happened": summary.never_happened().iter().map(|(name, _)| *name).collect::<Vec<_>>(), "parameters": summary.parameters, "steps": summary.steps,
             "virtual_seconds": virtual_s, "seconds": summary.seconds,
         });
         say!("{line}");
@@ -339,6 +369,7 @@ fn print(summary: &Summary, options: &SimOptions) {
         Some((seed, violation)) => {
             say!("{name}: VIOLATED {} at seed {seed}: {}", violation.property, violation.what)
         }
+        None if summary.complete && summary.is_vacuous() => say!("{name}: no failure, which says nothing (vacuous)"),
         None if summary.complete => say!("{name}: no failure"),
         None => say!("{name}: no failure in the seeds that were run; not all were"),
     }
@@ -354,6 +385,9 @@ fn print(summary: &Summary, options: &SimOptions) {
         count(summary.steps, "step"),
         summary.seconds
     );
+    for (name, demands) in summary.never_happened() {
+        say!("  never happened: {name}: {demands}");
+    }
     for (text, seeds) in options.fault_at.iter().zip(&summary.struck).filter(|(_, seeds)| **seeds < summary.seeds) {
         say!(
             "  the fault '{text}' hit something in {seeds} of {} seeds: in the others the clients had ended before, or its \

@@ -95,7 +95,11 @@ impl kafka::Consumer for Absent {
         match self.0 {}
     }
 
-    async fn seek(&mut self, _partition: kafka::Partition, _offset: kafka::Offset) {
+    async fn seek(&mut self, _partition: kafka::Partition, _offset: kafka::Offset) -> Outcome<()> {
+        match self.0 {}
+    }
+
+    async fn lag(&mut self) -> Outcome<Vec<(kafka::Partition, i64)>> {
         match self.0 {}
     }
 

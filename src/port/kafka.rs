@@ -87,12 +87,17 @@ pub trait Consumer: Send {
     /// the group has been rebalanced, and goes on with other partitions.
     fn poll(&mut self, max: u32) -> impl Future<Output = Outcome<Vec<Received>>> + Send;
 
-    /// Goes on from here in a partition, if it is among its own.
-    fn seek(&mut self, partition: Partition, offset: Offset) -> impl Future<Output = ()> + Send;
+    /// Goes on from here in a partition. If that fails, or the partition is not among its own, where it goes on is
+    /// unknown.
+    fn seek(&mut self, partition: Partition, offset: Offset) -> impl Future<Output = Outcome<()>> + Send;
 
     /// Notes that the group has got so far in a partition: the offset of the next record. A member of an earlier
     /// generation is refused. Nobody looks whether the partition is among its own.
     fn commit(&mut self, partition: Partition, next: Offset) -> impl Future<Output = Outcome<()>> + Send;
+
+    /// How many records of each partition the group has not committed; less than none if it has committed more than
+    /// there are.
+    fn lag(&mut self) -> impl Future<Output = Outcome<Vec<(Partition, i64)>>> + Send;
 
     /// Leaves the group, so that others get its partitions at once.
     fn leave(&mut self) -> impl Future<Output = ()> + Send;

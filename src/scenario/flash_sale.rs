@@ -137,6 +137,7 @@ impl Flow for Buyers {
             (!queued, oracle::SOLD),
             (queued, oracle::ACCEPTED),
             (queued, oracle::ORDERED),
+            (queued && requests as i64 <= pieces, oracle::ALL_ORDERED),
             (limited, oracle::LIMITED),
             (sold_out, oracle::SOLD_OUT),
         ];

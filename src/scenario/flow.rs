@@ -2,7 +2,7 @@
 
 use super::mutation::Mutation;
 use super::{About, CLIENTS_MAX, Expectation, Parameters, Scenario, Simulation, Workload, program};
-use crate::property::{Property, Sometimes};
+use crate::property::{Deadlock, Property, Sometimes};
 use crate::world::fault::Fault;
 use crate::world::setup::{ArrivalTime, ServiceSpec, Setup};
 use std::fmt;
@@ -99,6 +99,21 @@ impl<F: Flow> FlowScenario<F> {
         self
     }
 
+    /// The same, not judged by the property of this name.
+    #[must_use]
+    pub fn except(mut self, name: &str) -> Self {
+        self.properties.retain(|property| property.name() != name);
+        self
+    }
+
+    /// The same, judged by this property instead of the one of its name.
+    #[must_use]
+    pub fn judged(mut self, property: impl Property + 'static) -> Self {
+        self = self.except(property.name());
+        self.properties.push(Arc::new(property));
+        self
+    }
+
     /// The same, which breaks this property.
     #[must_use]
     pub fn violating(mut self, property: &'static str) -> Self {
@@ -106,15 +121,16 @@ impl<F: Flow> FlowScenario<F> {
         self
     }
 
-    /// The flow with a mistake, which breaks the one property that is judged, and without.
+    /// The flow with a mistake, which breaks the one property that is judged beside [`Deadlock`], and without.
     pub fn broken_and_fixed(
         self,
         mistake: impl FnOnce(Self) -> Self,
         suffix: &str,
         fix: &'static str,
     ) -> Vec<FlowScenario<F>> {
-        let [property] = &self.properties[..] else { panic!("a failure is about one property") };
-        let broken = mistake(self.clone()).violating(property.name());
+        let mut judged = self.properties.iter().map(|property| property.name()).filter(|name| *name != Deadlock.name());
+        let (Some(property), None) = (judged.next(), judged.next()) else { panic!("a failure is about one property") };
+        let broken = mistake(self.clone()).violating(property);
         let mut fixed = self;
         fixed.about.name = format!("{}-{suffix}", fixed.about.name);
         fixed.about.fix = Some(fix);

@@ -68,10 +68,17 @@ impl Broker {
             Request::ListOffsets { topic, partitions } => self.ends(topic, partitions),
             Request::OffsetFetch { group, topic, partitions } => Ok(self.committed(group, topic, partitions)),
             Request::OffsetCommit { speaker, topic, offsets } => {
-                let checked = self.group(&speaker.group, now_us).check_commit(conn, speaker);
+                let checked = match self.groups.get_mut(&speaker.group) {
+                    Some(group) => group.check_commit(conn, speaker),
+                    None if speaker.generation < 0 => Ok(()),
+                    None => Err(Error::IllegalGeneration),
+                };
                 checked.and_then(|()| self.commit(&speaker.group, topic, offsets))
             }
-            Request::Heartbeat(speaker) => self.group(&speaker.group, now_us).heartbeat(conn, speaker),
+            Request::Heartbeat(speaker) => match self.groups.get_mut(&speaker.group) {
+                Some(group) => group.heartbeat(conn, speaker),
+                None => Err(Error::UnknownMemberId),
+            },
             Request::JoinGroup { group, member, session_timeout_ms, rebalance_timeout_ms } => {
                 let us = |ms: u32| u64::from(ms) * 1000;
                 let (session_us, rebalance_us) = (us(*session_timeout_ms), us(*rebalance_timeout_ms));
@@ -79,12 +86,18 @@ impl Broker {
                 return None;
             }
             Request::SyncGroup { speaker, assignments } => {
-                self.group(&speaker.group, now_us).sync((conn, now_us), speaker, assignments, out);
+                let Some(group) = self.groups.get_mut(&speaker.group) else {
+                    return Some(Err(Error::UnknownMemberId));
+                };
+                group.sync((conn, now_us), speaker, assignments, out);
                 self.store(&speaker.group);
                 return None;
             }
             Request::LeaveGroup { group, member } => {
-                self.group(group, now_us).leave((conn, now_us), member, out);
+                let Some(left) = self.groups.get_mut(group) else {
+                    return Some(Err(Error::UnknownMemberId));
+                };
+                left.leave((conn, now_us), member, out);
                 self.store(group);
                 return None;
             }

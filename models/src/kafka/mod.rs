@@ -14,6 +14,17 @@
 //! replication, transactions, idempotent producers, retention and compaction, static members, cooperative
 //! rebalancing, the group protocol of KIP-848, and metadata: clients know how many partitions a topic has. A new member
 //! gets its id and joins with one request; since Kafka 2.2 a real broker sends it off to join again with the id.
+//!
+//! Where it is simpler than Kafka:
+//!
+//! - A client that is not polled for `max.poll.interval.ms` leaves its group by itself. Here that time counts only while
+//!   the group rebalances.
+//! - A poll asks whether the generation stands before it reads. Real clients ask every few seconds, and hand out what
+//!   they had read before: one that is out of its group may go on for so long. Here that needs an answer that is lost.
+//! - A power loss takes what was not synced of all logs. On disks each log has its own: offsets may survive records.
+//! - `group.initial.rebalance.delay.ms` is not extended when more members come, and the last member to leave ends the
+//!   group at once. A broker that starts again has its groups at once (no COORDINATOR_LOAD_IN_PROGRESS). Any session
+//!   time-out is allowed.
 
 #[cfg(feature = "nodes")]
 mod broker;

@@ -38,6 +38,9 @@ pub struct Books {
     pub orders: Vec<(Blob, i64)>,
     /// How many orders there were before the auditor took from the queue what was left in it.
     pub ordered_before: i64,
+    /// What the consumers had not acknowledged then, of each part of the queue.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backlog: Vec<i64>,
     /// The row after the last requests, which came alone.
     pub after: Row,
     /// True if the sale keeps counters in Redis.
@@ -110,6 +113,7 @@ impl<P: Ports, Q: Queue> FlashSale<P, Q> {
     /// come.
     pub async fn audit(&mut self) -> Result<Books, Unanswered> {
         let ordered_before = self.orders().await?.iter().map(|(_, times)| times).sum();
+        let backlog = if self.config.stage == Stage::Queued { self.queue.backlog().await? } else { Vec::new() };
         self.drain().await;
         let (stock, orders) = (self.row().await?, self.orders().await?);
         let pttl = Command::new("PTTL").arg(limiter::key(self.config.stock));
@@ -123,6 +127,7 @@ impl<P: Ports, Q: Queue> FlashSale<P, Q> {
             stock,
             orders,
             ordered_before,
+            backlog,
             after: self.row().await?,
             counts_in_redis: self.config.stage >= Stage::Cached,
             cached: self.counters.read().await.map(Row::from),

@@ -72,6 +72,13 @@ impl<P: Ports> Queue for AnyQueue<P> {
         }
     }
 
+    async fn backlog(&mut self) -> Result<Vec<i64>, Unanswered> {
+        match self {
+            AnyQueue::RedisStream(queue) => queue.backlog().await,
+            AnyQueue::Kafka(queue) => queue.backlog().await,
+        }
+    }
+
     async fn leave(&mut self) {
         match self {
             AnyQueue::RedisStream(queue) => queue.leave().await,

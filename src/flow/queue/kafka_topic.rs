@@ -88,12 +88,16 @@ impl<P: Ports> KafkaTopic<P> {
         self.taken.iter().find(unsettled).map(|taken| taken.offset)
     }
 
-    /// Goes back to what has had no effect.
+    /// Goes back to what has had no effect. A consumer that cannot is given up for a new one, which begins where the
+    /// group has got to.
     async fn go_back(&mut self) {
         if self.config.commits == Commits::Settled {
             for partition in (0..self.config.partitions).map(Partition) {
-                if let Some(offset) = self.first_unsettled(partition) {
-                    self.consumer().seek(partition, offset).await;
+                if let Some(offset) = self.first_unsettled(partition)
+                    && self.consumer().seek(partition, offset).await.ok().is_none()
+                {
+                    self.consumer = None;
+                    break;
                 }
             }
         }
@@ -146,6 +150,11 @@ impl<P: Ports> Queue for KafkaTopic<P> {
         {
             drop(self.consumer().commit(partition, next).await);
         }
+    }
+
+    async fn backlog(&mut self) -> Result<Vec<i64>, Unanswered> {
+        let lag = answered("OffsetFetch, ListOffsets", self.consumer().lag().await)?;
+        Ok(lag.into_iter().map(|(_, left)| left).collect())
     }
 
     async fn leave(&mut self) {

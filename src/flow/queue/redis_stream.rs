@@ -103,6 +103,17 @@ impl<P: Ports> Queue for RedisStream<P> {
         drop(self.call(acknowledge).await);
     }
 
+    /// What consumers have had and not acknowledged, and what none has had yet. The auditor has that from now on.
+    async fn backlog(&mut self) -> Result<Vec<i64>, Unanswered> {
+        let pending = Command::new("XPENDING").arg(STREAM).arg(GROUP);
+        let pending = answered("XPENDING", self.server.call(pending).await)?;
+        let pending = match &pending {
+            Value::Array(summary) => summary.first().and_then(Value::as_int).unwrap_or_default(),
+            _ => 0,
+        };
+        Ok(vec![pending + self.new_ones(i64::from(i32::MAX)).await.len() as i64])
+    }
+
     /// Nothing waits for it: what it has is claimed by others in the same time.
     async fn leave(&mut self) {}
 }

@@ -6,13 +6,14 @@ use crate::lock::redlock::{self, GiveBack, Outage};
 use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
 use crate::scenario::mutation::Mutation;
-use crate::world::fault::{ClockSteps, Fault};
+use crate::world::fault::{Budgets, ClockSteps, Fault};
 use doublehold_models::redis::{Fsync, Persistence};
 use std::time::Duration;
 
 /// All of them. `redis` and `mysql` have those that lose a write with the power: R3 and M8.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    [holder_without_power(), clock_steps_back(), server_pauses(), partition(), cut_off(), slow_sync()].concat()
+    [holder_without_power(), freed_at_once(), clock_steps_back(), server_pauses(), partition(), cut_off(), slow_sync()]
+        .concat()
 }
 
 /// The session of a machine that is gone never ends: nothing tells the server.
@@ -30,6 +31,29 @@ fn holder_without_power() -> Vec<GuardedScenario> {
         broken,
         process.fixed("process", "the process alone ends: its machine closes the connection"),
         leased.fixed("lease", "a lock that ends by time"),
+    ]
+}
+
+/// A lock that ends with its holder's connection is free before what the holder had sent elsewhere has arrived.
+fn freed_at_once() -> Vec<GuardedScenario> {
+    let source = "Burrows, \"The Chubby lock service for loosely-coupled distributed systems\", 2.4, lock-delay";
+    let summary =
+        "the server frees a lock as soon as its holder's session is lost; the holder's last write lands later";
+    let about = about("no-lock-delay", Some("X1"), summary, source);
+    let mut broken = base(about, workload(listed("user-lock", &TIMING), Work::Plain))
+        .only(property::Effect)
+        .faults(Fault::ClientCrash, 1)
+        .violating("effect");
+    // There the next holder's messages take their time too: the last write must be slower than all of them.
+    broken.simulation.faults = Budgets::NONE.with(Fault::Delay, 1);
+    (broken.simulation.fault_every_us, broken.simulation.slow_us_max) = (5_000, SHORT_US);
+    let delayed = broken.clone().lock(listed("zookeeper", &TIMING));
+    vec![
+        broken,
+        delayed.fixed(
+            "delayed",
+            "the lock stays for a session time-out, which is longer than a message takes: a lock-delay",
+        ),
     ]
 }
 

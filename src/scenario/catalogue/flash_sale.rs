@@ -2,7 +2,9 @@
 
 use super::{about, ms, small_flow};
 use crate::flow::flash_sale::limiter::{self, Counting};
-use crate::flow::flash_sale::oracle::{self, LimiterOpens, SaleCounters, SaleLimit, SaleOnce, SaleOversell, SaleSells};
+use crate::flow::flash_sale::oracle::{
+    self, LimiterOpens, SaleAcknowledged, SaleCounters, SaleLimit, SaleOnce, SaleOversell, SaleSells,
+};
 use crate::flow::flash_sale::{Config, Publish, Stage};
 use crate::flow::queue::{QueueConfig, StreamConfig};
 use crate::lock::mysql::Retry;
@@ -17,6 +19,9 @@ const INCR: &str = "Redis documentation, INCR, rate limiter";
 const WINDOW_MS: u64 = 1000;
 /// A clock that steps is in another window.
 const CLOCK_STEP_US: i64 = 2 * 1000 * WINDOW_MS as i64;
+
+/// The buyers of a whole day. There is a piece for each request: where pieces are short a lost request does not show.
+pub(super) const DAY_BUYERS: usize = 10;
 
 /// Orders that do not look at the request's number.
 pub(super) const NOT_UNIQUE: Edit = Edit { passage: "UNIQUE KEY by_request", mistake: "KEY by_request" };
@@ -91,10 +96,10 @@ fn stages() -> Vec<SaleScenario> {
 fn day() -> SaleScenario {
     let mut day =
         sale("flash-day", None, "a whole sale with its queue; in the simulated world with every fault", Stage::Queued)
-            .with(|buyers| (buyers.pieces, buyers.consumers.count) = (2, 1))
+            .with(|buyers| (buyers.pieces, buyers.consumers.count) = (DAY_BUYERS as i64, 1))
             .faults(Fault::ClientCrash, 1)
             .with_every_fault();
-    (day.simulation.clients, day.simulation.operations) = (11, 10);
+    (day.simulation.clients, day.simulation.operations) = (DAY_BUYERS + 1, 10);
     (day.simulation.fault_every_us, day.simulation.pause_us_max) = (300_000, 100_000);
     day
 }
@@ -122,7 +127,8 @@ fn faults() -> Vec<SaleScenario> {
                 buyers.sale.consumer_retry.tries = 1;
             })
             .clients(3)
-            .operations(2),
+            .operations(2)
+            .judged(SaleAcknowledged { exactly: true }),
     ]
 }
 

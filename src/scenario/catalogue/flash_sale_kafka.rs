@@ -1,10 +1,10 @@
 //! The flash sale with Kafka for its queue: what a consumer group does when its members come, go and stand still, row S9
 //! there, and mistakes in its use.
 
-use super::flash_sale::{NOT_UNIQUE, SaleScenario, sale};
+use super::flash_sale::{DAY_BUYERS, NOT_UNIQUE, SaleScenario, sale};
 use super::ms;
 use crate::flow::flash_sale::Stage;
-use crate::flow::flash_sale::oracle::{SaleOnce, SaleTold};
+use crate::flow::flash_sale::oracle::{SaleAcknowledged, SaleOnce, SaleTold};
 use crate::flow::queue::{Commits, KafkaConfig, QueueConfig};
 use crate::port::kafka::{Membership, OffsetReset};
 use crate::scenario::mutation::Mutation;
@@ -43,14 +43,21 @@ fn sound_ones() -> Vec<SaleScenario> {
     let one = |name: &str, summary, fault| on(name, None, summary).faults(fault, 1);
     let two = |name: &str, summary, fault| group(name, None, summary).faults(fault, 1);
     vec![
-        one("flash-kafka-crash", "requests go into a topic whose consumer sells; a process ends", Fault::ClientCrash),
-        one("flash-kafka-break", "a consumer sells what is in a topic; a connection breaks", Fault::Break),
+        one("flash-kafka-crash", "requests go into a topic whose consumer sells; a process ends", Fault::ClientCrash)
+            .operations(3),
+        one("flash-kafka-break", "a consumer sells what is in a topic; a connection breaks", Fault::Break)
+            .operations(2),
+        one("flash-kafka-break-crash", "the same, and a process ends as well", Fault::Break)
+            .faults(Fault::ClientCrash, 1)
+            .operations(2),
         one("flash-kafka-node-crash", "a consumer sells what is in a topic; a server goes down", Fault::NodeCrash),
-        two("flash-kafka-group-crash", "two consumers share a partition; a process ends", Fault::ClientCrash),
+        two("flash-kafka-group-crash", "two consumers share a partition; a process ends", Fault::ClientCrash)
+            .operations(2),
         two("flash-kafka-group-pause", "two consumers share a partition; a process stands still", Fault::Pause),
         group("flash-kafka-group", None, "two consumers share two partitions")
             .kafka(|kafka| kafka.partitions = 2)
-            .operations(2),
+            .operations(2)
+            .judged(SaleAcknowledged { exactly: true }),
     ]
 }
 
@@ -59,9 +66,10 @@ fn day() -> SaleScenario {
     let mut day =
         group("flash-kafka-day", None, "a whole sale with its queue in Kafka; in the simulated world with every fault")
             .kafka(|kafka| kafka.partitions = 2)
+            .with(|buyers| buyers.pieces = DAY_BUYERS as i64)
             .faults(Fault::ClientCrash, 1)
             .with_every_fault();
-    (day.simulation.clients, day.simulation.operations) = (12, 10);
+    (day.simulation.clients, day.simulation.operations) = (DAY_BUYERS + 2, 10);
     (day.simulation.fault_every_us, day.simulation.pause_us_max) = (300_000, 200_000);
     day
 }

@@ -138,7 +138,8 @@ impl<F: Flow> FlowScenario<F> {
 const FLOW_FAULT_EVERY_US: u64 = 20_000;
 
 /// A flow with two clients, one operation each, no faults; four clients and five operations in the simulated world.
-fn small_flow<F: Flow>(about: About, flow: F, properties: Vec<Arc<dyn Property>>) -> FlowScenario<F> {
+fn small_flow<F: Flow>(about: About, flow: F, mut properties: Vec<Arc<dyn Property>>) -> FlowScenario<F> {
+    properties.push(Arc::new(property::Deadlock));
     FlowScenario {
         about,
         services: flow.services(),

@@ -181,7 +181,12 @@ impl RealConsumer {
         let mut wait = self.kafka.options.poll_wait;
         while all.len() < max as usize {
             let Ok(next) = tokio::time::timeout(wait, consumer.recv()).await else { break };
-            all.push(received(&next?));
+            match next {
+                Ok(message) => all.push(received(&message)),
+                // What has been taken off librdkafka's queue will not come again: an error behind it must not lose it.
+                Err(_) if !all.is_empty() => break,
+                Err(problem) => return Err(problem),
+            }
             // What librdkafka has read ahead is there at once.
             wait = Duration::from_millis(1);
         }
@@ -200,12 +205,26 @@ impl Consumer for RealConsumer {
         outcome(self.read(max).await)
     }
 
-    async fn seek(&mut self, partition: Partition, offset: Offset) {
+    async fn seek(&mut self, partition: Partition, offset: Offset) -> Outcome<()> {
         let (place, timeout) = (self.place(partition, offset), self.kafka.options.response_timeout);
-        if let (Ok(consumer), Ok(place)) = (self.open(), place) {
-            // It fails where the partition is another's by now; that one begins where the group has got to.
-            drop(blocking(move || consumer.seek_partitions(place, timeout)).await);
-        }
+        let (consumer, place) = match (self.open(), place) {
+            (Ok(consumer), Ok(place)) => (consumer, place),
+            (Err(problem), _) | (_, Err(problem)) => return outcome(Err(problem)),
+        };
+        let sought = blocking(move || {
+            let sought = consumer.seek_partitions(place, timeout)?;
+            sought.elements().iter().try_for_each(rdkafka::topic_partition_list::TopicPartitionListElem::error)
+        });
+        outcome(sought.await)
+    }
+
+    async fn lag(&mut self) -> Outcome<Vec<(Partition, i64)>> {
+        let consumer = match self.open() {
+            Ok(consumer) => consumer,
+            Err(problem) => return outcome(Err(problem)),
+        };
+        let (topic, timeout) = (self.topic, self.kafka.options.response_timeout);
+        outcome(blocking(move || lag(&consumer, topic, timeout)).await)
     }
 
     async fn commit(&mut self, partition: Partition, next: Offset) -> Outcome<()> {
@@ -227,6 +246,23 @@ impl Consumer for RealConsumer {
             blocking(move || drop(consumer)).await;
         }
     }
+}
+
+fn lag(consumer: &StreamConsumer, topic: Topic, timeout: Duration) -> Result<Vec<(Partition, i64)>, KafkaError> {
+    let mut all = TopicPartitionList::new();
+    for partition in 0..topic.partitions {
+        all.add_partition(topic.name, partition);
+    }
+    let committed = consumer.committed_offsets(all, timeout)?;
+    let of = |partition: i32| {
+        let (_, end) = consumer.fetch_watermarks(topic.name, partition, timeout)?;
+        let committed = match committed.find_partition(topic.name, partition).map(|found| found.offset()) {
+            Some(At::Offset(offset)) => offset,
+            _ => 0,
+        };
+        Ok((Partition(partition), end - committed))
+    };
+    (0..topic.partitions).map(of).collect()
 }
 
 fn received(message: &BorrowedMessage<'_>) -> Received {

@@ -40,6 +40,7 @@ pub(super) fn run(setup: &Arc<Setup>, simulation: &Simulation, planned: &[Planne
         recorder: host.recorder,
         struck: host.struck,
         wake_ups: host.wake_ups,
+        looked: host.looked | system.footprint.seen.looked,
         strikes: host.strikes,
     }
 }
@@ -120,6 +121,8 @@ struct Host {
     struck: Vec<bool>,
     wake_ups: u64,
     /// How often each kind of fault has hit something.
+    /// The properties that found something to judge, a bit each.
+    looked: u64,
     strikes: BTreeMap<Fault, u64>,
 }
 
@@ -140,6 +143,7 @@ impl Host {
             steps: 0,
             struck: Vec::new(),
             wake_ups: 0,
+            looked: 0,
             strikes: BTreeMap::new(),
             setup: Arc::clone(setup),
         }
@@ -255,6 +259,7 @@ impl Host {
         if at_us > self.system.now_us {
             let passed = self.system.apply(Choice::advance(at_us), &mut self.recorder);
             debug_assert!(passed.is_none(), "time alone runs no client");
+            self.looked |= self.system.footprint.seen.looked;
             self.events.take_from(&mut self.system, &mut self.streams.network, &self.simulation);
         }
     }
@@ -281,6 +286,7 @@ impl Host {
         if let Some(wake) = self.system.apply(choice, &mut self.recorder) {
             self.run(wake).await;
         }
+        self.looked |= self.system.footprint.seen.looked;
         if let Some(client) = choice.kills()
             && let Some(process) = self.processes[client].take()
         {

@@ -41,6 +41,8 @@ pub struct Run {
     pub struck: Vec<bool>,
     /// How often a client was woken by something that a server sent of its own accord.
     pub wake_ups: u64,
+    /// The properties that found something to judge, a bit each.
+    pub looked: u64,
     /// How often each kind of fault hit something.
     pub strikes: BTreeMap<Fault, u64>,
 }

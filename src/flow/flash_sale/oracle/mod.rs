@@ -1,5 +1,6 @@
 //! Oracles of the flash sale: what must hold in the books, one a file.
 
+mod acknowledged;
 mod balance;
 mod counters;
 mod limit;
@@ -13,13 +14,14 @@ mod told;
 use crate::property::Property;
 use std::sync::Arc;
 
+pub use acknowledged::SaleAcknowledged;
 pub use balance::SaleBalance;
 pub use counters::SaleCounters;
 pub use limit::SaleLimit;
 pub use limiter_opens::LimiterOpens;
 pub use once::SaleOnce;
 pub use oversell::SaleOversell;
-pub use reached::{ACCEPTED, LIMITED, ORDERED, SOLD, SOLD_OUT};
+pub use reached::{ACCEPTED, ALL_ORDERED, LIMITED, ORDERED, SOLD, SOLD_OUT};
 pub use sells::SaleSells;
 pub use told::SaleTold;
 
@@ -33,5 +35,6 @@ pub fn all() -> Vec<Arc<dyn Property>> {
         Arc::new(SaleSells),
         Arc::new(SaleCounters),
         Arc::new(LimiterOpens),
+        Arc::new(SaleAcknowledged { exactly: false }),
     ]
 }

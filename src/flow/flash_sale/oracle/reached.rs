@@ -39,6 +39,16 @@ pub const ORDERED: Sometimes = Sometimes {
     reached: |_, moment| moment.audited::<Books>().is_some_and(|books| books.ordered_before > 0),
 };
 
+/// The consumers leave nothing to the auditor.
+pub const ALL_ORDERED: Sometimes = Sometimes {
+    name: "sometimes-all-ordered",
+    demands: "in some execution the consumers make every order, and acknowledge every message",
+    reached: |_, moment| {
+        let all = |books: &Books| books.ordered_before > 0 && books.ordered_before == books.ordered();
+        moment.audited::<Books>().is_some_and(|books| all(&books) && books.backlog.iter().all(|left| *left == 0))
+    },
+};
+
 fn tells(moment: &Moment, answer: Answer) -> bool {
     matches!(moment, Moment::Recorded { event, .. } if event.fact::<Told>().is_some_and(|told| told.answer == answer))
 }

@@ -145,22 +145,24 @@ impl Reader {
             Outcome::Ok(other) => panic!("Fetch was answered with {other}"),
             other => return other.map(|_| Vec::new()),
         };
-        let mut all = Vec::new();
+        let (mut all, mut moves, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         for of in fetched {
             match of.records {
                 Ok(records) => {
-                    self.move_to(of.partition, of.from + records.len() as Offset);
+                    moves.push((of.partition, of.from + records.len() as Offset));
                     let received =
                         |(at, record)| Received { partition: of.partition, offset: of.from + at as Offset, record };
                     all.extend(records.into_iter().enumerate().map(received));
                 }
-                Err(Error::OffsetOutOfRange) => match self.reset(vec![of.partition]).await {
-                    Outcome::Ok(reset) => reset.into_iter().for_each(|(partition, to)| self.move_to(partition, to)),
-                    other => return other.map(|_| Vec::new()),
-                },
+                Err(Error::OffsetOutOfRange) => lost.push(of.partition),
                 Err(error) => return Outcome::Fail(Refusal::Kafka(error)),
             }
         }
+        match self.reset(lost).await {
+            Outcome::Ok(reset) => moves.extend(reset),
+            other => return other.map(|_| Vec::new()),
+        }
+        moves.into_iter().for_each(|(partition, to)| self.move_to(partition, to));
         Outcome::Ok(all)
     }
 
@@ -174,6 +176,25 @@ impl Reader {
         let topic = Blob::from(self.topic.name);
         let request = Request::OffsetCommit { speaker, topic, offsets: vec![(partition, next)] };
         self.connection.ask(request).await.map(drop)
+    }
+
+    async fn lag(&mut self) -> Outcome<Vec<(Partition, i64)>> {
+        let (group, topic) = (Blob::from(self.config.group), Blob::from(self.topic.name));
+        let partitions: Vec<Partition> = (0..self.topic.partitions).map(Partition).collect();
+        let offsets = |answer: Answer| match answer {
+            Answer::Offsets(offsets) => offsets,
+            other => panic!("a question for offsets was answered with {other}"),
+        };
+        let fetch = Request::OffsetFetch { group, topic: topic.clone(), partitions: partitions.clone() };
+        let committed = match self.connection.ask(fetch).await {
+            Outcome::Ok(answer) => offsets(answer),
+            other => return other.map(|_| Vec::new()),
+        };
+        let ends = self.connection.ask(Request::ListOffsets { topic, partitions }).await.map(offsets);
+        let lag = |((partition, end), (_, committed)): ((Partition, Offset), &(Partition, Offset))| {
+            (partition, end - (*committed).max(0))
+        };
+        ends.map(|ends| ends.into_iter().zip(&committed).map(lag).collect())
     }
 
     async fn leave(&mut self) {
@@ -192,8 +213,13 @@ impl Consumer for SeatConsumer {
         self.round(|reader| reader.poll(max)).await.0
     }
 
-    async fn seek(&mut self, partition: Partition, offset: Offset) {
+    async fn seek(&mut self, partition: Partition, offset: Offset) -> Outcome<()> {
         self.reader.move_to(partition, offset);
+        Outcome::Ok(())
+    }
+
+    async fn lag(&mut self) -> Outcome<Vec<(Partition, i64)>> {
+        self.round(|reader| reader.lag()).await
     }
 
     async fn commit(&mut self, partition: Partition, next: Offset) -> Outcome<()> {
