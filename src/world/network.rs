@@ -553,7 +553,8 @@ impl System {
 
     /// True if a connection has gone silent.
     pub fn is_silent(&self, at: LinkName) -> bool {
-        self.find_link(at).is_some_and(|place| self.links[place].stalled)
+        let is_silent = |link: &Link| link.stalled || link.given_up_at().is_some();
+        self.find_link(at).is_some_and(|place| is_silent(&self.links[place]))
     }
 
     /// The number and the name of the request that a connection's node would serve next.
