@@ -3,7 +3,7 @@
 use super::args::{SimOptions, fault_named, time};
 use super::error::{CliError, INTERRUPTED};
 use super::output::{Meter, clients_of, operations_of, save, select, trace_path, write_file};
-use crate::property::Property;
+use crate::property::{Property, silent};
 use crate::report::{count, trace_from};
 use crate::scenario::{Expectation, Parameters, Registry, SIMULATED, Scenario, Simulation, setup_for};
 use crate::trace::{Recorder, Trace};
@@ -51,10 +51,7 @@ impl Summary {
     }
 
     fn silent(&self, must_be_seen: bool) -> impl Iterator<Item = &Arc<dyn Property>> {
-        let silent = move |(at, property): &(usize, &Arc<dyn Property>)| {
-            property.must_be_seen() == must_be_seen && self.looked & (1 << (*at).min(63)) == 0
-        };
-        self.properties.iter().enumerate().filter(silent).map(|(_, property)| property)
+        silent(&self.properties, self.looked, must_be_seen)
     }
 }
 

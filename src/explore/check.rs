@@ -2,7 +2,7 @@
 
 use super::strategy::{Begin, Strategy};
 use super::verdict::{Cause, Verdict};
-use crate::property::{NONDETERMINISM, NOT_MODELLED, Property};
+use crate::property::{NONDETERMINISM, NOT_MODELLED, Property, silent};
 use crate::world::choice::Choice;
 use crate::world::explored::{Explored, Tally};
 use crate::world::fault::Fault;
@@ -298,11 +298,7 @@ impl Search {
 
     /// The properties that never said anything: those that judge, or those that must be seen.
     fn silent(&self, must_be_seen: bool) -> impl Iterator<Item = &Arc<dyn Property>> {
-        let looked = self.world.tally().seen.looked;
-        let silent = move |(at, property): &(usize, &Arc<dyn Property>)| {
-            property.must_be_seen() == must_be_seen && looked & (1 << (*at).min(63)) == 0
-        };
-        self.setup.properties.iter().enumerate().filter(silent).map(|(_, property)| property)
+        silent(&self.setup.properties, self.world.tally().seen.looked, must_be_seen)
     }
 
     /// One execution, to its end or to where the strategy leaves it; what ends the search, if anything outside does.

@@ -45,6 +45,19 @@ pub const NOT_MODELLED: &str = "not-modelled";
 /// The name under which it is told that code does something else when it is told the same again.
 pub const NONDETERMINISM: &str = "nondeterminism";
 
+/// The properties that never found anything, where `looked` has a bit for each that did: of those that judge, or of those
+/// that must be seen.
+pub fn silent(
+    properties: &[Arc<dyn Property>],
+    looked: u64,
+    must_be_seen: bool,
+) -> impl Iterator<Item = &Arc<dyn Property>> {
+    let silent = move |(at, property): &(usize, &Arc<dyn Property>)| {
+        property.must_be_seen() == must_be_seen && looked & (1 << (*at).min(63)) == 0
+    };
+    properties.iter().enumerate().filter(silent).map(|(_, property)| property)
+}
+
 /// Something that must hold in every state.
 pub trait Property: Send + Sync + fmt::Debug {
     /// Its name in verdicts and on the command line.
