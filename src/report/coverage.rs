@@ -22,7 +22,7 @@ const CRASH_EVERY_US: [u64; 3] = [2_000, 8_000, 32_000];
 /// A flow: its name, what the names of its scenarios begin with, and those in which client crashes are tried.
 type FlowOf = (&'static str, &'static str, &'static [&'static str]);
 
-const FLOWS: [FlowOf; 4] = [
+const FLOWS: [FlowOf; 5] = [
     (
         "order flow",
         "order-",
@@ -34,7 +34,8 @@ const FLOWS: [FlowOf; 4] = [
         &["flash-optimistic", "flash-limited", "flash-cached", "flash-queued", "flash-kafka-crash"],
     ),
     ("call ranking", "ranking", &["ranking", "ranking-locked"]),
-    ("cache-aside", "cache-aside-", &["cache-aside-stale-set-versioned"]),
+    ("cache-aside", "cache-aside-", &["cache-aside-stale-set-versioned", "cache-aside-writer-crash-announced"]),
+    ("one-time draw", "draw-", &["draw-twice-unique-key"]),
 ];
 
 /// The report.

@@ -1,7 +1,7 @@
 //! What is kept in Redis of what is in MySQL: the call ranking, rows S11, S12, and cache-aside, row S7.
 
 use super::{about, listed, ms, small_flow};
-use crate::flow::cache_aside::{self, oracle::CacheAgrees};
+use crate::flow::cache_aside::{self, Invalidation, oracle::CacheAgrees};
 use crate::flow::ranking::{self, Kept, oracle::RankingAgrees};
 use crate::lock::mysql::Retry;
 use crate::scenario::articles::Articles;
@@ -79,12 +79,39 @@ fn known_bad() -> FlowScenario<Calls> {
         .violating("ranking-agrees")
 }
 
-pub(super) fn articles() -> Vec<FlowScenario<Articles>> {
-    let cached = cache_aside::Config { database: 0, cache: 1, versioned: true };
+/// One writer, one reader.
+fn article(name: &str, row: Option<&'static str>, summary: &'static str) -> FlowScenario<Articles> {
+    let cached = cache_aside::Config { database: 0, cache: 1, invalidation: Invalidation::BeforeCommit };
     let flow = Articles { cached, times: 1, mutation: None };
+    small_flow(about(name, row, summary, SOURCE), flow, vec![Arc::new(CacheAgrees)])
+}
+
+pub(super) fn articles() -> Vec<FlowScenario<Articles>> {
+    let by = |invalidation| {
+        move |sound: FlowScenario<Articles>| sound.with(|articles| articles.cached.invalidation = invalidation)
+    };
     let summary = "a reader sets what it has read over the deletion of a later writer";
-    let stale =
-        small_flow(about("cache-aside-stale-set", Some("S7"), summary, SOURCE), flow, vec![Arc::new(CacheAgrees)]);
-    let plain = |sound: FlowScenario<Articles>| sound.with(|articles| articles.cached.versioned = false);
-    stale.broken_and_fixed(plain, "versioned", "the set has a version, and an older one is refused")
+    let stale = by(Invalidation::AfterCommit)(article("cache-aside-stale-set", Some("S7"), summary));
+    let fix = "the set has a version, and an older one is refused";
+    let summary = "a writer ends between its commit and the deletion in Redis: the old copy stays";
+    let crashed = article("cache-aside-writer-crash", None, summary).operations(2).faults(Fault::ClientCrash, 1);
+    let announced = "Redis is told of the version before the commit, under the row's lock";
+    let mut day =
+        article("cache-aside-day", None, "a day of readers and a writer; in the simulated world with every fault")
+            .faults(Fault::ClientCrash, 1)
+            .with_every_fault();
+    (day.simulation.clients, day.simulation.operations) = (10, 10);
+    day.simulation.fault_every_us = 300_000;
+    let two = |name: &str, summary, fault| article(name, None, summary).operations(2).faults(fault, 1);
+    [
+        stale.broken_and_fixed(by(Invalidation::Plain), "versioned", fix),
+        crashed.broken_and_fixed(by(Invalidation::AfterCommit), "announced", announced),
+        vec![
+            two("cache-aside-break", "an article is written and read; a connection breaks", Fault::Break),
+            two("cache-aside-delay", "an article is written and read; a message is late", Fault::Delay),
+            two("cache-aside-node-crash", "an article is written and read; a server goes down", Fault::NodeCrash),
+            day,
+        ],
+    ]
+    .concat()
 }
