@@ -6,7 +6,8 @@
 //! with the real server.
 //!
 //! Without the `nodes` feature only the wire vocabulary is built: [`Blob`], [`resp::Command`], [`resp::Value`],
-//! [`zookeeper::wire`], [`etcd::wire`] and [`kafka::wire`], which the ports of the `doublehold` crate speak in every world.
+//! [`zookeeper::wire`], [`etcd::wire`] and [`kafka::wire`], which the ports of the `doublehold` crate speak in every
+//! world.
 
 #[cfg(feature = "nodes")]
 #[macro_use]

@@ -44,7 +44,7 @@ impl Summary {
         self.silent(true).map(|property| (property.name(), property.demands())).collect()
     }
 
-    /// True if nothing failed and that says nothing: no property judged anything, or something never happened that must.
+    /// True if no seed failed and the verdict is vacuous: no property judged anything, or a `sometimes` never happened.
     fn is_vacuous(&self) -> bool {
         let judging = self.properties.iter().filter(|property| !property.must_be_seen()).count();
         self.failures.is_empty() && (self.silent(false).count() == judging || self.silent(true).next().is_some())
@@ -128,7 +128,7 @@ fn exit_code(summaries: &[Summary], interrupted: bool, options: &SimOptions) -> 
         return 1;
     }
     // Seeds are samples. That all of those asked for were run and passed is what the user asked; anything less is unknown.
-    // A planned fault that hit nothing has shown nothing, and so have seeds in which something never happened that must.
+    // A planned fault that hit nothing has shown nothing; nor have seeds in which a `sometimes` never happened.
     let shown =
         |summary: &Summary| summary.complete && summary.struck.iter().all(|seeds| *seeds > 0) && !summary.is_vacuous();
     if summaries.iter().all(shown) && !interrupted { 0 } else { INTERRUPTED }
@@ -356,7 +356,8 @@ fn print(summary: &Summary, options: &SimOptions) {
         let line = serde_json::json!({
             "scenario": name, "seeds": summary.seeds, "complete": summary.complete, "failures": failures,
             "as_expected": as_expected(summary), "vacuous": summary.is_vacuous(),
-            "never_happened": summary.never_happened().iter().map(|(name, _)| *name).collect::<Vec<_>>(), "parameters": summary.parameters, "steps": summary.steps,
+            "never_happened": summary.never_happened().iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+            "parameters": summary.parameters, "steps": summary.steps,
             "virtual_seconds": virtual_s, "seconds": summary.seconds,
         });
         say!("{line}");

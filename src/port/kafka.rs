@@ -19,7 +19,7 @@ pub struct Topic {
 pub enum Membership {
     /// It belongs to the group, which divides the partitions among its members (`subscribe`).
     Member,
-    /// It takes all of them, from where the group has got to, whoever else reads them (`assign`).
+    /// It reads all of them from the group's committed offsets, beside the group's members (`assign`).
     Apart,
 }
 
@@ -92,7 +92,7 @@ pub trait Consumer: Send {
     fn seek(&mut self, partition: Partition, offset: Offset) -> impl Future<Output = Outcome<()>> + Send;
 
     /// Notes that the group has got so far in a partition: the offset of the next record. A member of an earlier
-    /// generation is refused. Nobody looks whether the partition is among its own.
+    /// generation is refused. The broker does not check that the member owns it.
     fn commit(&mut self, partition: Partition, next: Offset) -> impl Future<Output = Outcome<()>> + Send;
 
     /// How many records of each partition the group has not committed; less than none if it has committed more than

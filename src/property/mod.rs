@@ -45,8 +45,8 @@ pub const NOT_MODELLED: &str = "not-modelled";
 /// The name under which it is told that code does something else when it is told the same again.
 pub const NONDETERMINISM: &str = "nondeterminism";
 
-/// The properties that never found anything, where `looked` has a bit for each that did: of those that judge, or of those
-/// that must be seen.
+/// The properties that never found anything: of those that judge, or of those that must be seen. `looked` has a bit for
+/// each property that did.
 pub fn silent(
     properties: &[Arc<dyn Property>],
     looked: u64,

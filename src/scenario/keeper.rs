@@ -60,7 +60,7 @@ pub fn database() -> ServiceSpec {
     ServiceSpec { name: "mysql".to_owned(), config: ServiceConfig::MySql(mysql::Config::default()) }
 }
 
-/// A Kafka broker that syncs each message, and whose groups wait for nobody to begin.
+/// A Kafka broker that syncs each message and has no initial rebalance delay.
 pub fn kafka() -> ServiceSpec {
     let config = kafka::Config { initial_delay_ms: 0, flush: kafka::Flush::EachMessage };
     ServiceSpec { name: "kafka".to_owned(), config: ServiceConfig::Kafka(config) }

@@ -1,5 +1,5 @@
-//! The coordinator of a group: members join, one of them says who gets which partitions, and all of it begins anew when
-//! a member comes or goes.
+//! The coordinator of a consumer group. Members join, the leader assigns the partitions, and a join or a departure
+//! starts a new rebalance.
 //!
 //! What is atomic here, and why no client can tell: the last member that joins and the answers to all of them are one
 //! step, and so are the leader's word and the answers to those that wait for it. An answer still takes its time on its
@@ -13,16 +13,16 @@ use crate::{Blob, ClientId, ConnId};
 /// Where a group is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Phase {
-    /// Nobody belongs to it.
+    /// The group has no members.
     Empty,
     /// Its members are to join again.
     PreparingRebalance {
         /// Not before this moment, by the broker's monotonic clock.
         ready_at: u64,
-        /// Who has not joined by then is out.
+        /// Members that have not rejoined by then are removed (rebalance time-out).
         until: u64,
     },
-    /// Its leader is to say who gets what.
+    /// The group waits for the leader's assignment.
     CompletingRebalance,
     /// All know what they get, or may ask.
     Stable,
@@ -35,7 +35,7 @@ pub(super) struct Group {
     phase: Phase,
     /// In the order in which they came: the first one leads.
     members: Vec<Member>,
-    /// Who has not asked what it gets by then is out.
+    /// Members that have not sent SyncGroup by then are removed (pending sync).
     sync_until: Option<u64>,
 }
 
@@ -50,7 +50,7 @@ impl Group {
         Group { generation: stored.generation, phase, members, sync_until: None }
     }
 
-    /// What goes to the disk once the leader has said who gets what, or nobody is left.
+    /// The state to persist: a group is written once its assignment is complete or it is empty.
     pub(super) fn to_store(&self) -> Option<(Generation, Vec<StoredMember>)> {
         let settled = matches!(self.phase, Phase::Empty | Phase::Stable);
         settled.then(|| (self.generation, self.members.iter().map(Member::stored).collect()))
@@ -87,7 +87,7 @@ impl Group {
         self.rebalance(now_us, delay_us, out);
     }
 
-    /// The leader says who gets what; another asks.
+    /// The leader sends the assignment; a follower asks for its own.
     pub(super) fn sync(
         &mut self,
         (conn, now_us): (ConnId, u64),
@@ -152,7 +152,7 @@ impl Group {
         self.rebalance(now_us, 0, out);
     }
 
-    /// True if a commit counts. Nobody looks whether the partitions are the member's.
+    /// Validates a commit by member and generation. The coordinator does not check that the member owns the partitions.
     pub(super) fn check_commit(&mut self, conn: ConnId, speaker: &Speaker) -> Result<(), Error> {
         if speaker.generation < 0 && self.phase == Phase::Empty {
             return Ok(());

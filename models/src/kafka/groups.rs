@@ -1,4 +1,4 @@
-//! Groups as they are on disk (`__consumer_offsets`): what they have committed, and who belonged to them.
+//! Groups as they are on disk (`__consumer_offsets`): committed offsets and members.
 
 use super::wire::{Generation, Offset, Partition};
 use crate::{Blob, ClientId};
@@ -15,7 +15,7 @@ pub(super) struct Groups {
 pub(super) struct Stored {
     /// The offset of the next record, by topic and partition.
     pub committed: BTreeMap<(Blob, Partition), Offset>,
-    /// The last generation whose leader had said who gets what.
+    /// The last generation that had its assignment.
     pub generation: Generation,
     /// Its members, the one that leads first.
     pub members: Vec<StoredMember>,

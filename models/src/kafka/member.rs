@@ -81,7 +81,7 @@ impl Member {
         };
     }
 
-    /// When it is out. Who waits for the others is not.
+    /// When its session expires. A member that waits for a rebalance does not expire.
     pub(super) fn due(&self) -> Option<u64> {
         self.expires_at.filter(|_| self.waits == Waits::No)
     }

@@ -3,9 +3,9 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `wire` | requests and replies |
-//! | `broker` | the broker: who is asked, and what becomes of it when the process or the power fails |
+//! | `broker` | the broker: how it serves requests, and what a crash or a power loss leaves |
 //! | `topics` | the logs of the partitions |
-//! | `groups` | the groups on disk: what they have committed, and who belonged to them |
+//! | `groups` | the groups on disk: committed offsets and members |
 //! | `coordinator` | a consumer group: its members, its generations, its rebalances |
 //! | `member` | a member of a group |
 //! | `service` | what the generic core asks of it |
@@ -17,8 +17,8 @@
 //!
 //! Where it is simpler than Kafka:
 //!
-//! - A client that is not polled for `max.poll.interval.ms` leaves its group by itself. Here that time counts only while
-//!   the group rebalances.
+//! - A client that is not polled for `max.poll.interval.ms` leaves its group. Here that time counts only during a
+//!   rebalance.
 //! - A poll asks whether the generation stands before it reads. Real clients ask every few seconds, and hand out what
 //!   they had read before: one that is out of its group may go on for so long. Here that needs an answer that is lost.
 //! - A power loss takes what was not synced of all logs. On disks each log has its own: offsets may survive records.

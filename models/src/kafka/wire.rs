@@ -13,7 +13,7 @@ pub type Offset = i64;
 /// How often a group has been rebalanced; what members send is of one generation.
 pub type Generation = i32;
 
-/// The generation of those who belong to no group: they may commit while the group has no members.
+/// The generation of a standalone consumer, which may commit while the group has no members.
 pub const NO_GENERATION: Generation = -1;
 
 /// A record, as it is produced.
@@ -55,7 +55,7 @@ pub enum Request {
         /// The record.
         record: Record,
     },
-    /// Reads records. It belongs to no group: whoever asks is answered.
+    /// Reads records. Fetch is not fenced by the group: the broker answers members and others alike.
     Fetch {
         /// The topic.
         topic: Blob,
@@ -82,11 +82,11 @@ pub enum Request {
         /// It is out if it does not join again within this time after a rebalance has begun.
         rebalance_timeout_ms: u32,
     },
-    /// The leader says who gets what; the others ask. The answer comes once the leader has said it.
+    /// The leader sends the assignment, a follower asks for its own. The broker answers once it has the assignment.
     SyncGroup {
-        /// Who speaks.
+        /// The member that sends it.
         speaker: Speaker,
-        /// What each member gets; nothing from those who do not lead.
+        /// The partitions of each member; empty in a follower's request.
         assignments: Vec<(Blob, Vec<Partition>)>,
     },
     /// Asks whether the generation still stands.
@@ -100,7 +100,7 @@ pub enum Request {
     },
     /// Notes how far a group has got.
     OffsetCommit {
-        /// Who speaks.
+        /// The member that sends it.
         speaker: Speaker,
         /// The topic.
         topic: Blob,

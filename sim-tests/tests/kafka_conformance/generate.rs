@@ -29,7 +29,7 @@ pub(crate) enum Step {
         /// How many are left.
         left: i64,
     },
-    /// Somebody who is no member reads from where the group has got to.
+    /// A standalone consumer reads from the group's committed offsets.
     Read,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! No package has a broker. Where the mock is known to differ from Kafka, programs do not go:
 //!
-//! - It refuses commits once a rebalance has begun, which Kafka accepts: so members poll as soon as one has come or gone.
+//! - It refuses commits once a rebalance has begun, which Kafka accepts: members poll after each join and departure.
 //! - It keeps a member that does not join again, which Kafka has out after its rebalance time-out: so all members poll.
 
 #[cfg(feature = "kafka")]

@@ -15,7 +15,7 @@ pub enum QueueConfig {
 }
 
 impl QueueConfig {
-    /// The same, for one who takes all that is left after the consumers have ended.
+    /// The same, for an auditor that takes all that is left after the consumers have ended.
     #[must_use]
     pub fn of_auditor(self) -> Self {
         match self {

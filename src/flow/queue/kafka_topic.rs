@@ -1,8 +1,9 @@
 //! A queue in a topic of a Kafka cluster with a group of consumers.
 //!
-//! A group's place in a partition is one offset: who commits it commits all that comes before. So a message is committed
-//! once those before it in its partition have had their effect, and if one has not, the consumer goes back to it before
-//! it reads on (`seek`). What comes behind comes again with it. A message whose effect always fails stops its partition.
+//! A group's place in a partition is one offset: a commit covers every earlier message. So a message is committed once
+//! all earlier messages of its partition have had their effect. After a failure the consumer seeks back to the first
+//! message without effect before it polls again, and the messages behind it come again. A message whose effect always
+//! fails blocks its partition.
 
 use super::{Message, Queue};
 use crate::port::kafka::{

@@ -35,8 +35,8 @@ pub trait Queue: Send {
     /// committed comes again with a later one.
     fn commit(&mut self, message: &Message) -> impl Future<Output = ()> + Send;
 
-    /// How many messages the group has not committed, of each part of the queue; less than none if it has committed more
-    /// than there are. For an auditor, after the consumers have ended. The answer must come.
+    /// How many messages the group has not committed, per partition; negative if it has committed past the end. For an
+    /// auditor, after the consumers have ended. The answer must come.
     fn backlog(&mut self) -> impl Future<Output = Result<Vec<i64>, Unanswered>> + Send;
 
     /// Takes leave, as a consumer: others get what comes from now on without having to find out that this one is gone.

@@ -1,5 +1,5 @@
-//! The flash sale with Kafka for its queue: what a consumer group does when its members come, go and stand still, row S9
-//! there, and mistakes in its use.
+//! The flash sale with Kafka for its queue: members that crash, pause and rejoin, row S9 by a crash and by a rebalance,
+//! and mistakes in the use of a consumer group.
 
 use super::flash_sale::{DAY_BUYERS, NOT_UNIQUE, SaleScenario, sale};
 use super::ms;

@@ -1,8 +1,8 @@
 //! The Kafka port on a real cluster, through librdkafka.
 //!
-//! **Producers** wait for all in-sync replicas and are idempotent: what librdkafka sends again by itself is appended once.
-//! Keys go to the partitions that Kafka's own client would choose. **Consumers** commit only what they are told to.
-//! librdkafka sends heartbeats and reads ahead in threads of its own, and acts on a rebalance when the consumer polls.
+//! **Producers** wait for all in-sync replicas and are idempotent: a record that librdkafka retries is appended once.
+//! Keys map to the partitions that Kafka's own client would choose. **Consumers** commit only on request. librdkafka
+//! sends heartbeats and prefetches in its own threads, and acts on a rebalance when the consumer polls.
 
 use crate::port::kafka::{
     Consumer, ConsumerConfig, Error, Kafka, Membership, Offset, OffsetReset, Partition, Producer, Received, Record,

@@ -6,8 +6,8 @@ use crate::flow::flash_sale::told::{Answer, Told};
 use crate::property::{Judged, Memory, Moment, Property, View};
 use std::collections::BTreeSet;
 
-/// The group has acknowledged more messages than there are; or, where no answer can be lost and there are pieces enough,
-/// what it has not acknowledged is not what has no order.
+/// Broken if the group has acknowledged more messages than there are. With `exactly` also if the unacknowledged
+/// messages and the orders do not add up to the accepted requests.
 #[derive(Clone, Copy, Debug)]
 pub struct SaleAcknowledged {
     /// No answer can be lost, and there are pieces enough.

@@ -1,5 +1,4 @@
-//! Connections to a broker: the one that a client's producers share, and the one of a consumer, over which its group hears
-//! it.
+//! Connections to a broker: one that a client's producers share, and one per consumer, whose silence the group notices.
 
 use crate::port::kafka::{Answer, Request};
 use crate::port::{Outcome, Refusal};

@@ -89,7 +89,7 @@ pub(super) fn is_of_group(error: Error) -> bool {
     matches!(error, Error::UnknownMemberId | Error::IllegalGeneration | Error::RebalanceInProgress)
 }
 
-/// Who gets what, as the leader says it: the partitions in ranges, by the order of the ids (the assignor `range`).
+/// The leader's assignment: consecutive ranges of partitions, in the order of the member ids (the assignor `range`).
 fn range(mut members: Vec<Blob>, partitions: i32) -> Vec<(Blob, Vec<Partition>)> {
     members.sort();
     let count = members.len() as i32;
