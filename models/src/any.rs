@@ -18,6 +18,14 @@ macro_rules! services {
             pub fn members(&self) -> u8 {
                 match self { $(ServiceConfig::$kind(config) => config.members(),)* }
             }
+
+            /// What the name of one of its nodes ends with, where there are several.
+            pub fn member_name(&self, member: u8) -> String {
+                match self {
+                    ServiceConfig::Redis(config) => config.member_name(member),
+                    _ => member.to_string(),
+                }
+            }
         }
 
         /// A simulated server of any kind, or several that keep one state together: a [`ServiceKind`].
@@ -57,6 +65,21 @@ each_kind!(services);
 trait AsKind {
     fn as_kind(&self) -> &dyn ServiceKind;
     fn as_kind_mut(&mut self) -> &mut dyn ServiceKind;
+}
+
+impl AsKind for crate::redis::Servers {
+    fn as_kind(&self) -> &dyn ServiceKind {
+        match self {
+            crate::redis::Servers::One(node) => node,
+            crate::redis::Servers::Replicated(all) => &**all,
+        }
+    }
+    fn as_kind_mut(&mut self) -> &mut dyn ServiceKind {
+        match self {
+            crate::redis::Servers::One(node) => node,
+            crate::redis::Servers::Replicated(all) => &mut **all,
+        }
+    }
 }
 
 impl<K: ServiceKind> AsKind for K {

@@ -5,8 +5,8 @@
 macro_rules! each_kind {
     ($then:ident) => {
         $then! {
-            /// A Redis server.
-            Redis "redis" redis crate::redis::Node: crate::resp::Command => crate::resp::Value;
+            /// A Redis server, or several that keep one data set.
+            Redis "redis" redis crate::redis::Servers: crate::resp::Command => crate::resp::Value;
             /// A ZooKeeper ensemble.
             ZooKeeper "zookeeper" zookeeper Box<crate::zookeeper::Ensemble>:
                 crate::zookeeper::wire::Request => crate::zookeeper::wire::Reply;

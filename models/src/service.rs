@@ -69,6 +69,8 @@ pub enum Sent {
     Message(Response),
     /// Closes it; what was sent before still arrives.
     Close,
+    /// Ends all connections of the member that this one leads to, with everything in flight.
+    CloseAll,
     /// Nothing: the request, or what it led to, needs something that the model does not have, in one phrase. What a real
     /// server would do is unknown, so an execution ends here. The service is not to be asked for anything more.
     NotModelled(String),
@@ -99,7 +101,7 @@ impl Output {
     pub fn response(&self) -> Option<&Response> {
         match &self.sent {
             Sent::Reply(response) | Sent::Message(response) => Some(response),
-            Sent::Close | Sent::NotModelled(_) => None,
+            Sent::Close | Sent::CloseAll | Sent::NotModelled(_) => None,
         }
     }
 
@@ -107,7 +109,7 @@ impl Output {
     pub fn as_reply(&self) -> Option<&Response> {
         match &self.sent {
             Sent::Reply(response) => Some(response),
-            Sent::Message(_) | Sent::Close | Sent::NotModelled(_) => None,
+            Sent::Message(_) | Sent::Close | Sent::CloseAll | Sent::NotModelled(_) => None,
         }
     }
 
@@ -115,7 +117,7 @@ impl Output {
     pub fn as_not_modelled(&self) -> Option<&str> {
         match &self.sent {
             Sent::NotModelled(what) => Some(what),
-            Sent::Reply(_) | Sent::Message(_) | Sent::Close => None,
+            Sent::Reply(_) | Sent::Message(_) | Sent::Close | Sent::CloseAll => None,
         }
     }
 }
@@ -144,6 +146,10 @@ pub enum Step {
     Synced,
     /// The sessions of this client, which has no connection, expire.
     Expire(u8),
+    /// A member that watches the others makes one of them the primary.
+    FailOver,
+    /// A member becomes a replica of the new primary.
+    Follow,
 }
 
 impl Step {
@@ -170,6 +176,8 @@ impl fmt::Display for Step {
             Step::SlowSync => f.write_str("a sync takes long"),
             Step::Synced => f.write_str("synced at last"),
             Step::Expire(client) => write!(f, "the session of client-{client} expires"),
+            Step::FailOver => f.write_str("fails over"),
+            Step::Follow => f.write_str("follows the new primary"),
         }
     }
 }
@@ -254,6 +262,33 @@ pub trait ServiceKind: Any {
     /// If it is none of its [`steps`](ServiceKind::steps).
     fn step(&mut self, _clocks: &[NodeClock], at: At, step: Step, _out: &mut Vec<Output>) {
         panic!("{at:?}: {step:?} is not possible here");
+    }
+
+    /// True if it matters to others than a member's own clients when that member takes a step. Where it does not, the step is taken
+    /// once one of them has asked for something.
+    fn matters(&self, _at: At, _step: Step) -> bool {
+        true
+    }
+
+    /// True if members go on while others are paused or out of reach, and the service says what each then does.
+    fn is_group(&self) -> bool {
+        false
+    }
+
+    /// A member of a group stops for a while, or goes on.
+    fn pause(&mut self, _clocks: &[NodeClock], _member: u8, _paused: bool, _out: &mut Vec<Output>) {}
+
+    /// Which members of a group what one sends reaches has changed: `passes(from, to)`.
+    fn cut(&mut self, _clocks: &[NodeClock], _passes: &dyn Fn(u8, u8) -> bool, _out: &mut Vec<Output>) {}
+
+    /// How many messages of other members are on their way to a member.
+    fn on_its_way(&self, _member: u8) -> usize {
+        0
+    }
+
+    /// The first of them arrives, since a message takes no longer. False if it cannot, or the member has fallen behind.
+    fn arrive(&mut self, _clocks: &[NodeClock], _member: u8, _out: &mut Vec<Output>) -> bool {
+        false
     }
 
     /// True if sessions of clients without a connection can expire here.

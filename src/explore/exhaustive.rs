@@ -104,6 +104,7 @@ impl Exhaustive {
         let endangered = Fault::ALL.iter().any(|fault| *fault != Fault::ClockStep && system.budgets.left(*fault) > 0);
         // A restart, or the end of a partition, is no fault with a budget, but it decides what becomes of requests.
         let restarts = system.nodes.iter().any(|node| node.down_since.is_some()) || system.cut.is_some();
+        let restarts = restarts || system.may_regroup();
         if !self.reduction.partial_order || endangered || restarts {
             return None;
         }

@@ -9,7 +9,10 @@
 //! **Assumes** that the server does not lose the key (no failover to a replica that lacks it, no restart
 //! without it), that its wall clock does not jump, and that the holder stops before the TTL is over.
 //!
-//! **Broken by** a pause longer than the TTL (scenario `pause-past-expiry`); by deleting without looking whose the key is
+//! Of a primary with replicas, the lock can wait until replicas have its key ([`ReplicaWait`]). That narrows the window in which
+//! a failover loses it, and closes it only where every replica that may be promoted is waited for.
+//!
+//! **Broken by** a failover to a replica that lacks the key (`failover-loses-lock`, `wait-one-of-two`); by a pause longer than the TTL (scenario `pause-past-expiry`); by deleting without looking whose the key is
 //! (`delete-without-owner-check`); by setting the TTL in a second command (`setnx-then-expire`); by taking a lost reply
 //! for a no (`ambiguous-set`). The fencing token keeps the guarded resource right where the lock cannot.
 
@@ -74,6 +77,26 @@ pub enum AfterLostReply {
     NilIsNo,
 }
 
+/// How the lock makes sure that replicas have its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicaWait {
+    /// How many replicas must have acknowledged it.
+    pub replicas: usize,
+    /// How long to wait for them.
+    pub timeout: Duration,
+    /// Over which connection `WAIT` is sent.
+    pub over: WaitOver,
+}
+
+/// Over which connection `WAIT` is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitOver {
+    /// The one that the key was set on.
+    TheSame,
+    /// Another one of the client's: it counts what that one wrote (R32).
+    Another,
+}
+
 /// The options of the lock; the default is what the document says.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -93,6 +116,8 @@ pub struct Config {
     pub after_lost_reply: AfterLostReply,
     /// Whether the lock gives fencing tokens. Only with [`Take::SetNxPx`].
     pub fencing: bool,
+    /// How many replicas must have the key before the lock is held; `None`: nobody asks.
+    pub replicas: Option<ReplicaWait>,
 }
 
 impl Config {
@@ -107,6 +132,7 @@ impl Config {
             release: Release::Script,
             after_lost_reply: AfterLostReply::SameTokenIsYes,
             fencing: false,
+            replicas: None,
         }
     }
 }
@@ -175,6 +201,20 @@ impl<P: Ports> RedisLock<P> {
             Outcome::Ok(_) => Ok(Answer::Held),
             Outcome::Fail(_) | Outcome::Indeterminate(_) => Err(NotAcquired::Unavailable),
         }
+    }
+
+    /// Waits until so many replicas have what this connection wrote.
+    async fn wait_for_replicas(&self) -> Result<(), NotAcquired> {
+        let Some(ReplicaWait { replicas, timeout, over }) = self.config.replicas else { return Ok(()) };
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        let wait = Command::new("WAIT").arg(replicas as u64).arg(timeout_ms);
+        let answer = match over {
+            WaitOver::TheSame => self.server.call(wait).await,
+            WaitOver::Another => self.server.another().call(wait).await,
+        };
+        let granted = answer.ok().and_then(|value| value.as_int()).ok_or(NotAcquired::Unavailable)?;
+        let granted = usize::try_from(granted).unwrap_or_default();
+        if granted >= replicas { Ok(()) } else { Err(NotAcquired::NoQuorum { granted, needed: replicas }) }
     }
 
     async fn read_fence(&self) -> Result<Option<u64>, NotAcquired> {
@@ -247,6 +287,10 @@ impl<P: Ports> Lock for RedisLock<P> {
         let mut undo = Undo::new(self, lease.clone());
         match self.take(&token).await {
             Ok(Answer::Granted { fence }) => {
+                if let Err(why) = self.wait_for_replicas().await {
+                    drop(undo.give_back().await);
+                    return Err(why);
+                }
                 if lease.valid_until.is_some_and(|until| self.host.monotonic() >= until) {
                     drop(undo.give_back().await);
                     return Err(NotAcquired::Expired);

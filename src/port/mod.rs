@@ -20,7 +20,7 @@ pub use host::Host;
 pub use kafka::Kafka;
 pub use mysql::MySql;
 pub use outcome::{Outcome, Refusal, Unanswered, Unknown, answered};
-pub use redis::{Command, Redis, Script, Subscription, Value};
+pub use redis::{Command, Redis, Replicas, Script, Subscription, Value};
 pub use zookeeper::ZooKeeper;
 
 use std::ops::Range;
@@ -45,6 +45,13 @@ pub trait Ports: Host {
     /// # Panics
     /// If there is no server at this place, or it is of another kind: a mistake of the scenario.
     fn redis(&self, server: usize) -> Self::Redis;
+
+    /// The primary among the Redis servers at these places, as the Sentinels at the other places name it. An answer that does not come
+    /// within `patience` makes the request indeterminate; whatever ends the connection, the primary is looked for anew.
+    ///
+    /// # Panics
+    /// If there are no servers at these places, or they are of another kind: a mistake of the scenario.
+    fn redis_primary(&self, at: Replicas) -> Self::Redis;
 
     /// The ensemble whose servers are at these places of the topology.
     ///

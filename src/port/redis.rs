@@ -3,6 +3,19 @@
 use super::{Blob, Outcome};
 pub use doublehold_models::resp::{Command, Value};
 use std::future::Future;
+use std::ops::Range;
+use std::time::Duration;
+
+/// Redis servers of which one is the primary, and the Sentinels that know which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replicas {
+    /// The places of the servers in the topology.
+    pub servers: Range<usize>,
+    /// The places of the Sentinels.
+    pub sentinels: Range<usize>,
+    /// How long a client waits for an answer.
+    pub patience: Duration,
+}
 
 /// A connection to one Redis server, opened when needed and again after it broke.
 pub trait Redis: Clone + Send + Sync + 'static {

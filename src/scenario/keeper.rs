@@ -10,6 +10,8 @@ pub enum Keeper {
     NoServer,
     /// One Redis server.
     Redis,
+    /// A primary with replicas, and Sentinels.
+    Sentinels,
     /// Several Redis servers.
     Redises,
     /// A ZooKeeper ensemble.
@@ -26,6 +28,7 @@ impl Keeper {
         match self {
             Keeper::NoServer => 0,
             Keeper::Redis | Keeper::MySql => 1,
+            Keeper::Sentinels => 2 + SENTINELS,
             Keeper::Redises | Keeper::ZooKeeper | Keeper::Etcd => 3,
         }
     }
@@ -36,6 +39,7 @@ impl Keeper {
         match self {
             Keeper::NoServer => Vec::new(),
             Keeper::Redis | Keeper::Redises => (0..servers).map(|server| redis(format!("redis-{server}"))).collect(),
+            Keeper::Sentinels => vec![replicated("redis".to_owned(), servers - SENTINELS)],
             Keeper::ZooKeeper => {
                 let config = zookeeper::Config { servers: members(), ..zookeeper::Config::default() };
                 vec![ServiceSpec { name: "zk".to_owned(), config: ServiceConfig::ZooKeeper(config) }]
@@ -51,7 +55,19 @@ impl Keeper {
 
 /// A Redis server that keeps everything.
 pub fn redis(name: String) -> ServiceSpec {
-    let config = redis::Config { persistence: redis::Persistence::Durable };
+    let config = redis::Config { persistence: redis::Persistence::Durable, ..redis::Config::default() };
+    ServiceSpec { name, config: ServiceConfig::Redis(config) }
+}
+
+/// How many Sentinels watch a group of Redis servers.
+pub const SENTINELS: usize = 3;
+
+/// So many Redis servers that keep everything, and Sentinels that find one down that has not answered for 20 ms.
+pub fn replicated(name: String, servers: usize) -> ServiceSpec {
+    let sentinels = redis::Sentinels { count: SENTINELS as u8, quorum: 2, down_after_ms: 20, hello_ms: 10 };
+    let replication =
+        redis::Replication { replicas: servers as u8 - 1, sentinels: Some(sentinels), ..redis::Replication::default() };
+    let config = redis::Config { persistence: redis::Persistence::Durable, replication: Some(replication) };
     ServiceSpec { name, config: ServiceConfig::Redis(config) }
 }
 

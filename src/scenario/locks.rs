@@ -182,6 +182,9 @@ impl Pair {
             LockKind::Redis(config) => {
                 LockKind::Redis(redis::Config { fencing: self.guard.guard == Guard::Fence, ..config })
             }
+            LockKind::RedisPrimary(config) => {
+                LockKind::RedisPrimary(redis::Config { fencing: self.guard.guard == Guard::Fence, ..config })
+            }
             kind => kind,
         }
     }

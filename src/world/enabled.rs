@@ -5,6 +5,7 @@ use super::client::{ClientState, Status};
 use super::clock::Clock;
 use super::fault::Fault;
 use super::system::System;
+use doublehold_models::Step;
 
 impl System {
     /// Everything that can happen next. Empty once the execution has ended.
@@ -45,6 +46,10 @@ impl System {
                     && choice == self.next_clock(choice.act)
                     && drift_ppm.unsigned_abs() <= assumptions.drift_ppm_max
                     && offset_us.unsigned_abs() <= assumptions.offset_us_max
+            }
+            // In the simulated world members of a group tell each other something whether anybody can tell or not.
+            Act::Take(step @ (Step::CatchUp | Step::Follow)) => {
+                self.violation.is_none() && !self.is_quiescent() && self.offers(choice, step)
             }
             _ => {
                 self.enabled(scratch);

@@ -348,8 +348,13 @@ impl System {
     pub(super) fn can_serve(&self, at: usize) -> bool {
         let link = &self.links[at];
         let sends = link.gone.is_some() || !self.is_paused(link.client.into());
-        let passes = !link.connecting && !self.is_cut_to_node(link);
+        let passes = !link.connecting && !self.is_cut_to_node(link) && !self.is_blocked(link);
         sends && passes && !link.requests.is_empty() && self.nodes[usize::from(link.node)].is_running()
+    }
+
+    /// True if the node reads nothing from a connection before it has answered what it had read.
+    fn is_blocked(&self, link: &Link) -> bool {
+        !link.pending.is_empty() && self.services[self.service_of(link.node.into())].is_waiting(self.conn(link))
     }
 
     pub(super) fn serve(&mut self, at: usize, recorder: &mut Recorder) {
@@ -442,13 +447,16 @@ impl System {
     /// Carries something to a client, from the service that this node belongs to.
     fn send_back(&mut self, node: usize, to: ConnId, answers: Option<WaitId>, sent: Sent) {
         let name = self.name_of(node, to);
+        if sent == Sent::CloseAll {
+            return self.close_all(usize::from(name.node));
+        }
         let Some(at) = self.find_link(name) else { return };
         let due_by = self.arrival_due_by(&self.links[at]);
         let link = &mut self.links[at];
         let what = match (answers, sent) {
             (_, Sent::Close) => return self.close_from_server(at),
             // The execution ends here.
-            (_, Sent::NotModelled(_)) => return,
+            (_, Sent::NotModelled(_) | Sent::CloseAll) => return,
             // Nothing gets through a silent connection, or to a client that has gone.
             _ if link.stalled || link.gone.is_some() => return,
             // The client waits no more: what comes would be thrown away.
@@ -462,6 +470,12 @@ impl System {
         };
         link.arrivals.push(Arriving { what, due_by });
         self.push(Pushed::Deliver(name));
+    }
+
+    /// A node ends all its connections, with everything in flight.
+    fn close_all(&mut self, node: usize) {
+        self.links.retain(|link| usize::from(link.node) != node || link.gone.is_none());
+        self.reset_links(node, |link| !link.swallows());
     }
 
     /// A node closes a connection: what it had sent before still arrives.

@@ -28,7 +28,13 @@ pub struct NodeState {
     pub outvoted: bool,
     /// Since when its process stands still, true time.
     pub paused_since: Option<u64>,
+    /// When what other members have sent to it must have arrived, oldest first; nothing where Δ has no bound.
+    pub on_its_way: SmallVec<[Arrives; 2]>,
 }
+
+/// When something must have arrived, true time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Arrives(pub u64);
 
 impl NodeState {
     /// A server that is up.
@@ -43,6 +49,7 @@ impl NodeState {
             apart: false,
             outvoted: false,
             paused_since: None,
+            on_its_way: SmallVec::new(),
         }
     }
 

@@ -6,6 +6,7 @@
 use super::link::HoldTag;
 use super::memories::{Placed, Violation};
 use super::node::Clocks;
+use super::pushed::Pushed;
 use super::recorder::Recorder;
 use super::system::System;
 use crate::history::Event;
@@ -119,6 +120,10 @@ impl System {
         let mut outputs = Vec::new();
         act(&mut self.services[service], &clocks, &mut outputs);
         self.footprint.service = true;
+        self.note_on_its_way(service);
+        if self.services[service].is_group() {
+            self.push(Pushed::Steps(service as u8));
+        }
         self.refuse_not_modelled(node, &by, &outputs);
         self.judge_service(node, by, before);
         outputs

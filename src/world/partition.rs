@@ -3,7 +3,7 @@
 //! A partition sets some processes apart from the rest, in both directions or in one. Connections across it live on: what is
 //! sent waits, as TCP sends it again, and arrives after the partition has healed. A connection cannot come about across it.
 //!
-//! Members of an ensemble that no longer reach most of it, there and back, serve nobody until it has healed: that they answer from what they
+//! Members of a group go on, and the group says what each does. Members of an ensemble that no longer reach most of it, there and back, serve nobody until it has healed: that they answer from what they
 //! have for a while is [`Fault::Lag`](super::fault::Fault::Lag).
 
 use super::choice::{Act, Choice, LinkName, Target};
@@ -88,11 +88,29 @@ impl System {
             }
         }
         self.renew_due(|_| true);
+        self.tell_groups();
         for node in 0..self.nodes.len() {
             if self.is_outvoted(node) && self.nodes[node].is_running() {
                 self.nodes[node].outvoted = true;
                 self.crash_node(node);
             }
+        }
+    }
+
+    /// Groups learn which of their members reach each other.
+    fn tell_groups(&mut self) {
+        for service in 0..self.services.len() {
+            if !self.services[service].is_group() {
+                continue;
+            }
+            let first = self.first_of(service);
+            let apart: Vec<bool> = self.nodes[first..].iter().map(|node| node.apart).collect();
+            let both = self.cut.is_some_and(|cut| cut.way == Way::Both);
+            let passes = move |from: u8, to: u8| {
+                let (from, to) = (apart[usize::from(from)], apart[usize::from(to)]);
+                from == to || !(both || from)
+            };
+            self.touch_service(first, None, |service, clocks, out| service.cut(clocks, &passes, out));
         }
     }
 
@@ -102,6 +120,9 @@ impl System {
             return false;
         }
         let NodeState { service, apart, .. } = self.nodes[node];
+        if self.services[usize::from(service)].is_group() {
+            return false;
+        }
         let members = || self.nodes.iter().filter(move |state| state.service == service);
         let beside = members().filter(|state| state.apart == apart).count();
         2 * beside <= members().count()
@@ -114,6 +135,7 @@ impl System {
         self.cut = None;
         self.clients.iter_mut().for_each(|client| client.apart = false);
         self.nodes.iter_mut().for_each(|node| node.apart = false);
+        self.tell_groups();
         for node in (0..self.nodes.len()).filter(|node| !self.nodes[*node].dark).collect::<Vec<usize>>() {
             self.reset_links(node, |link| link.dark);
         }

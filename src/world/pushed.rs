@@ -16,6 +16,8 @@ pub enum Pushed {
     HangUp(LinkName, bool),
     /// The client on this connection will have found it silent for too long at this moment of true time.
     Silence(LinkName, u64),
+    /// Something has changed in this group: its members may have steps to take.
+    Steps(u8),
     /// A client's timer will be due at this moment of true time.
     Fire {
         /// The client.

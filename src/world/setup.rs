@@ -50,7 +50,10 @@ pub struct ServiceSpec {
 impl ServiceSpec {
     /// The name of one of its nodes.
     pub fn node_name(&self, member: u8) -> String {
-        if self.config.members() == 1 { self.name.clone() } else { format!("{}-{member}", self.name) }
+        match self.config.members() {
+            1 => self.name.clone(),
+            _ => format!("{}-{}", self.name, self.config.member_name(member)),
+        }
     }
 }
 
@@ -189,7 +192,10 @@ impl Setup {
         match fault {
             Fault::Lag => offers(Step::Lag),
             Fault::SlowSync => offers(Step::SlowSync),
-            Fault::NodePause => self.services.iter().any(|spec| spec.config.members() == 1),
+            Fault::NodePause => {
+                let group = services().any(|service| service.is_group());
+                group || self.services.iter().any(|spec| spec.config.members() == 1)
+            }
             Fault::SessionExpiry => services().any(|service| service.has_sessions()),
             Fault::NodeCrash
             | Fault::Partition

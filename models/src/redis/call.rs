@@ -3,7 +3,7 @@
 use super::keyspace::{Data, Entry, Fields, Keyspace, ZSet};
 use super::persistence::Save;
 use super::reply::{Failure, Reply, WRONG_TYPE};
-use super::state::State;
+use super::state::{Role, State};
 use super::streams::Stream;
 use crate::resp::Value;
 use crate::{Blob, ConnId};
@@ -23,6 +23,8 @@ pub(super) struct Call<'a> {
     pub collected: Vec<Blob>,
     /// Messages for subscribers.
     pub published: Vec<(ConnId, Value)>,
+    /// What was published, each with its channel: a primary's replicas publish it too.
+    pub announced: Vec<(Blob, Blob)>,
     /// Replies beyond the one returned (SUBSCRIBE answers once for each channel).
     pub replies: Vec<Value>,
     /// The number of changes, as the server counts them for its save points.
@@ -43,6 +45,7 @@ impl<'a> Call<'a> {
             touched: Vec::new(),
             collected: Vec::new(),
             published: Vec::new(),
+            announced: Vec::new(),
             replies: Vec::new(),
             dirty: 0,
             save: Save::No,
@@ -54,9 +57,12 @@ impl<'a> Call<'a> {
         &mut self.state.db
     }
 
-    /// The entry if it is alive; one that has expired is removed on the way (lazy expiry).
+    /// The entry if it is alive; one that has expired is removed on the way (lazy expiry), but by a replica only hidden.
     pub(super) fn entry(&mut self, key: &Blob) -> Option<&mut Entry> {
         if self.state.db.raw(key)?.is_expired(self.now_ms) {
+            if self.state.role == Role::Replica {
+                return None;
+            }
             self.state.db.remove(key);
             self.collected.push(key.clone());
             return None;
@@ -64,8 +70,11 @@ impl<'a> Call<'a> {
         self.state.db.raw_mut(key)
     }
 
-    /// Removes the expired keys among those that `wanted` names.
+    /// Removes the expired keys among those that `wanted` names, unless this is a replica.
     pub(super) fn collect(&mut self, wanted: impl Fn(&Blob) -> bool) {
+        if self.state.role == Role::Replica {
+            return;
+        }
         let expired = self.state.db.expired_keys(self.now_ms).filter(|key| wanted(key)).cloned();
         let expired: Vec<Blob> = expired.collect();
         for key in &expired {
@@ -109,6 +118,15 @@ impl<'a> Call<'a> {
 }
 
 impl Call<'_> {
+    /// Why this server takes no writes, if it takes none.
+    pub(super) fn refuse_writes(&self) -> Option<&'static str> {
+        match self.state.role {
+            Role::Alone | Role::Primary => None,
+            Role::TooFewReplicas => Some("NOREPLICAS Not enough good replicas to write."),
+            Role::Replica => Some("READONLY You can't write against a read only replica."),
+        }
+    }
+
     /// Runs a command whose name and number of words are right. It fails only if the model does not have something.
     pub(super) fn execute(&mut self, spec: &Spec, words: &[Blob]) -> Reply {
         match (spec.run)(self, &words[1..]) {

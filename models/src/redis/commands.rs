@@ -274,6 +274,11 @@ pub(super) fn dispatch(call: &mut Call, command: &Command) -> Result<Option<Valu
         Ok(spec) => spec,
         Err(refused) => return Ok(Some(multi::refuse(call, &words[0], refused.text()?))),
     };
+    if multi::writes(call, spec)
+        && let Some(text) = call.refuse_writes()
+    {
+        return Ok(Some(multi::refuse(call, &words[0], text.into())));
+    }
     if let Some(text) = pubsub::refuse(call, spec, words) {
         return Ok(Some(multi::refuse(call, &words[0], text)));
     }

@@ -1,8 +1,6 @@
 //! A simulated Redis server, compared with redis-server 7.0.
 //!
-//! Single node, built so that replication fits in: every write passes one place
-//! ([`ServiceKind::handle`](crate::ServiceKind::handle)), expiry is the primary's decision, and the data set is one
-//! value that a replica can be given.
+//! A server by itself ([`Node`]), or a primary with replicas and the Sentinels that watch them ([`Replicated`]).
 //!
 //! Where it differs from the real server, and says so ([`Sent::NotModelled`](crate::Sent)): commands and
 //! subcommands outside the table; databases other than 0; SCAN with a cursor other than 0, since one page holds
@@ -23,7 +21,9 @@
 mod args;
 mod call;
 mod commands;
+mod deployment;
 mod expiry;
+mod failover;
 mod hashes;
 mod keys;
 mod keyspace;
@@ -33,26 +33,37 @@ mod node;
 mod number;
 mod persistence;
 mod pubsub;
+mod replicated;
 mod reply;
 mod script;
+mod sentinel;
 mod server;
+mod servers;
 mod service;
 mod sets;
 mod state;
+mod stream;
 mod streams;
 mod strings;
 mod subscribers;
+mod topology;
 mod transactions;
 mod zsets;
 
 pub use node::Node;
 pub use persistence::{Fsync, Persistence};
+pub use replicated::Replicated;
 use serde::{Deserialize, Serialize};
+pub use servers::Servers;
 pub(crate) use service::start;
+pub use topology::{Replication, Sentinels};
 
 /// How a Redis server is set up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// What survives a crash.
     pub persistence: Persistence,
+    /// The servers that copy this one, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replication: Option<Replication>,
 }

@@ -1,7 +1,7 @@
 //! MULTI, EXEC, DISCARD, WATCH: state that belongs to a connection.
 
 use super::args::is;
-use super::call::{Call, Spec};
+use super::call::{Call, Kind, Spec};
 use super::reply::{Failure, Reply, error_quoting, not_modelled};
 use crate::Blob;
 use crate::resp::{Command, Value};
@@ -17,6 +17,16 @@ pub(super) fn refuse(call: &mut Call, name: &Blob, text: Blob) -> Value {
     }
     fail(call);
     Value::Error(text)
+}
+
+/// True if the command writes, or ends a transaction that does.
+pub(super) fn writes(call: &Call, spec: &Spec) -> bool {
+    let queued_write = || {
+        let queued = call.state.transactions.get(call.conn).and_then(|transaction| transaction.queued.as_ref());
+        let is_write = |command: &Command| (call.resolve)(command.words()).is_ok_and(|spec| spec.kind == Kind::Write);
+        queued.is_some_and(|queued| queued.iter().any(is_write))
+    };
+    spec.kind == Kind::Write || (spec.name == "EXEC" && queued_write())
 }
 
 fn fail(call: &mut Call) {

@@ -4,9 +4,13 @@ use super::Config;
 use super::call::Call;
 use super::commands;
 use super::keyspace::{Data, Keyspace};
-use super::persistence::Disk;
+use super::persistence::{Disk, Save};
+use super::pubsub::deliveries;
 use super::reply::Failure;
-use super::state::State;
+use super::state::{Role, State};
+use super::stream::{Changed, Done, Effect};
+use super::subscribers::Subscribers;
+use super::transactions::Transactions;
 use crate::escape::Fixed;
 use crate::resp::{Command, Value};
 use crate::{Blob, ConnId, Lost, NodeClock, Output, Response};
@@ -26,8 +30,8 @@ impl Node {
         Node { config: Fixed(Rc::new(config)), state: State::new(Keyspace::default(), disk) }
     }
 
-    /// Serves one command: the reply first, then what it publishes.
-    pub(super) fn serve(&mut self, clock: NodeClock, conn: ConnId, command: &Command, out: &mut Vec<Output>) {
+    /// Serves one command: the reply first, then what it publishes. Returns what it did that replicas must do too.
+    pub(super) fn serve(&mut self, clock: NodeClock, conn: ConnId, command: &Command, out: &mut Vec<Output>) -> Done {
         let now_ms = clock.wall_ms();
         if self.state.disk.is_due(clock.wall_us) {
             self.state.disk.sync();
@@ -37,9 +41,12 @@ impl Node {
         let reply = match commands::dispatch(&mut call, command) {
             Ok(reply) => reply,
             Err(Failure::Error(text)) => Some(Value::Error(text)),
-            Err(Failure::NotModelled(what)) => return out.push(Output::not_modelled(conn, what)),
+            Err(Failure::NotModelled(what)) => {
+                out.push(Output::not_modelled(conn, what));
+                return Done::default();
+            }
         };
-        let Call { touched, collected, published, replies, dirty, save, .. } = call;
+        let Call { touched, collected, published, announced, replies, dirty, save, .. } = call;
         self.state.transactions.collected(&collected);
         self.state.transactions.invalidate(&touched);
         self.state.disk.after_command(clock.wall_us, dirty, save);
@@ -52,6 +59,38 @@ impl Node {
         for (to, message) in published {
             out.push(Output::message(to, Response::Redis(message)));
         }
+        Done { touched, collected, announced }
+    }
+
+    /// Does as a replica what its primary has done.
+    pub(super) fn take_in(&mut self, clock: NodeClock, effect: &Effect, out: &mut Vec<Output>) {
+        self.state.disk.before_write(&self.state.db, true);
+        for Changed { key, entry } in &effect.changed {
+            match entry {
+                Some(entry) => self.state.db.insert(key.clone(), entry.clone()),
+                None => drop(self.state.db.remove(key)),
+            }
+        }
+        let keys: Vec<Blob> = effect.changed.iter().map(|changed| changed.key.clone()).collect();
+        self.state.transactions.invalidate(&keys);
+        self.state.disk.after_command(clock.wall_us, keys.len() as u64, Save::No);
+        for (channel, message) in &effect.announced {
+            let deliveries = deliveries(&self.state.subscribers, channel, message);
+            out.extend(deliveries.into_iter().map(|(to, message)| Output::message(to, Response::Redis(message))));
+        }
+    }
+
+    /// Becomes a copy of another server, as a replica does in a full synchronization.
+    pub(super) fn copy(&mut self, other: &Node) {
+        self.state.db = other.state.db.clone();
+        self.state.transactions.invalidate_all();
+        self.state.disk.sync();
+    }
+
+    /// Forgets all connections.
+    pub(super) fn forget_all(&mut self) {
+        self.state.transactions = Transactions::default();
+        self.state.subscribers = Subscribers::default();
     }
 
     /// Forgets a connection: its transaction, watches and subscriptions.
@@ -75,28 +114,33 @@ impl Node {
 
     /// True if a key has expired or the periodic fsync is due.
     pub(super) fn has_fallen_due(&self, clock: NodeClock) -> bool {
-        self.state.disk.is_due(clock.wall_us) || self.state.db.any_expired(clock.wall_ms())
+        let expires = self.state.role != Role::Replica && self.state.db.any_expired(clock.wall_ms());
+        expires || self.state.disk.is_due(clock.wall_us)
     }
 
-    /// The active expiry cycle and the periodic fsync.
-    pub(super) fn cycle(&mut self, clock: NodeClock) {
-        let expired = self.state.db.remove_expired(clock.wall_ms());
+    /// The active expiry cycle and the periodic fsync. Returns what has expired.
+    pub(super) fn cycle(&mut self, clock: NodeClock) -> Vec<Blob> {
+        let is_replica = self.state.role == Role::Replica;
+        let expired = if is_replica { Vec::new() } else { self.state.db.remove_expired(clock.wall_ms()) };
         self.state.transactions.collected(&expired);
         if self.state.disk.is_due(clock.wall_us) {
             self.state.disk.sync();
         }
+        expired
     }
 
     /// Goes down.
     pub(super) fn go_down(&mut self, lost: Lost) {
-        let State { db, disk, .. } = &mut self.state;
-        let surviving = disk.surviving(std::mem::take(db), lost);
-        self.state = State::new(surviving, disk.clone());
+        let State { role, db, disk, .. } = &mut self.state;
+        let (role, surviving) = (*role, disk.surviving(std::mem::take(db), lost));
+        self.state = State { role, ..State::new(surviving, disk.clone()) };
     }
 
     /// Starts from the disk; what expired meanwhile is not loaded.
     pub(super) fn load(&mut self, clock: NodeClock) {
-        self.state.db.remove_expired(clock.wall_ms());
+        if self.state.role != Role::Replica {
+            self.state.db.remove_expired(clock.wall_ms());
+        }
         self.state.disk = Disk::new(&self.config.persistence);
         self.state.disk.sync();
     }

@@ -3,9 +3,9 @@
 use super::call::{Call, Spec};
 use super::keys::glob;
 use super::reply::{QUOTED_BYTES_MAX, Reply, error, error_quoting};
-use super::subscribers::Subscriptions;
-use crate::Blob;
+use super::subscribers::{Subscribers, Subscriptions};
 use crate::resp::Value;
+use crate::{Blob, ConnId};
 use std::collections::BTreeSet;
 
 /// A subscribed connection may use only a few commands.
@@ -73,10 +73,10 @@ pub(super) fn punsubscribe(call: &mut Call, args: &[Blob]) -> Reply {
     unsubscribe_from(call, args, "punsubscribe", |all| &mut all.patterns)
 }
 
-pub(super) fn publish(call: &mut Call, args: &[Blob]) -> Reply {
-    let (channel, message) = (&args[0], &args[1]);
+/// What the subscribers of this server receive when this is published.
+pub(super) fn deliveries(subscribers: &Subscribers, channel: &Blob, message: &Blob) -> Vec<(ConnId, Value)> {
     let mut published = Vec::new();
-    for (conn, subscriptions) in call.state.subscribers.all() {
+    for (conn, subscriptions) in subscribers.all() {
         if subscriptions.channels.contains(channel) {
             let parts = [Blob::from("message"), channel.clone(), message.clone()];
             published.push((*conn, Value::Array(parts.map(Value::Bulk).to_vec())));
@@ -86,6 +86,13 @@ pub(super) fn publish(call: &mut Call, args: &[Blob]) -> Reply {
             published.push((*conn, Value::Array(parts.map(Value::Bulk).to_vec())));
         }
     }
+    published
+}
+
+pub(super) fn publish(call: &mut Call, args: &[Blob]) -> Reply {
+    let (channel, message) = (&args[0], &args[1]);
+    let published = deliveries(&call.state.subscribers, channel, message);
+    call.announced.push((channel.clone(), message.clone()));
     let receivers = published.len();
     call.published.extend(published);
     Ok(Value::Int(receivers as i64))

@@ -1,18 +1,27 @@
 //! What a Redis server offers as a service. A lock's place is its string key.
 
-use super::{Config, Node};
+use super::{Config, Node, Replication, Servers};
 use crate::resp::Command;
 use crate::{Ask, At, Blob, ConnId, Due, Ends, Holder, Lost, NodeClock, Output, Request, ServiceKind, Step, Steps};
 
-/// A server that has just started for the first time.
-pub(crate) fn start(config: &Config) -> Node {
-    Node::new(config.clone())
+/// Servers that have just started for the first time.
+pub(crate) fn start(config: &Config) -> Servers {
+    Servers::new(config)
 }
 
 impl Config {
     /// How many nodes it has.
     pub fn members(&self) -> u8 {
-        1
+        self.replication.as_ref().map_or(1, Replication::members)
+    }
+
+    /// What a node's name ends with, where there are several.
+    pub fn member_name(&self, member: u8) -> String {
+        let servers = self.replication.as_ref().map_or(1, Replication::servers);
+        match member.checked_sub(servers) {
+            Some(sentinel) => format!("sentinel-{sentinel}"),
+            None => member.to_string(),
+        }
     }
 }
 

@@ -6,9 +6,24 @@ use super::script::cache::ScriptCache;
 use super::subscribers::Subscribers;
 use super::transactions::Transactions;
 
-/// What a server holds: its data set, its disk, and what it knows of scripts and connections.
+/// What a server is among the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Role {
+    /// There are no others.
+    #[default]
+    Alone,
+    /// It takes writes.
+    Primary,
+    /// It would take writes, but too few replicas have acknowledged anything lately (`min-replicas-to-write`).
+    TooFewReplicas,
+    /// It refuses writes, and leaves it to its primary to delete what has expired.
+    Replica,
+}
+
+/// What a server holds: what it is, its data set, its disk, and what it knows of scripts and connections.
 #[derive(Clone, Hash)]
 pub(super) struct State {
+    pub role: Role,
     pub db: Keyspace,
     pub disk: Disk,
     pub scripts: ScriptCache,
@@ -20,6 +35,7 @@ impl State {
     /// What a server holds that has nothing but this.
     pub(super) fn new(db: Keyspace, disk: Disk) -> Self {
         State {
+            role: Role::default(),
             db,
             disk,
             scripts: ScriptCache::default(),

@@ -57,6 +57,14 @@ impl Transactions {
         }
     }
 
+    /// Tells all who watch something.
+    pub(super) fn invalidate_all(&mut self) {
+        let Some(all) = self.0.as_mut().filter(|all| !all.is_empty()) else { return };
+        for transaction in Rc::make_mut(all).values_mut() {
+            transaction.stale |= !transaction.watched.is_empty();
+        }
+    }
+
     /// Tells those who watch one of `keys` that it has expired and is gone: for one who watched it
     /// after it had expired, nothing has changed.
     pub(super) fn collected(&mut self, keys: &[Blob]) {

@@ -245,7 +245,7 @@ impl World {
 
     /// The same, and a crash of the server loses everything.
     pub fn forgetful_redis(workload: impl Workload, clients: usize) -> World {
-        let config = redis::Config { persistence: redis::Persistence::None };
+        let config = redis::Config { persistence: redis::Persistence::None, ..redis::Config::default() };
         World::on(vec![ServiceConfig::Redis(config)], workload, clients)
     }
 

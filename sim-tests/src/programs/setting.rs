@@ -13,9 +13,10 @@ impl World {
     pub fn of(program: &Program) -> World {
         let config = |server: &Server| match *server {
             Server::Redis { durable: true } => ServiceConfig::Redis(redis::Config::default()),
-            Server::Redis { durable: false } => {
-                ServiceConfig::Redis(redis::Config { persistence: redis::Persistence::None })
-            }
+            Server::Redis { durable: false } => ServiceConfig::Redis(redis::Config {
+                persistence: redis::Persistence::None,
+                ..redis::Config::default()
+            }),
             Server::ZooKeeper(servers) => {
                 ServiceConfig::ZooKeeper(zookeeper::Config { servers, ..zookeeper::Config::default() })
             }

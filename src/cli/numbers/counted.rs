@@ -2,7 +2,7 @@
 
 use crate::history::Event;
 use crate::port::mysql::{MySql, Reply, Request, Session};
-use crate::port::{Blob, Host, Instant, Outcome, Ports, WallTime};
+use crate::port::{Blob, Host, Instant, Outcome, Ports, Replicas, WallTime};
 use std::future::Future;
 use std::hash::Hash;
 use std::ops::Range;
@@ -90,6 +90,10 @@ impl<P: Ports> Ports for Counted<P> {
 
     fn redis(&self, server: usize) -> P::Redis {
         self.ports.redis(server)
+    }
+
+    fn redis_primary(&self, at: Replicas) -> P::Redis {
+        self.ports.redis_primary(at)
     }
 
     fn zookeeper(&self, servers: Range<usize>) -> P::ZooKeeper {

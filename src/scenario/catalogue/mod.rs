@@ -11,6 +11,7 @@
 //! | `known_bad` | Redis locks with one deliberate mistake each |
 //! | `mysql` | guards in the row, lock table, user locks, the shop, the draw; rows M…, S13, S14, and mistakes in SQL |
 //! | `order` | the order flow, rows S…, and mistakes in it |
+//! | `redis_failover` | Redis locks on a primary with replicas and Sentinels, rows R5, R7, R8, R26, R32 |
 //! | `zookeeper` | sound ZooKeeper locks, rows Z…, and mistakes in them |
 
 mod caches;
@@ -22,6 +23,7 @@ mod known_bad;
 pub(crate) mod mysql;
 mod order;
 mod redis;
+mod redis_failover;
 mod zookeeper;
 
 use super::flow::{Flow, FlowScenario};
@@ -34,7 +36,7 @@ use crate::world::fault::{Assumptions, Budgets, ClockSteps, Fault};
 use crate::world::setup::ArrivalTime;
 use doublehold_models::ServiceConfig;
 use doublehold_models::mysql::Config as Database;
-use doublehold_models::redis::Persistence;
+use doublehold_models::redis::{self as redis_server, Persistence, Replication};
 use doublehold_models::zookeeper::Config as Ensemble;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +45,7 @@ use std::time::Duration;
 pub fn all() -> Vec<Arc<dyn Scenario>> {
     let mut all = Vec::new();
     all.extend(redis::scenarios());
+    all.extend(redis_failover::scenarios());
     all.extend(known_bad::scenarios());
     all.extend(faults::scenarios());
     all.extend(zookeeper::scenarios());
@@ -201,6 +204,17 @@ impl GuardedScenario {
         self.serving(|service| match &mut service.config {
             ServiceConfig::Redis(config) if service.name != "store" => config.persistence = persistence.clone(),
             _ => {}
+        })
+    }
+
+    /// The lock's Redis servers are replicated otherwise.
+    pub(super) fn replication(self, change: impl Fn(&mut Replication)) -> Self {
+        self.serving(|service| {
+            if let ServiceConfig::Redis(redis_server::Config { replication: Some(replication), .. }) =
+                &mut service.config
+            {
+                change(replication);
+            }
         })
     }
 

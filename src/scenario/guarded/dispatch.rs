@@ -9,11 +9,15 @@ use crate::lock::redlock::RedLock;
 use crate::lock::reentrant::{Record, Reentrant};
 use crate::lock::zookeeper::{Client, Kind, ZkLock};
 use crate::lock::{Lock, zookeeper};
-use crate::port::{Blob, Ports};
+use crate::port::{Blob, Ports, Replicas};
+use crate::scenario::keeper::SENTINELS;
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long a client waits for an answer of a server that Sentinels watch.
+const PATIENCE: Duration = Duration::from_millis(30);
 
 /// How long a thread that waits for a mutex of its own process sleeps before it looks again.
 const IN_PROCESS_RETRY: Duration = Duration::from_millis(10);
@@ -53,6 +57,11 @@ impl LockKind {
                 Box::pin(code.run(move |name| RedisLock::new(&host, server.clone(), name.clone(), config.clone())))
                     .await;
             }
+            LockKind::RedisPrimary(config) => {
+                let server = ports.redis_primary(replicas(servers));
+                Box::pin(code.run(move |name| RedisLock::new(&host, server.clone(), name.clone(), config.clone())))
+                    .await;
+            }
             LockKind::RedLock(config) => {
                 let servers: Vec<P::Redis> = servers.map(|server| ports.redis(server)).collect();
                 Box::pin(code.run(move |name| RedLock::new(&host, servers.clone(), name.clone(), config.clone())))
@@ -81,6 +90,12 @@ impl LockKind {
             }
         }
     }
+}
+
+/// The last of a group's nodes are its Sentinels.
+fn replicas(nodes: Range<usize>) -> Replicas {
+    let first = nodes.end - SENTINELS;
+    Replicas { servers: nodes.start..first, sentinels: first..nodes.end, patience: PATIENCE }
 }
 
 fn path(name: &Blob) -> String {

@@ -42,6 +42,8 @@ pub enum LockKind {
     InProcess,
     /// One Redis server.
     Redis(redis::Config),
+    /// The primary of several Redis servers that Sentinels watch.
+    RedisPrimary(redis::Config),
     /// Several Redis servers.
     RedLock(redlock::Config),
     /// A ZooKeeper ensemble.
@@ -64,6 +66,7 @@ impl LockKind {
         match self {
             LockKind::None | LockKind::InProcess => Keeper::NoServer,
             LockKind::Redis(_) => Keeper::Redis,
+            LockKind::RedisPrimary(_) => Keeper::Sentinels,
             LockKind::RedLock(_) => Keeper::Redises,
             LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
                 Keeper::ZooKeeper

@@ -86,7 +86,10 @@ impl GuardedScenario {
         let may = |faults: &[Fault]| faults.iter().any(|fault| parameters.budgets.left(*fault) > 0);
         let crash = may(&[Fault::ClientCrash, Fault::ClientPowerLoss]);
         let silent = crash || may(&[Fault::Pause]);
-        let leased = matches!(self.workload.lock, LockKind::Redis(_) | LockKind::RedLock(_) | LockKind::Etcd(_));
+        let leased = matches!(
+            self.workload.lock,
+            LockKind::Redis(_) | LockKind::RedisPrimary(_) | LockKind::RedLock(_) | LockKind::Etcd(_)
+        );
         let locked = !matches!(self.workload.lock, LockKind::None | LockKind::InProcess);
         let several = parameters.clients > 1 && locked;
         let patient = self.workload.outwaits_a_hold();

@@ -9,7 +9,9 @@ use crate::flow::sale::{NotSold, Sale};
 use crate::history::Event;
 use crate::lock::zookeeper::sequence::{Order, compare};
 use crate::port::zookeeper::{Answer, CreateMode, Op, Request, Session, SessionId, SessionState};
-use crate::port::{Blob, Command, Etcd, Host, Instant, Outcome, Ports, Redis, Value, WallTime, ZooKeeper, etcd};
+use crate::port::{
+    Blob, Command, Etcd, Host, Instant, Outcome, Ports, Redis, Replicas, Value, WallTime, ZooKeeper, etcd,
+};
 use std::future::Future;
 use std::hash::Hash;
 use std::ops::Range;
@@ -165,6 +167,10 @@ impl<P: Ports> Ports for Mutant<P> {
 
     fn redis(&self, server: usize) -> Self::Redis {
         Mutant { ports: self.ports.redis(server), mutation: self.mutation }
+    }
+
+    fn redis_primary(&self, at: Replicas) -> Self::Redis {
+        Mutant { ports: self.ports.redis_primary(at), mutation: self.mutation }
     }
 
     fn zookeeper(&self, servers: Range<usize>) -> Self::ZooKeeper {

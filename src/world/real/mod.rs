@@ -21,7 +21,7 @@ pub mod servers;
 mod zookeeper;
 
 use crate::history::{Entry, Event};
-use crate::port::{Blob, Host, Instant, Ports, WallTime};
+use crate::port::{Blob, Host, Instant, Ports, Replicas, WallTime};
 #[cfg(feature = "real-etcd")]
 pub use etcd::{BadAddress, EtcdOptions, RealEtcd};
 #[cfg(feature = "real-kafka")]
@@ -45,6 +45,7 @@ pub type Journal = Option<Arc<dyn Fn(Entry) + Send + Sync>>;
 pub struct RealPorts {
     client: usize,
     servers: Arc<[RealRedis]>,
+    by_sentinel: Option<RealRedis>,
     #[cfg(feature = "real-zookeeper")]
     zookeeper: Arc<[String]>,
     #[cfg(feature = "real-etcd")]
@@ -73,6 +74,7 @@ impl RealPorts {
         Ok(RealPorts {
             client,
             servers: servers.into(),
+            by_sentinel: None,
             #[cfg(feature = "real-zookeeper")]
             zookeeper: Arc::default(),
             #[cfg(feature = "real-etcd")]
@@ -83,6 +85,11 @@ impl RealPorts {
             mysql: None,
             journal,
         })
+    }
+
+    /// The same with the primary that the Sentinels at these URLs name.
+    pub fn with_sentinels(self, urls: &[String], options: RedisOptions) -> Result<Self, BadUrl> {
+        Ok(RealPorts { by_sentinel: Some(RealRedis::by_sentinels(urls, options)?), ..self })
     }
 
     /// The same with a ZooKeeper ensemble at these addresses, such as `127.0.0.1:2181`.
@@ -210,6 +217,12 @@ impl Ports for RealPorts {
     fn redis(&self, server: usize) -> RealRedis {
         let server = if server < self.servers.len() { server } else { 0 };
         self.servers[server].clone()
+    }
+
+    /// There is one group; its client finds the primary by itself.
+    fn redis_primary(&self, at: Replicas) -> RealRedis {
+        let by_sentinel = self.by_sentinel.clone().expect("these ports have no Sentinels: give them their addresses");
+        by_sentinel.with_patience(at.patience)
     }
 
     /// There is one ensemble; its client finds the servers by itself.

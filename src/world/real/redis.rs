@@ -3,6 +3,7 @@
 use super::BadUrl;
 use crate::port::{Blob, Command, Outcome, Redis, Refusal, Script, Subscription, Unknown, Value};
 use ::redis::aio::MultiplexedConnection;
+use ::redis::sentinel::{SentinelClient, SentinelServerType};
 use ::redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError};
 use futures_util::StreamExt;
 use std::sync::Arc;
@@ -24,10 +25,22 @@ impl Default for RedisOptions {
     }
 }
 
+/// Where connections come from.
+#[derive(Clone)]
+enum Source {
+    /// This server.
+    Server(Client),
+    /// The primary that Sentinels name.
+    Sentinels(Arc<Mutex<SentinelClient>>),
+}
+
+/// The name under which Sentinels know the primary.
+const MASTER_NAME: &str = "mymaster";
+
 /// A connection to a real Redis server, opened when needed and again after it broke. Requests are not sent again.
 #[derive(Clone)]
 pub struct RealRedis {
-    client: Client,
+    source: Source,
     options: RedisOptions,
     connection: Arc<Mutex<Option<MultiplexedConnection>>>,
 }
@@ -36,7 +49,32 @@ impl RealRedis {
     /// The server at this URL; nothing is connected yet.
     pub fn new(url: &str, options: RedisOptions) -> Result<Self, BadUrl> {
         let bad = |problem: RedisError| BadUrl { url: url.to_owned(), why: problem.to_string() };
-        Ok(RealRedis { client: Client::open(url).map_err(bad)?, options, connection: Arc::default() })
+        let source = Source::Server(Client::open(url).map_err(bad)?);
+        Ok(RealRedis { source, options, connection: Arc::default() })
+    }
+
+    /// The primary that the Sentinels at these URLs name; nothing is connected yet.
+    pub fn by_sentinels(urls: &[String], options: RedisOptions) -> Result<Self, BadUrl> {
+        let bad = |problem: RedisError| BadUrl { url: urls.join(","), why: problem.to_string() };
+        let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+        let client = SentinelClient::build(urls, MASTER_NAME.to_owned(), None, SentinelServerType::Master);
+        let source = Source::Sentinels(Arc::new(Mutex::new(client.map_err(bad)?)));
+        Ok(RealRedis { source, options, connection: Arc::default() })
+    }
+
+    /// The same with another time-out for answers.
+    #[must_use]
+    pub fn with_patience(mut self, response_timeout: Duration) -> Self {
+        self.options.response_timeout = response_timeout;
+        self
+    }
+
+    /// A client of the server that is asked now.
+    async fn client(&self) -> Result<Client, RedisError> {
+        match &self.source {
+            Source::Server(client) => Ok(client.clone()),
+            Source::Sentinels(sentinels) => sentinels.lock().await.async_get_client().await,
+        }
     }
 
     async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
@@ -47,7 +85,7 @@ impl RealRedis {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.options.connect_timeout))
             .set_response_timeout(Some(self.options.response_timeout));
-        let open = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let open = self.client().await?.get_multiplexed_async_connection_with_config(&config).await?;
         *connection = Some(open.clone());
         Ok(open)
     }
@@ -76,6 +114,10 @@ impl RealRedis {
     async fn outcome_of(&self, problem: &RedisError) -> Outcome<Value> {
         if let ErrorKind::Server(_) | ErrorKind::Extension = problem.kind() {
             let text = [problem.code().unwrap_or("ERR"), problem.detail().unwrap_or_default()].join(" ");
+            if matches!(&self.source, Source::Sentinels(_)) && text.starts_with("READONLY") {
+                // It was the primary, and is a replica now.
+                self.forget_connection().await;
+            }
             return Outcome::Fail(Refusal::Server(Blob::from(text.trim_end().to_owned())));
         }
         self.forget_connection().await;
@@ -125,7 +167,8 @@ impl Redis for RealRedis {
     }
 
     async fn subscribe(&self, channel: Blob) -> Outcome<RealSubscription> {
-        let Ok(mut pubsub) = self.client.get_async_pubsub().await else { return Outcome::Fail(Refusal::Refused) };
+        let Ok(client) = self.client().await else { return Outcome::Fail(Refusal::Refused) };
+        let Ok(mut pubsub) = client.get_async_pubsub().await else { return Outcome::Fail(Refusal::Refused) };
         match pubsub.subscribe(channel.as_bytes()).await {
             Ok(()) => Outcome::Ok(RealSubscription { pubsub }),
             Err(problem) => self.outcome_of(&problem).await.map(|_| unreachable!("an error is no answer")),

@@ -11,6 +11,8 @@ pub(super) struct Kept {
     pub sessions: Sessions,
     /// The current server of each etcd cluster: the cluster's first server, and the offset from it.
     pub places: SmallVec<[(u16, u16); 1]>,
+    /// The server that is taken for the primary of each group of Redis servers, by the group's first server.
+    pub primaries: SmallVec<[(u16, Option<u16>); 1]>,
 }
 
 impl Kept {

@@ -26,7 +26,7 @@ mod sessions;
 mod zookeeper;
 
 use crate::history::Event;
-use crate::port::{Blob, Host, Instant, Ports, WallTime};
+use crate::port::{Blob, Host, Instant, Ports, Replicas, WallTime};
 use client::{Round, Running, Wait};
 pub use client::{Seat, Task, Tasks};
 use etcd::SeatEtcd;
@@ -35,7 +35,7 @@ use kafka::SeatKafka;
 use mysql::SeatMySql;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use redis::SeatRedis;
+use redis::{Group, Route, SeatRedis};
 use smallvec::SmallVec;
 use std::future::Future;
 use std::hash::{Hash, Hasher};
@@ -137,7 +137,13 @@ impl Ports for SeatPorts {
     type MySql = SeatMySql;
 
     fn redis(&self, server: usize) -> SeatRedis {
-        SeatRedis { seat: Arc::clone(&self.seat), node: place(server), channel: 0 }
+        SeatRedis { seat: Arc::clone(&self.seat), route: Route::Server(place(server)), channel: 0 }
+    }
+
+    fn redis_primary(&self, at: Replicas) -> SeatRedis {
+        let Replicas { servers, sentinels, patience } = at;
+        let group = Group { servers: places(servers), sentinels: places(sentinels), patience };
+        SeatRedis { seat: Arc::clone(&self.seat), route: Route::Primary(Arc::new(group)), channel: 0 }
     }
 
     fn kafka(&self, server: usize) -> SeatKafka {

@@ -35,6 +35,8 @@ pub(super) struct EventQueue {
     last: BTreeMap<(LinkName, bool), u64>,
     /// When a node has done what it works on.
     free_at: BTreeMap<u8, u64>,
+    /// The steps that members of groups will take, and when.
+    steps: BTreeMap<Choice, u64>,
     pushed: Vec<Pushed>,
 }
 
@@ -43,6 +45,21 @@ impl EventQueue {
         self.heap.push(Reverse((at_us, self.count)));
         self.due.insert(self.count, due);
         self.count += 1;
+    }
+
+    /// Puts a step of a member of a group, at this moment and at no other.
+    pub(super) fn put_step(&mut self, at_us: u64, step: Choice) {
+        self.steps.insert(step, at_us);
+        self.put(at_us, Due::Choice(step));
+    }
+
+    /// True if a step of a member of a group is to be taken at this moment.
+    pub(super) fn takes_step(&mut self, at_us: u64, step: Choice) -> bool {
+        let due = self.steps.get(&step) == Some(&at_us);
+        if due {
+            self.steps.remove(&step);
+        }
+        due
     }
 
     /// When the next thing happens.
@@ -87,6 +104,14 @@ impl EventQueue {
                     let at_us = system.now_us + network.below(GRANT_US_MAX);
                     self.put(at_us, Due::Choice(Choice::link(at, Act::Take(Step::Grant))));
                 }
+                Pushed::Steps(service) => {
+                    for step in system.group_steps(service.into()) {
+                        if !self.steps.contains_key(&step) {
+                            let at_us = system.now_us + step_delay(step, network, simulation);
+                            self.put_step(at_us, step);
+                        }
+                    }
+                }
                 Pushed::Serve(at) => self.send(system, at, true, network, simulation),
                 Pushed::Deliver(at) => self.send(system, at, false, network, simulation),
                 Pushed::HangUp(at, lossy) => self.hang_up(system, (at, lossy), network, simulation),
@@ -117,5 +142,14 @@ impl EventQueue {
         let choice = Choice::link(at, if to_node { Act::Serve } else { Act::Deliver });
         let due = *last;
         self.put(due, Due::Choice(choice));
+    }
+}
+
+/// After what time a member of a group takes a step: what comes from another, as messages do; what follows from what it finds, some
+/// time later.
+fn step_delay(step: Choice, network: &mut Stream, simulation: &Simulation) -> u64 {
+    match step.act {
+        Act::Take(Step::CatchUp) => simulation.latency_us_min + network.exponential(simulation.latency_us_mean),
+        _ => 1 + network.below(simulation.lag_us_max),
     }
 }

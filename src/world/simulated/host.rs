@@ -215,6 +215,13 @@ impl Host {
             {
                 return;
             }
+            Due::Choice(choice) if self.system.is_group_step(choice) => {
+                if !self.events.takes_step(at_us, choice) {
+                    return;
+                }
+                self.pass(at_us);
+                self.system.allows(choice, &mut self.enabled).then_some(choice)
+            }
             Due::Choice(choice) => {
                 if matches!(choice, Choice { at: Target::Link(at), act: Act::Deliver } if self.system.is_silent(at)) {
                     // Whether the client has borne the silence for too long is told by its clock.
@@ -267,16 +274,20 @@ impl Host {
     /// Lets time pass, and then makes the choice.
     async fn make(&mut self, at_us: u64, choice: Choice) {
         self.pass(at_us);
-        if matches!(choice.act, Act::Resume | Act::Take(Step::CatchUp | Step::Synced)) {
+        let is_group_step = self.system.is_group_step(choice);
+        if matches!(choice.act, Act::Resume | Act::Take(Step::CatchUp | Step::Synced)) && !is_group_step {
             self.system.enabled(&mut self.enabled);
             if !self.enabled.contains(&choice) {
                 return;
             }
         }
-        if (choice.is_fault() || choice.act == Act::Take(Step::CatchUp))
+        if (choice.is_fault() || (choice.act == Act::Take(Step::CatchUp) && !is_group_step))
             && let Some((at_us, heal)) = recovery(&self.system, choice, &self.simulation, &mut self.streams.faults)
         {
-            self.events.put(at_us, Due::Choice(heal));
+            match self.system.is_group_step(heal) {
+                true => self.events.put_step(at_us, heal),
+                false => self.events.put(at_us, Due::Choice(heal)),
+            }
         }
         self.steps += 1;
         if let Some(fault) = choice.fault() {

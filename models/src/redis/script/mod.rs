@@ -19,7 +19,10 @@ fn serve(call: &mut Call, command: &Command) -> Reply {
     let words = command.words();
     Ok(Value::error(match (call.resolve)(words) {
         Ok(spec) if spec.kind == Kind::NoScript => "ERR This Redis command is not allowed from script",
-        Ok(spec) => return call.execute(spec, words),
+        Ok(spec) => match call.refuse_writes().filter(|_| spec.kind == Kind::Write) {
+            Some(refusal) => refusal,
+            None => return call.execute(spec, words),
+        },
         Err(Refused::NotModelled(what)) => return not_modelled(what),
         Err(Refused::Arity(_)) => "ERR Wrong number of args calling Redis command from script",
         Err(Refused::Unknown(_)) => "ERR Unknown Redis command called from script",
