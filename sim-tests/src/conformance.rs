@@ -36,6 +36,12 @@ pub trait Dialect {
     fn receive(&mut self, conn: ConnId) -> Option<Response>;
     /// Ends a connection to the real server, which has noticed on return.
     fn close(&mut self, conn: ConnId);
+    /// Waits until the real servers have told each other what they had to, if there are several.
+    fn settle(&mut self) {}
+    /// True if the model does in time what it does by itself; false if the real server leaves it open when that is.
+    fn ticks(&self) -> bool {
+        true
+    }
     /// What a real server says that should wait.
     fn unexpected(&mut self, _conn: ConnId) -> Option<Response> {
         None
@@ -199,8 +205,9 @@ pub fn sweep(dialect: &mut impl Dialect, plan: &Sweep<'_>) -> Tally {
 /// Runs a sequence on a new model and on the emptied server. Returns how many requests were compared.
 pub fn run(dialect: &mut impl Dialect, steps: &[Step]) -> (u64, End) {
     dialect.reset();
-    let model = Service::new(&dialect.config());
-    let mut pair = Pair { dialect, model, open: BTreeSet::new(), compared: 0 };
+    let config = dialect.config();
+    let (model, members) = (Service::new(&config), usize::from(config.members()));
+    let mut pair = Pair { dialect, model, members, open: BTreeSet::new(), compared: 0 };
     let outcome = steps.iter().enumerate().try_for_each(|(at, step)| pair.step(at, step));
     let outcome = outcome.and_then(|()| pair.nothing_is_left(steps.len()));
     (pair.compared, outcome.err().unwrap_or(End::Agreed))
@@ -209,6 +216,8 @@ pub fn run(dialect: &mut impl Dialect, steps: &[Step]) -> (u64, End) {
 struct Pair<'a, D> {
     dialect: &'a mut D,
     model: Service,
+    /// How many nodes the model has.
+    members: usize,
     open: BTreeSet<ConnId>,
     compared: u64,
 }
@@ -223,7 +232,8 @@ impl<D: Dialect> Pair<'_, D> {
             Step::Close(conn) => {
                 if self.open.remove(conn) {
                     let mut out = Vec::new();
-                    self.model.disconnect(&[now()], *conn);
+                    let clocks = self.clocks();
+                    self.model.disconnect(&clocks, *conn);
                     let raced = self.go_on(&mut out);
                     is_modelled(&out)?;
                     self.dialect.close(*conn);
@@ -242,10 +252,10 @@ impl<D: Dialect> Pair<'_, D> {
             return Ok(());
         }
         self.open.insert(conn);
-        let clock = now();
+        let clocks = self.clocks();
         let mut out = Vec::new();
         let handled = catch_unwind(AssertUnwindSafe(|| {
-            self.model.handle(&[clock], conn, request, &mut out);
+            self.model.handle(&clocks, conn, request, &mut out);
             self.go_on(&mut out)
         }));
         is_modelled(&out)?;
@@ -260,13 +270,13 @@ impl<D: Dialect> Pair<'_, D> {
 
     /// Lets the model do what has fallen due meanwhile.
     fn tick(&mut self, at: usize) -> Result<(), End> {
-        let clock = now();
+        let clocks = self.clocks();
         // What clients only see when they ask is done by the real server in its own time.
-        if !self.model.wakes_clients() || !self.model.is_due(clock, 0) {
+        if !self.dialect.ticks() || !self.model.wakes_clients() || !self.model.is_due(clocks[0], 0) {
             return Ok(());
         }
         let mut out = Vec::new();
-        self.model.tick(&[clock], 0, &mut out);
+        self.model.tick(&clocks, 0, &mut out);
         let raced = self.go_on(&mut out);
         is_modelled(&out)?;
         out.first().map(|first| first.conn).map_or(Ok(()), |conn| self.follow(at, conn, None, &out, raced))
@@ -277,9 +287,21 @@ impl<D: Dialect> Pair<'_, D> {
         let mut raced = false;
         while let [first, others @ ..] = &self.model.ready()[..] {
             raced |= !others.is_empty();
-            self.model.step(&[now()], At::Conn(*first), doublehold_models::Step::Grant, out);
+            let clocks = self.clocks();
+            self.model.step(&clocks, At::Conn(*first), doublehold_models::Step::Grant, out);
+        }
+        for member in 0..self.members as u8 {
+            while self.model.on_its_way(member) > 0 {
+                let clocks = self.clocks();
+                self.model.step(&clocks, At::Member(member), doublehold_models::Step::CatchUp, out);
+            }
         }
         raced
+    }
+
+    /// What the clocks of all members show: this machine's.
+    fn clocks(&self) -> Vec<NodeClock> {
+        vec![now(); self.members]
     }
 
     /// Compares what has followed from a request on a connection, or from its end.
@@ -291,6 +313,7 @@ impl<D: Dialect> Pair<'_, D> {
         out: &[Output],
         raced: bool,
     ) -> Result<(), End> {
+        self.dialect.settle();
         let mut real: Vec<_> = out.iter().map(|one| self.dialect.receive(one.conn)).collect();
         if let Some(which) = self.dialect.difference(conn, request, out, &mut real) {
             if raced {

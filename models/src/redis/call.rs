@@ -19,6 +19,8 @@ pub(super) struct Call<'a> {
     pub conn: ConnId,
     /// Keys written so far: whoever watches them is told.
     pub touched: Vec<Blob>,
+    /// Keys of which something was changed that nobody who watches them is told: what groups of a stream keep.
+    pub altered: Vec<Blob>,
     /// Keys that had expired and were removed on the way: no change to who watched them after they expired.
     pub collected: Vec<Blob>,
     /// Messages for subscribers.
@@ -43,6 +45,7 @@ impl<'a> Call<'a> {
             now_us,
             conn,
             touched: Vec::new(),
+            altered: Vec::new(),
             collected: Vec::new(),
             published: Vec::new(),
             announced: Vec::new(),
@@ -91,6 +94,14 @@ impl<'a> Call<'a> {
     pub(super) fn touch(&mut self, key: &Blob) {
         self.dirty += 1;
         self.touched.push(key.clone());
+    }
+
+    /// Records so many changes of `key` that nobody who watches it is told.
+    pub(super) fn alter(&mut self, key: &Blob, changes: u64) {
+        if changes > 0 {
+            self.dirty += changes;
+            self.altered.push(key.clone());
+        }
     }
 
     /// Removes a key that is alive; false if there was none.

@@ -46,7 +46,7 @@ impl Node {
                 return Done::default();
             }
         };
-        let Call { touched, collected, published, announced, replies, dirty, save, .. } = call;
+        let Call { mut touched, altered, collected, published, announced, replies, dirty, save, .. } = call;
         self.state.transactions.collected(&collected);
         self.state.transactions.invalidate(&touched);
         self.state.disk.after_command(clock.wall_us, dirty, save);
@@ -59,6 +59,7 @@ impl Node {
         for (to, message) in published {
             out.push(Output::message(to, Response::Redis(message)));
         }
+        touched.extend(altered);
         Done { touched, collected, announced }
     }
 

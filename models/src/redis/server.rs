@@ -4,6 +4,7 @@ use super::args::int;
 use super::call::Call;
 use super::persistence::Save;
 use super::reply::{Failure, Reply, not_modelled, wrong_arity};
+use super::state::Role;
 use crate::Blob;
 use crate::resp::Value;
 
@@ -49,16 +50,27 @@ pub(super) fn check_database(number: i64) -> Result<(), Failure> {
     }
 }
 
-/// No replicas yet: nobody acknowledges. The real server answers only after the timeout.
-pub(super) fn wait(_call: &mut Call, args: &[Blob]) -> Reply {
+/// Of a server without replicas: nobody acknowledges. The real server answers only after the timeout.
+pub(super) fn wait(call: &mut Call, args: &[Blob]) -> Reply {
     let replicas = int(&args[0])?;
     if args[1].to_int().ok_or_else(|| Blob::from("ERR timeout is not an integer or out of range"))? < 0 {
         return Err("ERR timeout is negative".into());
+    }
+    if call.state.role != Role::Alone {
+        return not_modelled("WAIT inside MULTI");
     }
     if replicas > 0 && args[1].as_bytes() == b"0" {
         return not_modelled("WAIT for replicas without a timeout");
     }
     Ok(Value::Int(0))
+}
+
+/// Of a server without replicas.
+pub(super) fn role(call: &mut Call, _args: &[Blob]) -> Reply {
+    if call.state.role != Role::Alone {
+        return not_modelled("ROLE inside MULTI");
+    }
+    Ok(Value::Array(vec![Value::Bulk("master".into()), Value::Int(0), Value::Array(Vec::new())]))
 }
 
 pub(super) fn save(call: &mut Call, _args: &[Blob]) -> Reply {

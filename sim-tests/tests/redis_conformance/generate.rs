@@ -77,7 +77,7 @@ const TEMPLATES: [&str; 11] = [
     "EVAL L 0/EVAL L 1 k v/EVAL L 2 k k v m/EVAL L 2 k k m i/EVAL L n x*/EVAL L i x*/EVALSHA S 0/EVALSHA S 1 k v/\
     EVALSHA S 2 k k v/SCRIPT LOAD L/SCRIPT EXISTS S+/EVAL G 2 k k v m/EVAL G 2 k k v m/EVAL G 2 k k i v/EVAL G 2 k k i f/\
     EVAL G 1 k v/SCRIPT FLUSH/SET k v/HSET k m v/RPUSH k v v/ZADD k f m f m/SADD k m+/GET k",
-    "PING/PING v/PING v v/ECHO v/TIME/SELECT 0/SELECT i/WAIT 0 1/WAIT 0 i/WAIT i 0/SAVE/SCRIPT EXISTS S+/SCRIPT EXISTS/\
+    "PING/PING v/PING v v/ECHO v/TIME/ROLE x*/SELECT 0/SELECT i/WAIT 0 1/WAIT 0 i/WAIT i 0/SAVE/SCRIPT EXISTS S+/SCRIPT EXISTS/\
     SCRIPT FLUSH/SCRIPT FLUSH SYNC/SCRIPT FLUSH x/SCRIPT x*/SCRIPT LOAD L/SCRIPT LOAD/SCRIPT LOAD L x/foo x*/x x x/\
     PUBSUB x x/XADD now * m v/XLEN now",
 ];
@@ -169,6 +169,20 @@ pub(crate) fn sequence(family: usize, seed: u64, len: usize) -> Vec<Step> {
                     steps.push(send(client, words));
                 }
             }
+        }
+    }
+    steps
+}
+
+/// The same, some of it on the replica.
+pub(crate) fn replicated_sequence(family: usize, seed: u64, len: usize) -> Vec<Step> {
+    let random = &mut Random(ChaCha8Rng::seed_from_u64(seed * FAMILIES.len() as u64 + family as u64));
+    let mut steps = sequence(family, seed, len);
+    for step in &mut steps {
+        if let Step::Send(conn, _) | Step::Close(conn) = step
+            && random.chance(40)
+        {
+            conn.member = 1;
         }
     }
     steps

@@ -10,6 +10,7 @@ use doublehold_models::{Blob, ConnId, NodeClock, Output, Request, Response, Serv
 use doublehold_sim_tests::conformance::{Dialect, Step, Sweep, Tally, sweep};
 use doublehold_sim_tests::redis_server_or_skip;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 use wire::Connection;
 
 /// Sequences of each family.
@@ -17,6 +18,8 @@ const SEQUENCES: u64 = 40;
 const STEPS: usize = 60;
 /// The rest may end early: at an error without a text, a page of SCAN, a hexadecimal score.
 const COMPLETE_PERCENT_MIN: u64 = 90;
+/// How long a replica may take for its first synchronization.
+const SYNC_WAIT: Duration = Duration::from_secs(10);
 /// How far the two clocks may be apart, as the model is asked a moment earlier.
 const CLOCK_SKEW_MS_MAX: i64 = 200;
 
@@ -81,7 +84,35 @@ fn no_command_of_the_real_server_is_unknown() {
     }
 }
 
+/// The same sequences on a primary and its replica: some commands go to the one, some to the other, and after each the
+/// replica takes in what the primary has done.
+#[test]
+fn random_sequences_on_a_primary_and_its_replica_get_the_same_replies() {
+    if !redis_server_or_skip("the Redis conformance suite (replication)") {
+        return;
+    }
+    let mut real = RealRedis::start_replicated();
+    let plan = Sweep {
+        families: &generate::FAMILIES,
+        generate: generate::replicated_sequence,
+        sequences: SEQUENCES / 4,
+        steps: STEPS,
+        complete_percent_min: COMPLETE_PERCENT_MIN,
+    };
+    println!("Redis conformance, replication: {}", sweep(&mut real, &plan));
+}
+
+/// A replica of the real server.
+struct RealReplica {
+    /// Runs as long as this lives.
+    _server: RedisServer,
+    port: u16,
+    admin: Connection,
+}
+
 struct RealRedis {
+    /// It has one, or none.
+    replica: Option<RealReplica>,
     /// Runs as long as this lives.
     _server: RedisServer,
     port: u16,
@@ -101,7 +132,33 @@ impl RealRedis {
         for line in ["CONFIG SET hz 1", "CONFIG SET dynamic-hz no", "CONFIG SET appendonly no"] {
             order(&mut admin, line);
         }
-        RealRedis { _server: server, port, admin, open: BTreeMap::new(), queued: BTreeMap::new() }
+        RealRedis { replica: None, _server: server, port, admin, open: BTreeMap::new(), queued: BTreeMap::new() }
+    }
+
+    /// A primary with one replica.
+    fn start_replicated() -> Self {
+        let RealRedis { _server, port, admin, .. } = RealRedis::start();
+        let mut replica = RealReplica { _server, port, admin };
+        let mut real = RealRedis::start();
+        replica.admin.send(&Command::new("REPLICAOF").arg("127.0.0.1").arg(i64::from(real.port)));
+        let began = replica.admin.receive();
+        assert!(began.as_ref().is_some_and(Value::is_ok), "REPLICAOF: {began:?}");
+        order(&mut real.admin, "CONFIG SET repl-diskless-sync-delay 0");
+        real.replica = Some(replica);
+        let started = Instant::now();
+        while !real.has_caught_up() {
+            assert!(started.elapsed() < SYNC_WAIT, "the replica does not synchronize");
+        }
+        real
+    }
+
+    /// Waits for up to a second until the replica has all that was written. True if it has.
+    fn has_caught_up(&mut self) -> bool {
+        // WAIT is about the writes before the connection's last command.
+        self.admin.send(&Command::new("PING"));
+        self.admin.receive();
+        self.admin.send(&Command::new("WAIT").arg(1i64).arg(900i64));
+        self.admin.receive() == Some(Value::Int(1))
     }
 }
 
@@ -114,7 +171,19 @@ fn order(connection: &mut Connection, line: &'static str) {
 
 impl Dialect for RealRedis {
     fn config(&self) -> ServiceConfig {
-        ServiceConfig::Redis(redis::Config::default())
+        let replicas = redis::Replication { replicas: 1, sentinels: None, ..redis::Replication::default() };
+        let replication = self.replica.as_ref().map(|_| replicas);
+        ServiceConfig::Redis(redis::Config { replication, ..redis::Config::default() })
+    }
+
+    fn settle(&mut self) {
+        if self.replica.is_some() {
+            assert!(self.has_caught_up(), "the replica does not catch up");
+        }
+    }
+
+    fn ticks(&self) -> bool {
+        false
     }
 
     fn reset(&mut self) {
@@ -122,11 +191,15 @@ impl Dialect for RealRedis {
         self.queued.clear();
         order(&mut self.admin, "FLUSHALL");
         order(&mut self.admin, "SCRIPT FLUSH");
+        if let Some(replica) = &mut self.replica {
+            order(&mut replica.admin, "SCRIPT FLUSH");
+        }
     }
 
     fn send(&mut self, conn: ConnId, request: &Request) {
         let command = command_of(request);
-        self.open.entry(conn).or_insert_with(|| Connection::open(self.port)).send(command);
+        let port = self.replica.as_ref().filter(|_| conn.member == 1).map_or(self.port, |replica| replica.port);
+        self.open.entry(conn).or_insert_with(|| Connection::open(port)).send(command);
     }
 
     fn receive(&mut self, conn: ConnId) -> Option<Response> {
@@ -306,8 +379,23 @@ fn is_same(command: &Command, queued: Option<&[Command]>, real: &Value, model: &
             }
             _ => false,
         },
+        // Addresses and offsets are the servers' own: the model counts the bytes of commands as clients send them.
+        "ROLE" => match (real, model) {
+            (Value::Array(real), Value::Array(model)) => role(real) == role(model),
+            _ => false,
+        },
         "RANDOMKEY" => !real.is_nil() && !model.is_nil(),
         _ => false,
+    }
+}
+
+/// What a server says of its role without addresses and offsets: which it is, its number of replicas, the state of its connection
+/// to the primary.
+fn role(parts: &[Value]) -> (Option<&Value>, Option<usize>, Option<&Value>) {
+    match parts {
+        [role, Value::Int(_), Value::Array(replicas)] => (Some(role), Some(replicas.len()), None),
+        [role, _, _, state, Value::Int(_)] => (Some(role), None, Some(state)),
+        _ => (None, None, None),
     }
 }
 

@@ -136,7 +136,7 @@ pub(in crate::redis) fn xclaim(call: &mut Call, args: &[Blob]) -> Reply {
         changes += u64::from(outcome.is_some());
         taken.extend(outcome.and_then(Result::ok));
     }
-    call.dirty += changes;
+    call.alter(key, changes);
     Ok(Value::Array(taken))
 }
 
@@ -167,7 +167,7 @@ pub(in crate::redis) fn xautoclaim(call: &mut Call, args: &[Blob]) -> Reply {
             Some(Err(id)) => deleted.push(id.to_value()),
         }
     }
-    call.dirty += changes;
+    call.alter(key, changes);
     let next = pending.get(at).copied().unwrap_or_default();
     Ok(Value::Array(vec![next.to_value(), Value::Array(taken), Value::Array(deleted)]))
 }

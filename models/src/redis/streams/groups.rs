@@ -61,7 +61,7 @@ pub(in crate::redis) fn xgroup(call: &mut Call, args: &[Blob]) -> Reply {
         }
         (b"DESTROY", []) => {
             let existed = stream.groups.remove(name).is_some();
-            call.dirty += u64::from(existed);
+            call.alter(key, u64::from(existed));
             Ok(Value::Int(existed.into()))
         }
         (word, [argument, ..]) => {
@@ -71,7 +71,7 @@ pub(in crate::redis) fn xgroup(call: &mut Call, args: &[Blob]) -> Reply {
                 .get_mut(name)
                 .ok_or_else(|| no_group("NOGROUP No such consumer group '", name, "' for key name '", key, "'"))?;
             let (reply, changed) = change(group, word, argument, last)?;
-            call.dirty += u64::from(changed);
+            call.alter(key, u64::from(changed));
             Ok(reply)
         }
         _ => Err(bad_syntax(subcommand)),
@@ -121,7 +121,7 @@ fn create(call: &mut Call, key: &Blob, name: &Blob, id: StreamId) -> Reply {
         return Err("BUSYGROUP Consumer Group name already exists".into());
     }
     stream.groups.insert(name.clone(), Group::new(id));
-    call.dirty += 1;
+    call.alter(key, 1);
     Ok(Value::OK)
 }
 
@@ -134,6 +134,6 @@ pub(in crate::redis) fn xack(call: &mut Call, args: &[Blob]) -> Reply {
     let stream = call.stream_mut(&args[0])?;
     let group = stream.groups.get_mut(&args[1]).expect("the group is there");
     let acknowledged = ids.iter().filter(|id| group.pending.remove(id).is_some()).count();
-    call.dirty += acknowledged as u64;
+    call.alter(&args[0], acknowledged as u64);
     Ok(Value::Int(acknowledged as i64))
 }

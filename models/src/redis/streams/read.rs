@@ -168,7 +168,7 @@ fn shared(
         },
     };
     let is_new = group.consumers.insert(consumer.clone());
-    call.dirty += 1 + u64::from(is_new);
+    call.alter(key, 1 + u64::from(is_new));
     Ok(Some(given))
 }
 
