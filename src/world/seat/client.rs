@@ -18,6 +18,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 /// A task of a client.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -107,6 +108,16 @@ impl Wake for Seat {
 }
 
 impl Seat {
+    /// Ends once the client's monotonic clock has moved by `duration`.
+    pub(super) fn timer(&self, duration: Duration) -> Wait<'_> {
+        let mut state = self.lock();
+        let id = state.open_slot();
+        let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let at_mono_us = state.now.mono_us.saturating_add(us);
+        state.push(Outgoing::Timer { id, at_mono_us });
+        Wait { seat: self, id, open: true }
+    }
+
     /// The seat of client number `client`, whose random stream begins at `seed`. `keep_digest`: somebody
     /// will ask for [`digest`](Seat::digest).
     pub fn new(client: u16, seed: [u8; 32], keep_digest: bool) -> Arc<Self> {

@@ -27,7 +27,7 @@ mod zookeeper;
 
 use crate::history::Event;
 use crate::port::{Blob, Host, Instant, Ports, Replicas, WallTime};
-use client::{Round, Running, Wait};
+use client::{Round, Running};
 pub use client::{Seat, Task, Tasks};
 use etcd::SeatEtcd;
 pub use exchange::{Outgoing, Purpose, Told, WaitId};
@@ -75,15 +75,7 @@ impl Host for SeatPorts {
     }
 
     async fn sleep(&self, duration: Duration) {
-        let wait = {
-            let mut state = self.seat.lock();
-            let id = state.open_slot();
-            let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-            let at_mono_us = state.now.mono_us.saturating_add(us);
-            state.push(Outgoing::Timer { id, at_mono_us });
-            Wait { seat: &self.seat, id, open: true }
-        };
-        wait.await;
+        self.seat.timer(duration).await;
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -4,14 +4,16 @@
 //! say: the first Sentinel that answers names the primary, that server is asked for its role, and the client stays with it until
 //! a connection ends, an answer does not come in time, or the server says that it is none.
 
-use super::SeatPorts;
 use super::client::{Seat, State, Wait};
 use super::exchange::{Outgoing, Purpose};
 use super::messages::Messages;
-use crate::port::{Blob, Command, Host, Outcome, Redis, Refusal, Subscription, Unknown, Value};
+use crate::port::{Blob, Command, Outcome, Redis, Refusal, Subscription, Unknown, Value};
 use doublehold_models::{Request, Response};
+use std::future::{Future, poll_fn};
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 /// A connection to a simulated Redis.
@@ -82,9 +84,16 @@ impl SeatRedis {
 
     /// Asks a member of a group, and closes the connection when no answer comes in time.
     async fn ask_within(&self, group: &Group, node: u16, channel: u8, command: Command) -> Outcome<Value> {
-        let ports = SeatPorts::new(&self.seat);
-        let answer = ports.timeout(group.patience, self.ask(node, channel, command)).await;
-        answer.unwrap_or_else(|| {
+        let answered = {
+            let mut answer = pin!(self.ask(node, channel, command));
+            let mut patience = pin!(self.seat.timer(group.patience));
+            poll_fn(|cx| match answer.as_mut().poll(cx) {
+                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                Poll::Pending => patience.as_mut().poll(cx).map(|_| None),
+            })
+            .await
+        };
+        answered.unwrap_or_else(|| {
             self.seat.lock().push(Outgoing::Close { node, channel });
             Outcome::Indeterminate(Unknown::TimedOut)
         })
