@@ -39,7 +39,7 @@ impl Keeper {
         match self {
             Keeper::NoServer => Vec::new(),
             Keeper::Redis | Keeper::Redises => (0..servers).map(|server| redis(format!("redis-{server}"))).collect(),
-            Keeper::Sentinels => vec![replicated("redis".to_owned(), servers - SENTINELS)],
+            Keeper::Sentinels => vec![replicated("redis".to_owned(), servers)],
             Keeper::ZooKeeper => {
                 let config = zookeeper::Config { servers: members(), ..zookeeper::Config::default() };
                 vec![ServiceSpec { name: "zk".to_owned(), config: ServiceConfig::ZooKeeper(config) }]
@@ -61,12 +61,24 @@ pub fn redis(name: String) -> ServiceSpec {
 
 /// How many Sentinels watch a group of Redis servers.
 pub const SENTINELS: usize = 3;
+/// How many do where there are few nodes.
+pub const FEW_SENTINELS: usize = 1;
+/// So many nodes are few.
+const FEW_NODES_MAX: usize = 4;
 
-/// So many Redis servers that keep everything, and Sentinels that find one down that has not answered for 20 ms.
-pub fn replicated(name: String, servers: usize) -> ServiceSpec {
-    let sentinels = redis::Sentinels { count: SENTINELS as u8, quorum: 2, down_after_ms: 20, hello_ms: 10 };
-    let replication =
-        redis::Replication { replicas: servers as u8 - 1, sentinels: Some(sentinels), ..redis::Replication::default() };
+/// How many nodes of a group are Sentinels: its last ones.
+pub fn sentinels_among(nodes: usize) -> usize {
+    if nodes > FEW_NODES_MAX { SENTINELS } else { FEW_SENTINELS }
+}
+
+/// Redis servers that keep everything, and Sentinels that find one down that has not answered for 20 ms: so many nodes together.
+pub fn replicated(name: String, nodes: usize) -> ServiceSpec {
+    let count = sentinels_among(nodes);
+    let number = |count: usize| u8::try_from(count).expect("a group has few nodes");
+    let sentinels =
+        redis::Sentinels { count: number(count), quorum: number(count / 2 + 1), down_after_ms: 20, hello_ms: 10 };
+    let replicas = number(nodes - count - 1);
+    let replication = redis::Replication { replicas, sentinels: Some(sentinels), ..redis::Replication::default() };
     let config = redis::Config { persistence: redis::Persistence::Durable, replication: Some(replication) };
     ServiceSpec { name, config: ServiceConfig::Redis(config) }
 }

@@ -5,7 +5,7 @@ use super::{about, base, listed, ms, workload};
 use crate::lock::redis::{self, ReplicaWait, WaitOver};
 use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
-use crate::scenario::keeper::SENTINELS;
+use crate::scenario::keeper;
 use crate::world::fault::{Budgets, Fault};
 use crate::world::setup::ArrivalTime;
 use doublehold_models::redis::{Persistence, Replication};
@@ -87,7 +87,7 @@ fn r8() -> Vec<GuardedScenario> {
     let about =
         about("wait-one-of-two", Some("R8"), "WAIT is content with one replica, and the other is promoted", source);
     let broken = base(about, workload(waiting_for(1, WaitOver::TheSame), Work::Hold(ms(80))))
-        .servers(3 + SENTINELS)
+        .servers(3 + keeper::FEW_SENTINELS)
         .replication(|replication| replication.priorities = vec![100, 100, 10])
         .only(property::Belief)
         .faults(Fault::NodeCrash, 1)

@@ -10,7 +10,7 @@ use crate::lock::reentrant::{Record, Reentrant};
 use crate::lock::zookeeper::{Client, Kind, ZkLock};
 use crate::lock::{Lock, zookeeper};
 use crate::port::{Blob, Ports, Replicas};
-use crate::scenario::keeper::SENTINELS;
+use crate::scenario::keeper::sentinels_among;
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
@@ -94,7 +94,7 @@ impl LockKind {
 
 /// The last of a group's nodes are its Sentinels.
 fn replicas(nodes: Range<usize>) -> Replicas {
-    let first = nodes.end - SENTINELS;
+    let first = nodes.end - sentinels_among(nodes.len());
     Replicas { servers: nodes.start..first, sentinels: first..nodes.end, patience: PATIENCE }
 }
 
