@@ -1,5 +1,6 @@
 //! The simulated Redis against redis-server 7: random sequences of several connections, every reply compared.
 
+mod failover;
 mod generate;
 mod scripts;
 mod wire;

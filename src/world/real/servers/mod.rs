@@ -6,6 +6,7 @@ mod etcd;
 #[cfg(feature = "real-mysql")]
 mod mariadb;
 mod redis;
+mod sentinel;
 mod watchdog;
 #[cfg(feature = "real-zookeeper")]
 mod zookeeper;
@@ -15,6 +16,7 @@ pub use etcd::EtcdServer;
 #[cfg(feature = "real-mysql")]
 pub use mariadb::MariaDbServer;
 pub use redis::{AppendFsync, RedisServer};
+pub use sentinel::{SentinelServer, Watch};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;

@@ -64,6 +64,11 @@ impl RedisServer {
         Err(SpawnError::DoesNotStart { program: PROGRAM, why: last })
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Its URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
@@ -124,6 +129,6 @@ impl Server for RedisServer {
 }
 
 /// The program; `DOUBLEHOLD_REDIS_SERVER` names another one.
-fn program() -> std::ffi::OsString {
+pub(super) fn program() -> std::ffi::OsString {
     std::env::var_os("DOUBLEHOLD_REDIS_SERVER").unwrap_or_else(|| PROGRAM.into())
 }
