@@ -10,7 +10,7 @@ use super::footprint::Seen;
 use super::inputs::{Did, Input, Logged, Ran, Wake};
 use super::memories::Violation;
 use super::moments::Moments;
-use super::seat::{Outgoing, Seat, SeatPorts, Tasks};
+use super::seat::{Outgoing, Seat, SeatPorts, Tasks, Told};
 use super::setup::Setup;
 use super::system::System;
 use crate::property::NONDETERMINISM;
@@ -311,7 +311,8 @@ impl Explored {
         self.system.absorb(client, &did.ran, did.outbox.iter().cloned(), &mut self.recorder);
         if self.keeps_digests() {
             let after = Moments::code_state(&self.system, client);
-            self.moments.note(before, after, &self.system.footprint.thresholds);
+            let began = logged.input().told == Told::Start;
+            self.moments.note(before, after, began, &self.system.footprint.thresholds);
         }
     }
 

@@ -120,8 +120,10 @@ impl Moments {
         idle
     }
 
-    /// Notes what one step of a client's code has named.
-    pub(super) fn note(&mut self, before: CodeState, after: CodeState, thresholds: &[Threshold]) {
+    /// Notes what one step of a client's code has named. `began`: it was its first, before which it had computed no deadline. (That
+    /// could also be told from the number of steps, if all ways to a state of the code were equally long. Rounds make them
+    /// differ.)
+    pub(super) fn note(&mut self, before: CodeState, after: CodeState, began: bool, thresholds: &[Threshold]) {
         self.noted += 1;
         if thresholds.is_empty() && self.is_idle() {
             return;
@@ -130,7 +132,7 @@ impl Moments {
             let moments = thresholds.iter().map(|threshold| (threshold.at_us, threshold.steps_back));
             grow(self.named.entry(before).or_default(), moments);
         }
-        if before != after {
+        if before != after && !began {
             self.steps.insert((before, after));
         }
     }
