@@ -96,7 +96,8 @@ pub fn follow_names(
         let choice = enabled.iter().find(|choice| choice.name(world.system()) == *name).copied();
         let choice = choice.or_else(|| {
             let system = world.system();
-            let named = time_named(name).or_else(|| clock_named(name, &enabled, system))?;
+            let named = time_named(name).or_else(|| clock_named(name, &enabled, system));
+            let named = named.or_else(|| group_step_named(name, system))?;
             let allowed = match named.act {
                 Act::Advance(to_us) if strides == Strides::Long => system.allows_stride(to_us),
                 _ => system.allows(named, &mut enabled),
@@ -133,6 +134,12 @@ fn clock_named(name: &str, enabled: &[Choice], system: &System) -> Option<Choice
     let offset_us = if offset.starts_with('-') { -us } else { us };
     let choice = Choice { at: next.at, act: Act::SetClock { drift_ppm: ppm.parse().ok()?, offset_us } };
     (choice.name(system) == name).then_some(choice)
+}
+
+/// The step of a member of a group that a name spells: in the simulated world it is taken whether anybody can tell or not.
+fn group_step_named(name: &str, system: &System) -> Option<Choice> {
+    let groups = (0..system.services.len()).filter(|service| system.services[*service].is_group());
+    groups.flat_map(|service| system.group_steps(service)).find(|choice| choice.name(system) == name)
 }
 
 /// The number of microseconds that a time in milliseconds spells.
