@@ -66,7 +66,7 @@ impl Node {
     /// Does as a replica what its primary has done.
     pub(super) fn take_in(&mut self, clock: NodeClock, effect: &Effect, out: &mut Vec<Output>) {
         self.state.disk.before_write(&self.state.db, true);
-        for Changed { key, entry } in &effect.changed {
+        for Changed { key, entry } in effect.changed.iter() {
             match entry {
                 Some(entry) => self.state.db.insert(key.clone(), entry.clone()),
                 None => drop(self.state.db.remove(key)),

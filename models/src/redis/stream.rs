@@ -7,6 +7,7 @@
 
 use super::keyspace::{Entry, Keyspace};
 use crate::Blob;
+use crate::escape::Unordered;
 use crate::resp::Command;
 use std::collections::BTreeSet;
 
@@ -32,7 +33,7 @@ pub(super) struct Changed {
 /// What replicas must do, as a whole.
 #[derive(Clone, Hash)]
 pub(super) struct Effect {
-    pub changed: Vec<Changed>,
+    pub changed: Unordered<Vec<Changed>>,
     pub announced: Vec<(Blob, Blob)>,
     /// The primary's offset behind it, in bytes.
     pub offset: u64,
@@ -53,7 +54,7 @@ impl Done {
     pub(super) fn effect(self, db: &Keyspace, offset: u64, bytes: u64) -> Effect {
         let keys: BTreeSet<Blob> = self.touched.into_iter().chain(self.collected).collect();
         let changed = keys.into_iter().map(|key| Changed { entry: db.raw(&key).cloned(), key }).collect();
-        Effect { changed, announced: self.announced, offset: offset + bytes }
+        Effect { changed: Unordered(changed), announced: self.announced, offset: offset + bytes }
     }
 }
 
