@@ -136,7 +136,8 @@ fn clock_named(name: &str, enabled: &[Choice], system: &System) -> Option<Choice
     (choice.name(system) == name).then_some(choice)
 }
 
-/// The step of a member of a group that a name spells: in the simulated world it is taken whether anybody can tell or not.
+/// The step of a member of a group that a name spells: in the simulated world it is taken whether anybody can tell or
+/// not.
 fn group_step_named(name: &str, system: &System) -> Option<Choice> {
     let groups = (0..system.services.len()).filter(|service| system.services[*service].is_group());
     groups.flat_map(|service| system.group_steps(service)).find(|choice| choice.name(system) == name)

@@ -1,16 +1,16 @@
 //! The single-instance Redis lock.
 //!
 //! **Algorithm** ([Redis docs, "Distributed Locks with Redis"](https://redis.io/docs/latest/develop/use/patterns/distributed-locks/),
-//! "Correct implementation with a single instance"): `SET key token NX PX ttl` takes the lock, where the token is unique to
-//! the acquisition; a script deletes the key only if it still holds the token.
+//! "Correct implementation with a single instance"): `SET key token NX PX ttl` takes the lock, where the token is
+//! unique to the acquisition; a script deletes the key only if it still holds the token.
 //!
 //! **Claims** that at most one client holds the lock, and that it comes free within the TTL of a crash.
 //!
 //! **Assumes** that the server does not lose the key (no failover to a replica that lacks it, no restart
 //! without it), that its wall clock does not jump, and that the holder stops before the TTL is over.
 //!
-//! Of a primary with replicas, the lock can wait until replicas have its key ([`ReplicaWait`]). That narrows the window in which
-//! a failover loses it, and closes it only where every replica that may be promoted is waited for.
+//! Of a primary with replicas, the lock can wait until replicas have its key ([`ReplicaWait`]). That narrows the window
+//! in which a failover loses it, and closes it only where every replica that may be promoted is waited for.
 //!
 //! **Broken by** a failover to a replica that lacks the key (`failover-loses-lock`, `wait-one-of-two`); by a pause longer than the TTL (scenario `pause-past-expiry`); by deleting without looking whose the key is
 //! (`delete-without-owner-check`); by setting the TTL in a second command (`setnx-then-expire`); by taking a lost reply

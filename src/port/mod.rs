@@ -46,8 +46,9 @@ pub trait Ports: Host {
     /// If there is no server at this place, or it is of another kind: a mistake of the scenario.
     fn redis(&self, server: usize) -> Self::Redis;
 
-    /// The primary among the Redis servers at these places, as the Sentinels at the other places name it. An answer that does not come
-    /// within `patience` makes the request indeterminate; whatever ends the connection, the primary is looked for anew.
+    /// The primary among the Redis servers at these places, as the Sentinels at the other places name it. An answer
+    /// that does not come within `patience` makes the request indeterminate; whatever ends the connection, the primary
+    /// is looked for anew.
     ///
     /// # Panics
     /// If there are no servers at these places, or they are of another kind: a mistake of the scenario.

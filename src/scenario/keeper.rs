@@ -71,7 +71,8 @@ pub fn sentinels_among(nodes: usize) -> usize {
     if nodes > FEW_NODES_MAX { SENTINELS } else { FEW_SENTINELS }
 }
 
-/// Redis servers that keep everything, and Sentinels that find one down that has not answered for 20 ms: so many nodes together.
+/// Redis servers that keep everything, and Sentinels that find one down that has not answered for 20 ms: so many nodes
+/// together.
 pub fn replicated(name: String, nodes: usize) -> ServiceSpec {
     let count = sentinels_among(nodes);
     let number = |count: usize| u8::try_from(count).expect("a group has few nodes");

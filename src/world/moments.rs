@@ -1,15 +1,15 @@
 //! Moments: at which moments a client's code would do something else, as far as the search has learnt.
 //!
-//! Time passes by choice, to moments at which something changes by itself. A client's code has moments of its own: it compares
-//! its clock with a deadline, and does something else from there on. The comparison tells the moment
-//! ([`port::time`](crate::port::time)), but only to the execution that has come to it. So the search notes each such moment with
-//! the state of the client's code before its last input, and each step from one state of the code to the next. When it has seen
-//! everything, it closes the table (a moment goes back over the steps as far as the deadline had been computed) and searches
-//! again, now stopping just before and at each of them wherever a client is held up for an unknown time. It ends when a search
-//! learns nothing new.
+//! Time passes by choice, to moments at which something changes by itself. A client's code has moments of its own: it
+//! compares its clock with a deadline, and does something else from there on. The comparison tells the moment
+//! ([`port::time`](crate::port::time)), but only to the execution that has come to it. So the search notes each such
+//! moment with the state of the client's code before its last input, and each step from one state of the code to the
+//! next. When it has seen everything, it closes the table (a moment goes back over the steps as far as the deadline had
+//! been computed) and searches again, now stopping just before and at each of them wherever a client is held up for an
+//! unknown time. It ends when a search learns nothing new.
 //!
-//! Readings that leave the port's types as bare numbers, and those that servers compare with their own clocks, tell no moment.
-//! Where there are such and nothing is due, time may pass once to a moment behind all of them.
+//! Readings that leave the port's types as bare numbers, and those that servers compare with their own clocks, tell no
+//! moment. Where there are such and nothing is due, time may pass once to a moment behind all of them.
 
 use super::client::Status;
 use super::clock::Clock;
@@ -70,8 +70,8 @@ pub(super) struct Moments {
     offered: BTreeSet<u64>,
     /// In some state nothing was due, and something might have taken any time.
     endless: bool,
-    /// Code has readings of clocks as bare numbers, or a server was asked by its clock: whatever they are compared with may
-    /// lie far ahead.
+    /// Code has readings of clocks as bare numbers, or a server was asked by its clock: whatever they are compared with
+    /// may lie far ahead.
     escaped: bool,
     /// Time may pass to `FAR_US` where nothing is due.
     far: bool,
@@ -120,9 +120,9 @@ impl Moments {
         idle
     }
 
-    /// Notes what one step of a client's code has named. `began`: it was its first, before which it had computed no deadline. (That
-    /// could also be told from the number of steps, if all ways to a state of the code were equally long. Rounds make them
-    /// differ.)
+    /// Notes what one step of a client's code has named. `began`: it was its first, before which it had computed no
+    /// deadline. (That could also be told from the number of steps, if all ways to a state of the code were equally
+    /// long. Rounds make them differ.)
     pub(super) fn note(&mut self, before: CodeState, after: CodeState, began: bool, thresholds: &[Threshold]) {
         self.noted += 1;
         if thresholds.is_empty() && self.is_idle() {
@@ -218,8 +218,8 @@ impl System {
         clients || nodes || self.links.iter().any(on_its_way)
     }
 
-    /// True if a client goes on at a moment that not its own timer decides: it has not begun, it is paused, or waits for a
-    /// message.
+    /// True if a client goes on at a moment that not its own timer decides: it has not begun, it is paused, or waits
+    /// for a message.
     pub fn is_held_up(&self, client: usize) -> bool {
         let waits = |link: &Link| {
             usize::from(link.client) == client

@@ -1,10 +1,12 @@
 //! Partition: processes that cannot reach the others for a while.
 //!
-//! A partition sets some processes apart from the rest, in both directions or in one. Connections across it live on: what is
-//! sent waits, as TCP sends it again, and arrives after the partition has healed. A connection cannot come about across it.
+//! A partition sets some processes apart from the rest, in both directions or in one. Connections across it live on:
+//! what is sent waits, as TCP sends it again, and arrives after the partition has healed. A connection cannot come
+//! about across it.
 //!
-//! Members of a group go on, and the group says what each does. Members of an ensemble that no longer reach most of it, there and back, serve nobody until it has healed: that they answer from what they
-//! have for a while is [`Fault::Lag`](super::fault::Fault::Lag).
+//! Members of a group go on, and the group says what each does. Members of an ensemble that no longer reach most of it,
+//! there and back, serve nobody until it has healed: that they answer from what they have for a while is
+//! [`Fault::Lag`](super::fault::Fault::Lag).
 
 use super::choice::{Act, Choice, LinkName, Target};
 use super::cut::{Apart, Cut, Partition, Way};

@@ -60,7 +60,8 @@ impl<'a> Call<'a> {
         &mut self.state.db
     }
 
-    /// The entry if it is alive; one that has expired is removed on the way (lazy expiry), but by a replica only hidden.
+    /// The entry if it is alive; one that has expired is removed on the way (lazy expiry), but by a replica only
+    /// hidden.
     pub(super) fn entry(&mut self, key: &Blob) -> Option<&mut Entry> {
         if self.state.db.raw(key)?.is_expired(self.now_ms) {
             if self.state.role == Role::Replica {

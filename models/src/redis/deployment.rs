@@ -1,4 +1,5 @@
-//! What a primary with replicas and Sentinels offers as a service. A lock's place is its string key, on the newest primary.
+//! What a primary with replicas and Sentinels offers as a service. A lock's place is its string key, on the newest
+//! primary.
 
 use super::args::is;
 use super::call::Call;
@@ -46,7 +47,8 @@ impl Replicated {
         out.push(Output::reply(conn, Response::Redis(reply)));
     }
 
-    /// What changes with time alone at a member: keys, syncs, WAITs and replicas that count as unheard; a Sentinel's mind.
+    /// What changes with time alone at a member: keys, syncs, WAITs and replicas that count as unheard; a Sentinel's
+    /// mind.
     fn next_due(&self, clock: NodeClock, member: u8) -> Option<Due> {
         if let Some(number) = self.sentinel_at(member) {
             let next = self.sentinels[usize::from(number)].next_due(&self.sentinel_config());

@@ -1,16 +1,19 @@
 //! Failover: how Sentinels agree that the primary is down, promote a replica, and bring the others behind it.
 //!
-//! A Sentinel that finds the primary down (*subjectively*) leads a failover if, among those Sentinels that it reaches, `quorum` find
-//! the same (*objectively*) and a majority of all can vote for it. It promotes the replica with the smallest priority, of those with
-//! the largest offset, of those with the smallest run id; here the number of the server stands for the run id, which is drawn by
-//! lot. A replica of priority 0, or one that the Sentinel does not see, is never promoted.
+//! A Sentinel that finds the primary down (*subjectively*) leads a failover if, among those Sentinels that it reaches,
+//! `quorum` find the same (*objectively*) and a majority of all can vote for it. It promotes the replica with the
+//! smallest priority, of those with the largest offset, of those with the smallest run id; here the number of the
+//! server stands for the run id, which is drawn by lot. A replica of priority 0, or one that the Sentinel does not see,
+//! is never promoted.
 //!
-//! A server that comes back as a primary after another was promoted stays one for four hello periods, and takes writes from
-//! clients that know no better. Then it is made a replica, copies the new primary, and what it took meanwhile is lost.
+//! A server that comes back as a primary after another was promoted stays one for four hello periods, and takes writes
+//! from clients that know no better. Then it is made a replica, copies the new primary, and what it took meanwhile is
+//! lost.
 //!
-//! Simpler than the real thing: `failover-timeout` does not keep a Sentinel from a second attempt; a replica that had lost its
-//! primary long before is promoted too; a Sentinel's time is its monotonic clock, and it has no TILT mode beyond beginning to count
-//! anew after a pause; REPLICAOF brings a server from the old primary directly behind the new one.
+//! Simpler than the real thing: `failover-timeout` does not keep a Sentinel from a second attempt; a replica that had
+//! lost its primary long before is promoted too; a Sentinel's time is its monotonic clock, and it has no TILT mode
+//! beyond beginning to count anew after a pause; REPLICAOF brings a server from the old primary directly behind the new
+//! one.
 
 use super::replicated::{Follows, Replicated, address};
 use super::sentinel::Sight;
@@ -120,7 +123,8 @@ impl Replicated {
         self.look_around(clocks);
     }
 
-    /// The connections of a server's clients end: a Sentinel that gives a server another role sees to that (`CLIENT KILL`).
+    /// The connections of a server's clients end: a Sentinel that gives a server another role sees to that (`CLIENT
+    /// KILL`).
     fn close_all(&mut self, server: u8, out: &mut Vec<Output>) {
         self.forget_all(server);
         let conn = ConnId { client: 0, member: server, lane: 0 };
@@ -198,9 +202,9 @@ impl Replicated {
         }
     }
 
-    /// A server is made a replica of the new primary. If it had followed the same stream and has no more of it than the new primary
-    /// had when it began, it takes in what it lacks (a partial resynchronization), and then what the new primary has
-    /// done since, at once; otherwise it copies the whole data set.
+    /// A server is made a replica of the new primary. If it had followed the same stream and has no more of it than the
+    /// new primary had when it began, it takes in what it lacks (a partial resynchronization), and then what the new
+    /// primary has done since, at once; otherwise it copies the whole data set.
     pub(super) fn follow(&mut self, clocks: &[NodeClock], number: u8, out: &mut Vec<Output>) {
         let primary = self.new_primary_of(number).expect("a server that is to follow another is told which");
         let began_at = self.server(primary).began_at;

@@ -2,17 +2,19 @@
 //!
 //! What a primary does goes to each of its replicas as a stream of effects ([`stream`](super::stream)). A replica takes
 //! them in one by one; when it does is open, within the longest delay of a message unless it has fallen behind. So a
-//! primary that goes down takes with it what no replica has taken in yet: an acknowledged write is lost when another server
-//! becomes the primary. A replica that was away for longer than a break of the connection copies the whole data set.
+//! primary that goes down takes with it what no replica has taken in yet: an acknowledged write is lost when another
+//! server becomes the primary. A replica that was away for longer than a break of the connection copies the whole data
+//! set.
 //!
-//! What clients can tell apart is a step, and the rest is not:
+//! What clients can tell apart is a step:
 //!
-//! | step | who can tell |
-//! |---|---|
-//! | a replica takes in an effect, or a copy ([`Step::CatchUp`](crate::Step)) | readers of the replica, WAIT, and everybody once it is the primary |
-//! | a replica is promoted ([`Step::FailOver`](crate::Step)): the election, `REPLICAOF NO ONE` and the new configuration at the Sentinel that leads are one, since that Sentinel names the new primary only when this has taken the role | everybody |
-//! | a Sentinel learns of it ([`Step::CatchUp`](crate::Step)) | who asks this Sentinel |
-//! | a server is made a replica of the new primary ([`Step::Follow`](crate::Step)) | its clients, whose connections end; WAIT |
+//! - A replica takes in an effect, or a copy ([`Step::CatchUp`](crate::Step)). Readers of the replica can tell, and WAIT; and all
+//!   clients once it is the primary.
+//! - A replica is promoted ([`Step::FailOver`](crate::Step)). The election, `REPLICAOF NO ONE` and the new configuration at the
+//!   Sentinel that leads are one step, since that Sentinel names the new primary only when it has taken the role.
+//! - A Sentinel learns of it ([`Step::CatchUp`](crate::Step)). Those who ask this Sentinel can tell.
+//! - A server is made a replica of the new primary ([`Step::Follow`](crate::Step)). Its clients can tell, whose connections
+//!   end, and WAIT.
 //!
 //! A step that only a server's own clients could tell is possible once one of them has asked for something
 //! ([`matters`](crate::ServiceKind::matters)).
@@ -329,8 +331,8 @@ impl Replicated {
         if good < needed { Role::TooFewReplicas } else { Role::Primary }
     }
 
-    /// True if a replica's primary counts it as heard lately. The moment of its last acknowledgement is up to a second before it
-    /// fell silent, and counted in whole seconds: here the primary takes writes for the longest time.
+    /// True if a replica's primary counts it as heard lately. The moment of its last acknowledgement is up to a second
+    /// before it fell silent, and counted in whole seconds: here the primary takes writes for the longest time.
     fn is_heard(&self, replica: u8, clock: NodeClock) -> bool {
         let Server { up, unheard_since, needs_copy, .. } = self.server(replica);
         let lasts = |since: u64| clock.mono_us < self.unheard_at(since);
@@ -355,7 +357,8 @@ impl Replicated {
         let reply = match (command.name().to_ascii_uppercase().as_slice(), &words[1..]) {
             (b"WAIT", [_, _]) if !self.is_primary(number) => Value::error(
                 "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is \
-                 configured to be writable (which is not the default) writes to replicas are just local and are not propagated.",
+                 configured to be writable (which is not the default) writes to replicas are just local and are not \
+                 propagated.",
             ),
             (b"WAIT", [replicas, timeout]) => match (replicas.to_int(), timeout.to_int()) {
                 (Some(replicas), Some(timeout)) if timeout >= 0 => {

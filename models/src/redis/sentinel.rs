@@ -1,7 +1,8 @@
 //! Sentinel: what one of them sees of the servers, and which it takes for the primary.
 //!
-//! A Sentinel pings each server once a second. One that has not answered for `down-after-milliseconds` it finds down; the first
-//! ping after a failure may come a second later, and so may this. When a failover begins after that is open in any case.
+//! A Sentinel pings each server once a second. One that has not answered for `down-after-milliseconds` it finds down;
+//! the first ping after a failure may come a second later, and so may this. When a failover begins after that is open
+//! in any case.
 
 use super::state::State;
 use super::topology::Sentinels;

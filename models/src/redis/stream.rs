@@ -1,9 +1,9 @@
 //! Stream: what a primary sends to its replicas, one effect for each command that changed something.
 //!
 //! The real server sends commands, rewritten so that they do the same everywhere: a TTL becomes a deadline, a script
-//! the commands that it ran, an expired key a DEL. Here an effect holds the entries as they are afterwards, which comes to the
-//! same, since a replica has exactly what its primary had before. A transaction or a script is one effect: replicas apply it
-//! as a whole.
+//! the commands that it ran, an expired key a DEL. Here an effect holds the entries as they are afterwards, which comes
+//! to the same, since a replica has exactly what its primary had before. A transaction or a script is one effect:
+//! replicas apply it as a whole.
 
 use super::keyspace::{Entry, Keyspace};
 use crate::Blob;

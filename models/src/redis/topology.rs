@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct Replication {
     /// How many replicas there are.
     pub replicas: u8,
-    /// `replica-priority` of each server, the first primary's first; those that are not named have 100. A replica with a smaller
-    /// number is promoted first, and one with 0 never.
+    /// `replica-priority` of each server, the first primary's first; those that are not named have 100. A replica with
+    /// a smaller number is promoted first, and one with 0 never.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub priorities: Vec<u8>,
     /// `min-replicas-to-write`: a primary with fewer replicas that were heard lately refuses writes; 0: it never does.
@@ -35,8 +35,8 @@ pub struct Sentinels {
     pub quorum: u8,
     /// `down-after-milliseconds`: for how long a server must not have answered.
     pub down_after_ms: u32,
-    /// How often they tell each other what they know, in milliseconds. A server whose role is not what it should be is set right
-    /// after four times as long.
+    /// How often they tell each other what they know, in milliseconds. A server whose role is not what it should be is
+    /// set right after four times as long.
     pub hello_ms: u32,
 }
 

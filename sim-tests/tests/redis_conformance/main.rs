@@ -62,7 +62,8 @@ fn the_scripts_of_the_table_get_the_same_replies() {
     assert_eq!(tally.complete, tally.sequences, "{:?}", tally.not_modelled);
 }
 
-/// What the real server has the model has too, or says that it does not have it: for no such name is it an unknown command.
+/// What the real server has the model has too, or says that it does not have it: for no such name is it an unknown
+/// command.
 #[test]
 fn no_command_of_the_real_server_is_unknown() {
     if !redis_server_or_skip("the Redis conformance suite (commands)") {
@@ -390,8 +391,8 @@ fn is_same(command: &Command, queued: Option<&[Command]>, real: &Value, model: &
     }
 }
 
-/// What a server says of its role without addresses and offsets: which it is, its number of replicas, the state of its connection
-/// to the primary.
+/// What a server says of its role without addresses and offsets: which it is, its number of replicas, the state of its
+/// connection to the primary.
 fn role(parts: &[Value]) -> (Option<&Value>, Option<usize>, Option<&Value>) {
     match parts {
         [role, Value::Int(_), Value::Array(replicas)] => (Some(role), Some(replicas.len()), None),

@@ -29,7 +29,8 @@ fn waiting_for(replicas: usize, over: WaitOver) -> LockKind {
     on_primary(|config| config.replicas = Some(ReplicaWait { replicas, timeout: ms(WAIT_MS), over }))
 }
 
-/// Clients come at any time and try once; faults of the simulated world come often enough to meet a hold, and replicas fall behind.
+/// Clients come at any time and try once; faults of the simulated world come often enough to meet a hold, and replicas
+/// fall behind.
 fn often(mut scenario: GuardedScenario) -> GuardedScenario {
     (scenario.simulation.fault_every_us, scenario.simulation.down_us_max) = (20_000, 200_000);
     scenario.simulation.lag_us_max = 20_000;

@@ -1,8 +1,9 @@
 //! The Redis port of a seat: one server, or the primary that Sentinels name.
 //!
-//! With Sentinels it does as the [guidelines for Redis clients](https://redis.io/docs/latest/develop/reference/sentinel-clients/)
-//! say: the first Sentinel that answers names the primary, that server is asked for its role, and the client stays with it until
-//! a connection ends, an answer does not come in time, or the server says that it is none.
+//! With Sentinels it does as the [guidelines for Redis
+//! clients](https://redis.io/docs/latest/develop/reference/sentinel-clients/) say: the first Sentinel that answers
+//! names the primary, that server is asked for its role, and the client stays with it until a connection ends, an
+//! answer does not come in time, or the server says that it is none.
 
 use super::client::{Seat, State, Wait};
 use super::exchange::{Outgoing, Purpose};

@@ -145,8 +145,8 @@ impl EventQueue {
     }
 }
 
-/// After what time a member of a group takes a step: what comes from another, as messages do; what follows from what it finds, some
-/// time later.
+/// After what time a member of a group takes a step: what comes from another, as messages do; what follows from what it
+/// finds, some time later.
 fn step_delay(step: Choice, network: &mut Stream, simulation: &Simulation) -> u64 {
     match step.act {
         Act::Take(Step::CatchUp) => simulation.latency_us_min + network.exponential(simulation.latency_us_mean),
