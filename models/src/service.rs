@@ -266,7 +266,10 @@ pub trait ServiceKind: Any {
 
     /// True if it matters to others than a member's own clients when that member takes a step. Where it does not, the step is taken
     /// once one of them has asked for something.
-    fn matters(&self, _at: At, _step: Step) -> bool {
+    /// True if it matters to others than a member's own clients when that member takes a step. Where it does not, the step
+    /// is taken once one of them has asked for something: nothing can keep it from that. If `endangered`, members may still
+    /// go down or be cut off, which can.
+    fn matters(&self, _at: At, _step: Step, _endangered: bool) -> bool {
         true
     }
 

@@ -191,6 +191,21 @@ fn a_split_brain_ends_with_the_newer_primary() {
     assert_eq!(group.ask(0, "GET k"), bulk("new"));
 }
 
+/// What was on its way when a partition began may have come through, and what is sent afterwards does not.
+#[test]
+fn a_partition_keeps_what_is_sent_afterwards() {
+    let mut group = Group::new(|_| ());
+    group.ask(0, "SET k before");
+    group.cut(&[0]);
+    group.ask(0, "SET k after");
+    group.take(1, Step::CatchUp);
+    assert_eq!(group.ask(1, "GET k"), bulk("before"));
+    assert!(!group.offers(1, Step::CatchUp));
+    group.cut(&[]);
+    group.take(1, Step::CatchUp);
+    assert_eq!(group.ask(1, "GET k"), bulk("after"));
+}
+
 /// A primary that restarts empty is copied by its replicas.
 #[test]
 fn a_primary_that_lost_its_data_takes_that_of_its_replicas_along() {

@@ -1,6 +1,7 @@
 //! Nodes: the clocks, the timers, the pauses and the crashes of a system's servers.
 
 use super::choice::{Act, Choice, LinkName};
+use super::fault::Fault;
 use super::link::Link;
 use super::node::{Arrives, Clocks};
 use super::pushed::Pushed;
@@ -256,8 +257,10 @@ impl System {
             Step::Lag => node.down_since.is_none(),
             Step::CatchUp | Step::Follow | Step::FailOver => {
                 let number = first + usize::from(member);
-                node.down_since.is_none()
-                    && (self.services[self.service_of(number)].matters(at, step) || self.is_asked(number))
+                let ends = [Fault::NodeCrash, Fault::NodePowerLoss, Fault::NodePause, Fault::Partition];
+                let endangered = ends.into_iter().any(|fault| self.may_suffer(fault));
+                let matters = self.services[self.service_of(number)].matters(at, step, endangered);
+                node.down_since.is_none() && (matters || self.is_asked(number))
             }
             Step::SlowSync => node.is_running(),
             Step::Synced => node.slow_since.is_some(),

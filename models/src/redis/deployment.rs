@@ -136,17 +136,23 @@ impl ServiceKind for Replicated {
         }
     }
 
-    fn matters(&self, at: At, step: Step) -> bool {
+    /// What a primary had sent can arrive whatever happens to it then; a copy cannot, nor what a Sentinel says.
+    fn matters(&self, at: At, step: Step, endangered: bool) -> bool {
         let At::Member(member) = at else { return true };
         let is_sentinel = self.sentinel_at(member).is_some();
         let waited_for = || self.servers.iter().any(|server| !server.waiting.is_empty());
         let counted = self.replication().min_replicas_to_write > 0;
         match step {
             Step::CatchUp if is_sentinel => {
-                !self.cut.is_empty() || self.sentinels.iter().any(|sentinel| !sentinel.is_running())
+                endangered || !self.cut.is_empty() || self.sentinels.iter().any(|sentinel| !sentinel.is_running())
             }
-            Step::CatchUp => waited_for() || counted || !self.is_whole(),
-            Step::Follow => waited_for() || counted || !self.is_running(self.newest_primary()) || !self.cut.is_empty(),
+            Step::CatchUp => {
+                let copies = self.server(member).on_its_way.is_empty();
+                (endangered && copies) || waited_for() || counted || !self.is_whole()
+            }
+            Step::Follow => {
+                endangered || waited_for() || counted || !self.is_running(self.newest_primary()) || !self.cut.is_empty()
+            }
             _ => true,
         }
     }
@@ -210,6 +216,10 @@ impl ServiceKind for Replicated {
         if self.cut.iter().all(|unreached| unreached.0 == 0) {
             self.cut.clear();
         }
+        let is_whole = self.cut.is_empty();
+        for replica in &mut self.servers {
+            replica.came_through = if is_whole { 0 } else { replica.on_its_way.len() };
+        }
         self.look_around(clocks);
         for number in self.numbers() {
             self.answer_waiting(number, out);
@@ -220,12 +230,12 @@ impl ServiceKind for Replicated {
         self.servers.get(usize::from(member)).map_or(0, |server| server.on_its_way.len())
     }
 
-    /// Of a primary that is down nobody knows how much it had handed to the network.
+    /// Of a primary that is down or cut off nobody knows how much it had handed to the network.
     fn arrive(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) -> bool {
         let Some(Follows::Server(primary)) = self.servers.get(usize::from(member)).map(|server| server.follows) else {
             return false;
         };
-        let flows = self.is_running(primary) && !self.server(member).behind;
+        let flows = self.is_running(primary) && self.passes(primary, member) && !self.server(member).behind;
         let arrives = flows && self.on_its_way(member) > 0 && self.can_take_in(member);
         if arrives {
             self.take_in(clocks, member, out);

@@ -116,6 +116,7 @@ impl Replicated {
         server.follows = Follows::Nobody { epoch };
         server.began_at = server.offset;
         server.on_its_way.clear();
+        server.came_through = 0;
         (server.needs_copy, server.behind, server.unheard_since) = (false, false, None);
         server.node.state.role = Role::Primary;
         self.close_all(promoted, out);
@@ -212,6 +213,7 @@ impl Replicated {
         let continues = matches!(server.follows, Follows::Server(_)) && !server.needs_copy && server.offset <= began_at;
         server.on_its_way.retain(|effect| continues && effect.offset <= began_at);
         server.follows = Follows::Server(primary);
+        server.came_through = server.came_through.min(server.on_its_way.len());
         server.acknowledged = 0;
         server.needs_copy = true;
         server.unheard_since = None;
@@ -236,6 +238,7 @@ impl Replicated {
                 (server.up, server.paused) = (false, false);
                 server.node.go_down(lost);
                 server.on_its_way.clear();
+                server.came_through = 0;
                 server.needs_copy = matches!(server.follows, Follows::Server(_));
             }
         }
@@ -260,6 +263,7 @@ impl Replicated {
                     for number in self.replicas_of(member).collect::<Vec<u8>>() {
                         let replica = self.server_mut(number);
                         replica.on_its_way.clear();
+                        replica.came_through = 0;
                         (replica.needs_copy, replica.acknowledged) = (true, 0);
                     }
                 }

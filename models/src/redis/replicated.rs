@@ -53,6 +53,8 @@ pub(super) struct Server {
     pub began_at: u64,
     /// What its primary has sent, and it has not taken in yet.
     pub on_its_way: VecDeque<Rc<Effect>>,
+    /// How much of that was sent before a partition cut the connection, and may have come through.
+    pub came_through: usize,
     /// It must copy the primary's data set, behind what is on its way.
     pub needs_copy: bool,
     /// It has fallen behind: what is on its way may take longer than a message does.
@@ -109,6 +111,7 @@ impl Replicated {
                 offset: 0,
                 began_at: 0,
                 on_its_way: VecDeque::new(),
+                came_through: 0,
                 needs_copy: false,
                 behind: false,
                 acknowledged: 0,
@@ -214,7 +217,8 @@ impl Replicated {
     pub(super) fn can_take_in(&self, number: u8) -> bool {
         let Follows::Server(primary) = self.server(number).follows else { return false };
         let replica = self.server(number);
-        let comes = !replica.on_its_way.is_empty() && self.passes(primary, number);
+        let passes = self.passes(primary, number) || replica.came_through > 0;
+        let comes = !replica.on_its_way.is_empty() && passes;
         let copies = replica.needs_copy && self.is_running(primary) && self.reach_each_other(primary, number);
         self.is_running(number) && (comes || (replica.on_its_way.is_empty() && copies && self.is_primary(primary)))
     }
@@ -224,6 +228,7 @@ impl Replicated {
         let Follows::Server(primary) = self.server(number).follows else { return };
         if let Some(effect) = self.server_mut(number).on_its_way.pop_front() {
             let replica = self.server_mut(number);
+            replica.came_through = replica.came_through.saturating_sub(1);
             replica.offset = effect.offset;
             replica.node.take_in(clocks[usize::from(number)], &effect, out);
         } else if self.server(number).needs_copy {
