@@ -71,8 +71,8 @@ pub enum Sent {
     Close,
     /// Ends all connections of the member that this one leads to, with everything in flight.
     CloseAll,
-    /// Nothing: the request, or what it led to, needs something that the model does not have, in one phrase. What a real
-    /// server would do is unknown, so an execution ends here. The service is not to be asked for anything more.
+    /// Nothing: the request, or what it led to, needs something that the model does not have, in one phrase. What a
+    /// real server would do is unknown, so an execution ends here. The service is not to be asked for anything more.
     NotModelled(String),
 }
 
@@ -153,6 +153,11 @@ pub enum Step {
 }
 
 impl Step {
+    /// True for the steps that members of a group take without a fault.
+    pub fn is_of_group(self) -> bool {
+        matches!(self, Step::CatchUp | Step::FailOver | Step::Follow)
+    }
+
     /// The step of a member that is behind, or can fall behind.
     pub(crate) fn of_lag(is_behind: bool, can_lag: bool) -> Option<Step> {
         if is_behind { Some(Step::CatchUp) } else { can_lag.then_some(Step::Lag) }
@@ -264,11 +269,9 @@ pub trait ServiceKind: Any {
         panic!("{at:?}: {step:?} is not possible here");
     }
 
-    /// True if it matters to others than a member's own clients when that member takes a step. Where it does not, the step is taken
-    /// once one of them has asked for something.
-    /// True if it matters to others than a member's own clients when that member takes a step. Where it does not, the step
-    /// is taken once one of them has asked for something: nothing can keep it from that. If `endangered`, members may still
-    /// go down or be cut off, which can.
+    /// True if processes other than the member's own clients can observe when it takes this step. Otherwise the step
+    /// commutes with everything until one of those clients waits for the member, and is offered only then.
+    /// `endangered`: members may still go down or be cut off, which can disable the step.
     fn matters(&self, _at: At, _step: Step, _endangered: bool) -> bool {
         true
     }
@@ -285,7 +288,7 @@ pub trait ServiceKind: Any {
     fn cut(&mut self, _clocks: &[NodeClock], _passes: &dyn Fn(u8, u8) -> bool, _out: &mut Vec<Output>) {}
 
     /// How many messages of other members are on their way to a member.
-    fn on_its_way(&self, _member: u8) -> usize {
+    fn in_flight(&self, _member: u8) -> usize {
         0
     }
 

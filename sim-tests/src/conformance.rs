@@ -291,7 +291,7 @@ impl<D: Dialect> Pair<'_, D> {
             self.model.step(&clocks, At::Conn(*first), doublehold_models::Step::Grant, out);
         }
         for member in 0..self.members as u8 {
-            while self.model.on_its_way(member) > 0 {
+            while self.model.in_flight(member) > 0 {
                 let clocks = self.clocks();
                 self.model.step(&clocks, At::Member(member), doublehold_models::Step::CatchUp, out);
             }

@@ -104,8 +104,8 @@ impl Exhaustive {
         let endangered = Fault::ALL.iter().any(|fault| *fault != Fault::ClockStep && system.budgets.left(*fault) > 0);
         // A restart, or the end of a partition, is no fault with a budget, but it decides what becomes of requests.
         let restarts = system.nodes.iter().any(|node| node.down_since.is_some()) || system.cut.is_some();
-        let restarts = restarts || system.may_regroup();
-        if !self.reduction.partial_order || endangered || restarts {
+        // A change of roles ends connections with what is in flight on them.
+        if !self.reduction.partial_order || endangered || restarts || system.may_change_roles() {
             return None;
         }
         if !time_waits(system) && system.setup().assumptions.delay_us_max.is_some() {

@@ -5,7 +5,6 @@ use super::client::{ClientState, Status};
 use super::clock::Clock;
 use super::fault::Fault;
 use super::system::System;
-use doublehold_models::Step;
 
 impl System {
     /// Everything that can happen next. Empty once the execution has ended.
@@ -47,10 +46,8 @@ impl System {
                     && drift_ppm.unsigned_abs() <= assumptions.drift_ppm_max
                     && offset_us.unsigned_abs() <= assumptions.offset_us_max
             }
-            // In the simulated world members of a group tell each other something whether anybody can tell or not.
-            Act::Take(step @ (Step::CatchUp | Step::Follow)) => {
-                self.violation.is_none() && !self.is_quiescent() && self.offers(choice, step)
-            }
+            // Schedules of the simulated world have steps that no process can observe.
+            _ if self.is_group_step(choice) => self.allows_group_step(choice),
             _ => {
                 self.enabled(scratch);
                 scratch.contains(&choice)

@@ -8,7 +8,7 @@ use super::system::System;
 use crate::history::Fact;
 use crate::port::{Outcome, Unknown};
 use crate::property::NOT_MODELLED;
-use doublehold_models::{ConnId, Output, Request, Sent, Step, Steps};
+use doublehold_models::{ConnId, Output, Request, Sent};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -75,26 +75,6 @@ impl System {
         let audit = after.run_fixture(running);
         self.violation = after.violation;
         audit.flatten()
-    }
-
-    /// The members of groups take all the steps that they will take.
-    fn settle_groups(&mut self) {
-        const STEPS_MAX: usize = 10_000;
-        for service in 0..self.services.len() {
-            if !self.services[service].is_group() {
-                continue;
-            }
-            let first = self.first_of(service);
-            for _ in 0..STEPS_MAX {
-                let mut steps = Steps::new();
-                self.services[service].steps(&mut steps);
-                let next =
-                    steps.into_iter().find(|(_, step)| matches!(step, Step::CatchUp | Step::FailOver | Step::Follow));
-                let Some((at, step)) = next else { break };
-                let clocks = self.clocks_of(first);
-                self.services[service].step(&clocks, at, step, &mut Vec::new());
-            }
-        }
     }
 
     /// Runs a fixture to its end on this state's services, all of whose nodes answer; `None` if it asks for what is not

@@ -7,11 +7,12 @@
 //! | `client`, `node`, `link`, `cut`, `clock` | the state of a client, a server, a connection, a partition, a clock |
 //! | `inputs`, `message` | what a client was told; what is on its way, hashed once |
 //! | `fault`, `setup` | what may go wrong; what stays the same throughout |
-//! | `system` | the state of an execution; its transitions are in the next five; knows no executor |
+//! | `system` | the state of an execution; its transitions are in the next six; knows no executor |
 //! | `clients` | its clients: what their code asks for and is told |
 //! | `network` | its connections and what they carry |
 //! | `nodes` | its servers: clocks, timers, pauses, crashes, their own steps |
 //! | `partition` | processes that cannot reach the others for a while |
+//! | `group` | its groups of servers, whose members go on while others are away |
 //! | `oracles`, `view` | what the oracles are told of a change, and can see |
 //! | `footprint`, `memories` | what a transition touched and showed; what oracles remember |
 //! | `fingerprint` | the hash of everything that can still matter |
@@ -46,6 +47,8 @@ mod fingerprint;
 mod fixture;
 #[cfg(feature = "check")]
 pub mod footprint;
+#[cfg(feature = "check")]
+mod group;
 #[cfg(feature = "check")]
 pub mod inputs;
 #[cfg(feature = "check")]

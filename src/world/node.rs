@@ -29,7 +29,7 @@ pub struct NodeState {
     /// Since when its process stands still, true time.
     pub paused_since: Option<u64>,
     /// When what other members have sent to it must have arrived, oldest first; nothing where Δ has no bound.
-    pub on_its_way: SmallVec<[Arrives; 2]>,
+    pub in_flight: SmallVec<[Arrives; 2]>,
 }
 
 /// When something must have arrived, true time.
@@ -49,7 +49,7 @@ impl NodeState {
             apart: false,
             outvoted: false,
             paused_since: None,
-            on_its_way: SmallVec::new(),
+            in_flight: SmallVec::new(),
         }
     }
 

@@ -1,9 +1,8 @@
 //! Nodes: the clocks, the timers, the pauses and the crashes of a system's servers.
 
 use super::choice::{Act, Choice, LinkName};
-use super::fault::Fault;
 use super::link::Link;
-use super::node::{Arrives, Clocks};
+use super::node::Clocks;
 use super::pushed::Pushed;
 use super::system::System;
 use doublehold_models::{At, Due, Lost, Output, Step, Steps};
@@ -67,39 +66,9 @@ impl System {
         }
         let watched = if self.changes_until(to_us) { self.watch_all() } else { Vec::new() };
         self.now_us = to_us;
-        (0..self.nodes.len()).for_each(|node| self.let_arrive(node));
+        (0..self.nodes.len()).for_each(|node| self.deliver_in_flight(node));
         (0..self.nodes.len()).for_each(|node| self.tick(node));
         watched.into_iter().for_each(|(node, before)| self.judge_service(node, None, before));
-    }
-
-    /// What other members have sent to a node arrives, where Δ has passed since and nothing keeps it.
-    fn let_arrive(&mut self, node: usize) {
-        let member = self.nodes[node].member;
-        while self.nodes[node].on_its_way.first().is_some_and(|due| due.0 < self.now_us) {
-            let mut arrived = false;
-            self.touch_service(node, None, |service, clocks, out| arrived = service.arrive(clocks, member, out));
-            if !arrived {
-                break;
-            }
-        }
-    }
-
-    /// Notes until when what members of a group have sent to each other must arrive, after something has changed there.
-    pub(super) fn note_on_its_way(&mut self, service: usize) {
-        let due_by = self.due_by();
-        if due_by.is_none() || !self.services[service].is_group() {
-            return;
-        }
-        for node in self.first_of(service)..self.nodes.len() {
-            if self.service_of(node) != service {
-                break;
-            }
-            let count = self.services[service].on_its_way(self.nodes[node].member);
-            let noted = &mut self.nodes[node].on_its_way;
-            let arrived = noted.len().saturating_sub(count);
-            noted.drain(..arrived);
-            noted.extend(due_by.map(Arrives).into_iter().cycle().take(count - noted.len()));
-        }
     }
 
     /// Lets a node do what has fallen due.
@@ -117,14 +86,6 @@ impl System {
         let service = self.service_of(node);
         let alone = self.setup.services[service].config.members() == 1;
         self.nodes[node].is_running() && (alone || self.services[service].is_group())
-    }
-
-    /// Tells a member's group that it stops, or goes on.
-    fn pause_in_group(&mut self, node: usize, paused: bool) {
-        if self.services[self.service_of(node)].is_group() {
-            let member = self.nodes[node].member;
-            self.touch_service(node, None, |service, clocks, out| service.pause(clocks, member, paused, out));
-        }
     }
 
     pub(super) fn pause_node(&mut self, node: usize) {
@@ -238,7 +199,7 @@ impl System {
     }
 
     /// A step of the service whose first node this is.
-    fn step_at(&self, first: usize, at: At, step: Step) -> Choice {
+    pub(super) fn step_at(&self, first: usize, at: At, step: Step) -> Choice {
         match at {
             At::Member(member) => Choice::node(first + usize::from(member), Act::Take(step)),
             At::Conn(conn) => Choice::link(self.name_of(first, conn), Act::Take(step)),
@@ -256,58 +217,12 @@ impl System {
             Step::Grant => node.paused_since.is_none(),
             Step::Lag => node.down_since.is_none(),
             Step::CatchUp | Step::Follow | Step::FailOver => {
-                let number = first + usize::from(member);
-                let ends = [Fault::NodeCrash, Fault::NodePowerLoss, Fault::NodePause, Fault::Partition];
-                let endangered = ends.into_iter().any(|fault| self.may_suffer(fault));
-                let matters = self.services[self.service_of(number)].matters(at, step, endangered);
-                node.down_since.is_none() && (matters || self.is_asked(number))
+                node.down_since.is_none() && self.is_observable(first + usize::from(member), at, step)
             }
             Step::SlowSync => node.is_running(),
             Step::Synced => node.slow_since.is_some(),
             Step::Expire(client) => self.knows_that_it_is_cut_off(client, self.service_of(first)),
         }
-    }
-
-    /// True if some client of a node can tell what it does next.
-    fn is_asked(&self, node: usize) -> bool {
-        let asks = |link: &Link| !link.requests.is_empty() || !link.open.is_empty() || link.tells_idle();
-        self.links.iter().any(|link| usize::from(link.node) == node && asks(link))
-    }
-
-    /// True if a service offers a step, whether anybody could tell or not.
-    pub(super) fn offers(&self, choice: Choice, step: Step) -> bool {
-        let offered = |service: usize| {
-            let mut steps = Steps::new();
-            self.services[service].steps(&mut steps);
-            steps
-                .iter()
-                .any(|(at, offered)| *offered == step && self.step_at(self.first_of(service), *at, step) == choice)
-        };
-        choice.at.node().is_some_and(|node| offered(self.service_of(node.into())))
-    }
-
-    /// The steps that members of a group take by themselves in the course of things.
-    pub fn group_steps(&self, service: usize) -> SmallVec<[Choice; 4]> {
-        let (mut steps, first) = (Steps::new(), self.first_of(service));
-        self.services[service].steps(&mut steps);
-        let own = |step: Step| matches!(step, Step::CatchUp | Step::FailOver | Step::Follow);
-        steps.into_iter().filter(|(_, step)| own(*step)).map(|(at, step)| self.step_at(first, at, step)).collect()
-    }
-
-    /// True if this is a step of a member of a group.
-    pub fn is_group_step(&self, choice: Choice) -> bool {
-        let is_step = matches!(choice.act, Act::Take(Step::CatchUp | Step::FailOver | Step::Follow));
-        let group = |node: u8| self.services[self.service_of(node.into())].is_group();
-        is_step && choice.at.node().is_some_and(group)
-    }
-
-    /// True if some service may take a step by itself that ends its clients' connections.
-    pub fn may_regroup(&self) -> bool {
-        self.services.iter().filter(|service| service.is_group()).any(|service| {
-            let mut steps = Steps::new();
-            service.steps(&mut steps);
-            steps.iter().any(|(_, step)| matches!(step, Step::FailOver | Step::Follow))
-        })
     }
 
     /// True if a client has been told of the end of its connections to a service.

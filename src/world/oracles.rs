@@ -120,7 +120,7 @@ impl System {
         let mut outputs = Vec::new();
         act(&mut self.services[service], &clocks, &mut outputs);
         self.footprint.service = true;
-        self.note_on_its_way(service);
+        self.note_in_flight(service);
         if self.services[service].is_group() {
             self.push(Pushed::Steps(service as u8));
         }

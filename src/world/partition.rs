@@ -99,23 +99,6 @@ impl System {
         }
     }
 
-    /// Groups learn which of their members reach each other.
-    fn tell_groups(&mut self) {
-        for service in 0..self.services.len() {
-            if !self.services[service].is_group() {
-                continue;
-            }
-            let first = self.first_of(service);
-            let apart: Vec<bool> = self.nodes[first..].iter().map(|node| node.apart).collect();
-            let both = self.cut.is_some_and(|cut| cut.way == Way::Both);
-            let passes = move |from: u8, to: u8| {
-                let (from, to) = (apart[usize::from(from)], apart[usize::from(to)]);
-                from == to || !(both || from)
-            };
-            self.touch_service(first, None, |service, clocks, out| service.cut(clocks, &passes, out));
-        }
-    }
-
     /// True if a member of an ensemble reaches no more than half of it, there and back.
     pub(super) fn is_outvoted(&self, node: usize) -> bool {
         if self.cut.is_none() {

@@ -19,7 +19,7 @@ pub(super) struct Call<'a> {
     pub conn: ConnId,
     /// Keys written so far: whoever watches them is told.
     pub touched: Vec<Blob>,
-    /// Keys of which something was changed that nobody who watches them is told: what groups of a stream keep.
+    /// Keys whose consumer groups were changed: replicas receive them, WATCH does not report them.
     pub altered: Vec<Blob>,
     /// Keys that had expired and were removed on the way: no change to who watched them after they expired.
     pub collected: Vec<Blob>,
@@ -97,7 +97,7 @@ impl<'a> Call<'a> {
         self.touched.push(key.clone());
     }
 
-    /// Records so many changes of `key` that nobody who watches it is told.
+    /// Records changes of `key` that WATCH does not report.
     pub(super) fn alter(&mut self, key: &Blob, changes: u64) {
         if changes > 0 {
             self.dirty += changes;

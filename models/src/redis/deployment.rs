@@ -5,7 +5,7 @@ use super::args::is;
 use super::call::Call;
 use super::commands;
 use super::failover::MASTER_NAME;
-use super::replicated::{Follows, Replicated, Unreached, address};
+use super::replicated::{Replicated, ReplicationRole, Unreached, address};
 use super::reply::Failure;
 use super::stream::{Done, wire_bytes};
 use crate::resp::{Command, Value};
@@ -13,7 +13,6 @@ use crate::{
     At, Blob, ConnId, Due, Ends, Holder, Lost, NodeClock, Output, Request, Response, ServiceKind, Step, Steps,
 };
 
-/// What members say to each other, seen by who is asked.
 impl Replicated {
     /// A Sentinel serves a command.
     fn serve_as_sentinel(&mut self, clock: NodeClock, conn: ConnId, command: &Command, out: &mut Vec<Output>) {
@@ -47,8 +46,8 @@ impl Replicated {
         out.push(Output::reply(conn, Response::Redis(reply)));
     }
 
-    /// What changes with time alone at a member: keys, syncs, WAITs and replicas that count as unheard; a Sentinel's
-    /// mind.
+    /// The next moment at which a member's state changes with time alone: key expiry, sync, WAIT time-out, a replica's
+    /// acknowledgement that becomes too old; a Sentinel's view of a server.
     fn next_due(&self, clock: NodeClock, member: u8) -> Option<Due> {
         if let Some(number) = self.sentinel_at(member) {
             let next = self.sentinels[usize::from(number)].next_due(&self.sentinel_config());
@@ -114,7 +113,7 @@ impl ServiceKind for Replicated {
         }
         for number in 0..self.sentinels.len() as u8 {
             let at = At::Member(self.member_of(number));
-            into.extend(self.teacher(number).map(|_| (at, Step::CatchUp)));
+            into.extend(self.better_informed(number).map(|_| (at, Step::CatchUp)));
             into.extend(self.candidate(number).map(|_| (at, Step::FailOver)));
         }
     }
@@ -136,7 +135,8 @@ impl ServiceKind for Replicated {
         }
     }
 
-    /// What a primary had sent can arrive whatever happens to it then; a copy cannot, nor what a Sentinel says.
+    /// An effect in flight can arrive after any fault of its primary. A copy needs a running primary, and a Sentinel's
+    /// message a running Sentinel.
     fn matters(&self, at: At, step: Step, endangered: bool) -> bool {
         let At::Member(member) = at else { return true };
         let is_sentinel = self.sentinel_at(member).is_some();
@@ -147,7 +147,7 @@ impl ServiceKind for Replicated {
                 endangered || !self.cut.is_empty() || self.sentinels.iter().any(|sentinel| !sentinel.is_running())
             }
             Step::CatchUp => {
-                let copies = self.server(member).on_its_way.is_empty();
+                let copies = self.server(member).in_flight.is_empty();
                 (endangered && copies) || waited_for() || counted || !self.is_whole()
             }
             Step::Follow => {
@@ -218,25 +218,28 @@ impl ServiceKind for Replicated {
         }
         let is_whole = self.cut.is_empty();
         for replica in &mut self.servers {
-            replica.came_through = if is_whole { 0 } else { replica.on_its_way.len() };
+            replica.in_flight_before_cut = if is_whole { 0 } else { replica.in_flight.len() };
         }
-        self.look_around(clocks);
+        self.refresh_views(clocks);
         for number in self.numbers() {
             self.answer_waiting(number, out);
         }
     }
 
-    fn on_its_way(&self, member: u8) -> usize {
-        self.servers.get(usize::from(member)).map_or(0, |server| server.on_its_way.len())
+    fn in_flight(&self, member: u8) -> usize {
+        self.servers.get(usize::from(member)).map_or(0, |server| server.in_flight.len())
     }
 
-    /// Of a primary that is down or cut off nobody knows how much it had handed to the network.
+    /// While the primary is down or cut off Δ forces no effect to arrive: it may still be in the primary's output
+    /// buffer.
     fn arrive(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) -> bool {
-        let Some(Follows::Server(primary)) = self.servers.get(usize::from(member)).map(|server| server.follows) else {
+        let Some(ReplicationRole::ReplicaOf(primary)) =
+            self.servers.get(usize::from(member)).map(|server| server.replication_role)
+        else {
             return false;
         };
         let flows = self.is_running(primary) && self.passes(primary, member) && !self.server(member).behind;
-        let arrives = flows && self.on_its_way(member) > 0 && self.can_take_in(member);
+        let arrives = flows && self.in_flight(member) > 0 && self.can_take_in(member);
         if arrives {
             self.take_in(clocks, member, out);
         }
@@ -247,7 +250,7 @@ impl ServiceKind for Replicated {
         let clock = NodeClock { wall_us: 0, mono_us: 0 };
         let clocks = vec![clock; usize::from(self.replication().members())];
         for number in self.numbers() {
-            while self.on_its_way(number) > 0 {
+            while self.in_flight(number) > 0 {
                 self.take_in(&clocks, number, &mut Vec::new());
             }
         }

@@ -1,22 +1,19 @@
-//! Failover: how Sentinels agree that the primary is down, promote a replica, and bring the others behind it.
+//! Failover: Sentinels detect that the primary is down, promote a replica and reconfigure the other servers.
 //!
-//! A Sentinel that finds the primary down (*subjectively*) leads a failover if, among those Sentinels that it reaches,
-//! `quorum` find the same (*objectively*) and a majority of all can vote for it. It promotes the replica with the
-//! smallest priority, of those with the largest offset, of those with the smallest run id; here the number of the
-//! server stands for the run id, which is drawn by lot. A replica of priority 0, or one that the Sentinel does not see,
-//! is never promoted.
+//! A Sentinel that finds the primary *subjectively down* leads a failover if `quorum` of the Sentinels that it reaches
+//! agree (*objectively down*) and a majority of all Sentinels can vote for it. It promotes the replica with the lowest
+//! priority, then the largest offset, then the smallest run id. Run ids are random; the model takes the server's
+//! number. A replica of priority 0, or one that the leader does not reach, is not promoted.
 //!
-//! A server that comes back as a primary after another was promoted stays one for four hello periods, and takes writes
-//! from clients that know no better. Then it is made a replica, copies the new primary, and what it took meanwhile is
-//! lost.
+//! An old primary that returns keeps its role for four hello periods and accepts writes from clients that still know
+//! it. Then a Sentinel makes it a replica. It copies the new primary, and the writes that it accepted are lost.
 //!
-//! Simpler than the real thing: `failover-timeout` does not keep a Sentinel from a second attempt; a replica that had
-//! lost its primary long before is promoted too; a Sentinel's time is its monotonic clock, and it has no TILT mode
-//! beyond beginning to count anew after a pause; REPLICAOF brings a server from the old primary directly behind the new
-//! one.
+//! Simplifications: `failover-timeout` does not delay a second attempt; a replica with an old link failure can be
+//! promoted; Sentinels use their monotonic clock and have no TILT mode, but forget the silence that they saw before a
+//! pause; REPLICAOF connects a server to the new primary at once.
 
-use super::replicated::{Follows, Replicated, address};
-use super::sentinel::Sight;
+use super::replicated::{Replicated, ReplicationRole, address};
+use super::sentinel::View;
 use super::state::{Role, State};
 use super::topology::Sentinels;
 use super::{keyspace::Keyspace, persistence::Disk, persistence::Persistence, pubsub::deliveries};
@@ -50,8 +47,8 @@ impl Replicated {
         self.replication().sentinels.clone().expect("a Sentinel is set up")
     }
 
-    /// Who sees whom has changed: the Sentinels look at the servers, and primaries at their replicas.
-    pub(super) fn look_around(&mut self, clocks: &[NodeClock]) {
+    /// Updates the Sentinels' views of the servers and the acknowledgements, after members or links have changed.
+    pub(super) fn refresh_views(&mut self, clocks: &[NodeClock]) {
         for number in self.sentinel_numbers() {
             let member = self.member_of(number);
             if !self.sentinels[usize::from(number)].is_running() {
@@ -60,15 +57,15 @@ impl Replicated {
             for server in self.numbers() {
                 let answers = self.is_running(server) && self.reach_each_other(member, server);
                 let sentinel = &self.sentinels[usize::from(number)];
-                // Of a newer primary it will hear in good time.
-                let strays =
+                // A newer primary is announced to it within a hello period.
+                let has_wrong_role =
                     self.is_primary(server) && server != sentinel.primary && self.epoch_of(server) <= sentinel.epoch;
                 let now_us = clocks[usize::from(member)].mono_us;
-                self.sentinels[usize::from(number)].see(server, answers, strays, now_us);
+                self.sentinels[usize::from(number)].see(server, answers, has_wrong_role, now_us);
             }
         }
         for replica in self.numbers() {
-            let Follows::Server(primary) = self.server(replica).follows else { continue };
+            let ReplicationRole::ReplicaOf(primary) = self.server(replica).replication_role else { continue };
             let heard = self.is_running(replica) && self.passes(replica, primary);
             let now_us = clocks[usize::from(primary)].mono_us;
             let unheard = &mut self.server_mut(replica).unheard_since;
@@ -90,15 +87,15 @@ impl Replicated {
             running && self.reach_each_other(self.member_of(number), self.member_of(*other))
         };
         let voters: Vec<u8> = self.sentinel_numbers().filter(reaches).collect();
-        // A Sentinel that knows better tells it in good time.
-        let knows_better = voters.iter().any(|other| self.sentinels[usize::from(*other)].epoch > sentinel.epoch);
+        // A newer configuration reaches it within a hello period, before an election ends.
+        let is_outdated = voters.iter().any(|other| self.sentinels[usize::from(*other)].epoch > sentinel.epoch);
         let agree = voters.iter().filter(|other| self.sentinels[usize::from(**other)].finds_down(sentinel.primary));
         let majority = (self.sentinels.len() / 2 + 1).max(config.quorum.into());
-        if knows_better || voters.len() < majority || agree.count() < config.quorum.into() {
+        if is_outdated || voters.len() < majority || agree.count() < config.quorum.into() {
             return None;
         }
         let fits = |server: &u8| {
-            let is_replica = matches!(self.server(*server).follows, Follows::Server(_));
+            let is_replica = matches!(self.server(*server).replication_role, ReplicationRole::ReplicaOf(_));
             is_replica && sentinel.sees(*server) && self.replication().priority(*server) > 0
         };
         let rank = |server: &u8| {
@@ -113,26 +110,25 @@ impl Replicated {
         let promoted = self.candidate(number).expect("a Sentinel that fails over can lead");
         let epoch = self.sentinels.iter().map(|sentinel| sentinel.epoch).max().unwrap_or_default() + 1;
         let server = self.server_mut(promoted);
-        server.follows = Follows::Nobody { epoch };
+        server.replication_role = ReplicationRole::Primary { epoch };
         server.began_at = server.offset;
-        server.on_its_way.clear();
-        server.came_through = 0;
+        server.in_flight.clear();
+        server.in_flight_before_cut = 0;
         (server.needs_copy, server.behind, server.unheard_since) = (false, false, None);
         server.node.state.role = Role::Primary;
         self.close_all(promoted, out);
         self.take_configuration(number, promoted, epoch, out);
-        self.look_around(clocks);
+        self.refresh_views(clocks);
     }
 
-    /// The connections of a server's clients end: a Sentinel that gives a server another role sees to that (`CLIENT
-    /// KILL`).
+    /// Ends the connections of a server's clients: a Sentinel sends `CLIENT KILL` with each change of role.
     fn close_all(&mut self, server: u8, out: &mut Vec<Output>) {
         self.forget_all(server);
         let conn = ConnId { client: 0, member: server, lane: 0 };
         out.push(Output { conn, sent: Sent::CloseAll });
     }
 
-    /// A Sentinel takes another server for the primary from now on, and tells its subscribers.
+    /// A Sentinel adopts a configuration and publishes `+switch-master`.
     fn take_configuration(&mut self, number: u8, primary: u8, epoch: u32, out: &mut Vec<Output>) {
         let sentinel = &mut self.sentinels[usize::from(number)];
         let old = std::mem::replace(&mut sentinel.primary, primary);
@@ -144,8 +140,8 @@ impl Replicated {
         out.extend(delivered.into_iter().map(|(conn, message)| Output::message(conn, Response::Redis(message))));
     }
 
-    /// True if two Sentinels hear of each other: directly, or through a server to which both publish.
-    fn hear_of_each_other(&self, one: u8, other: u8) -> bool {
+    /// True if two Sentinels exchange hello messages: directly, or through a server to which both publish.
+    fn exchange_hellos(&self, one: u8, other: u8) -> bool {
         let (one, other) = (self.member_of(one), self.member_of(other));
         let through = |server: u8| {
             self.is_running(server) && self.reach_each_other(one, server) && self.reach_each_other(server, other)
@@ -153,37 +149,37 @@ impl Replicated {
         self.reach_each_other(one, other) || self.numbers().any(through)
     }
 
-    /// The Sentinel from which another can learn of a newer configuration.
-    pub(super) fn teacher(&self, number: u8) -> Option<u8> {
+    /// The Sentinel with the newest configuration that this one can receive, if it is newer than its own.
+    pub(super) fn better_informed(&self, number: u8) -> Option<u8> {
         let sentinel = &self.sentinels[usize::from(number)];
         let knows = |other: &u8| {
             let other_one = &self.sentinels[usize::from(*other)];
-            other_one.is_running() && other_one.epoch > sentinel.epoch && self.hear_of_each_other(number, *other)
+            other_one.is_running() && other_one.epoch > sentinel.epoch && self.exchange_hellos(number, *other)
         };
         let newest = |other: &u8| self.sentinels[usize::from(*other)].epoch;
         self.sentinel_numbers().filter(|_| sentinel.is_running()).filter(knows).max_by_key(newest)
     }
 
-    /// A Sentinel learns of the newest configuration.
+    /// A Sentinel receives the newest configuration.
     pub(super) fn learn(&mut self, clocks: &[NodeClock], number: u8, out: &mut Vec<Output>) {
-        let Some(teacher) = self.teacher(number) else { return };
+        let Some(better_informed) = self.better_informed(number) else { return };
         let (primary, epoch) = {
-            let teacher = &self.sentinels[usize::from(teacher)];
-            (teacher.primary, teacher.epoch)
+            let better_informed = &self.sentinels[usize::from(better_informed)];
+            (better_informed.primary, better_informed.epoch)
         };
         self.take_configuration(number, primary, epoch, out);
-        self.look_around(clocks);
+        self.refresh_views(clocks);
     }
 
     // The others.
 
-    /// The primary behind which a Sentinel can bring a server now.
+    /// The primary of which a Sentinel can make this server a replica now.
     pub(super) fn new_primary_of(&self, server: u8) -> Option<u8> {
         let leads = |number: &u8| {
             let sentinel = &self.sentinels[usize::from(*number)];
-            let wrong = match self.server(server).follows {
-                Follows::Server(primary) => primary != sentinel.primary,
-                Follows::Nobody { .. } => sentinel.sight[usize::from(server)] == Sight::StrayForLong,
+            let wrong = match self.server(server).replication_role {
+                ReplicationRole::ReplicaOf(primary) => primary != sentinel.primary,
+                ReplicationRole::Primary { .. } => sentinel.views[usize::from(server)] == View::WrongRoleForLong,
             };
             sentinel.is_running() && sentinel.primary != server && wrong && sentinel.sees(server)
         };
@@ -194,32 +190,35 @@ impl Replicated {
     }
 
     fn epoch_of(&self, server: u8) -> u32 {
-        match self.server(server).follows {
-            Follows::Nobody { epoch } => epoch,
-            Follows::Server(primary) => match self.server(primary).follows {
-                Follows::Nobody { epoch } => epoch,
-                Follows::Server(_) => 0,
+        match self.server(server).replication_role {
+            ReplicationRole::Primary { epoch } => epoch,
+            ReplicationRole::ReplicaOf(primary) => match self.server(primary).replication_role {
+                ReplicationRole::Primary { epoch } => epoch,
+                ReplicationRole::ReplicaOf(_) => 0,
             },
         }
     }
 
-    /// A server is made a replica of the new primary. If it had followed the same stream and has no more of it than the
-    /// new primary had when it began, it takes in what it lacks (a partial resynchronization), and then what the new
-    /// primary has done since, at once; otherwise it copies the whole data set.
+    /// A server becomes a replica of the new primary. If both replicated the same primary and the new one had at least
+    /// this server's offset when it was promoted, the server applies the effects between the two (partial
+    /// resynchronization) and then the new primary's own, which the model copies at once. Otherwise it copies the whole
+    /// data set.
     pub(super) fn follow(&mut self, clocks: &[NodeClock], number: u8, out: &mut Vec<Output>) {
         let primary = self.new_primary_of(number).expect("a server that is to follow another is told which");
         let began_at = self.server(primary).began_at;
         let server = self.server_mut(number);
-        let continues = matches!(server.follows, Follows::Server(_)) && !server.needs_copy && server.offset <= began_at;
-        server.on_its_way.retain(|effect| continues && effect.offset <= began_at);
-        server.follows = Follows::Server(primary);
-        server.came_through = server.came_through.min(server.on_its_way.len());
+        let continues = matches!(server.replication_role, ReplicationRole::ReplicaOf(_))
+            && !server.needs_copy
+            && server.offset <= began_at;
+        server.in_flight.retain(|effect| continues && effect.offset <= began_at);
+        server.replication_role = ReplicationRole::ReplicaOf(primary);
+        server.in_flight_before_cut = server.in_flight_before_cut.min(server.in_flight.len());
         server.acknowledged = 0;
         server.needs_copy = true;
         server.unheard_since = None;
         server.node.state.role = Role::Replica;
         self.close_all(number, out);
-        self.look_around(clocks);
+        self.refresh_views(clocks);
     }
 
     // What happens to members.
@@ -237,13 +236,15 @@ impl Replicated {
                 let server = self.server_mut(member);
                 (server.up, server.paused) = (false, false);
                 server.node.go_down(lost);
-                server.on_its_way.clear();
-                server.came_through = 0;
-                server.needs_copy = matches!(server.follows, Follows::Server(_));
+                server.in_flight.clear();
+                server.in_flight_before_cut = 0;
+                server.needs_copy = matches!(server.replication_role, ReplicationRole::ReplicaOf(_));
             }
         }
-        self.look_around(clocks);
-        if let Some(Follows::Server(primary)) = self.servers.get(usize::from(member)).map(|server| server.follows) {
+        self.refresh_views(clocks);
+        if let Some(ReplicationRole::ReplicaOf(primary)) =
+            self.servers.get(usize::from(member)).map(|server| server.replication_role)
+        {
             if lost == Lost::Process {
                 // Its machine has closed the connection to the primary.
                 self.server_mut(member).unheard_since = None;
@@ -262,21 +263,21 @@ impl Replicated {
                 if self.is_primary(member) {
                     for number in self.replicas_of(member).collect::<Vec<u8>>() {
                         let replica = self.server_mut(number);
-                        replica.on_its_way.clear();
-                        replica.came_through = 0;
+                        replica.in_flight.clear();
+                        replica.in_flight_before_cut = 0;
                         (replica.needs_copy, replica.acknowledged) = (true, 0);
                     }
                 }
             }
         }
-        self.look_around(clocks);
+        self.refresh_views(clocks);
     }
 
     /// A Sentinel begins to watch: it knows of no silence yet.
     fn begin_to_watch(&mut self, number: u8) {
         let sentinel = &mut self.sentinels[usize::from(number)];
         (sentinel.up, sentinel.paused) = (true, false);
-        sentinel.sight.fill(Sight::Fine);
+        sentinel.views.fill(View::Fine);
     }
 
     /// A member stops for a while, or goes on.
@@ -286,6 +287,6 @@ impl Replicated {
             Some(number) => self.begin_to_watch(number),
             None => self.server_mut(member).paused = paused,
         }
-        self.look_around(clocks);
+        self.refresh_views(clocks);
     }
 }

@@ -1,26 +1,25 @@
-//! Replicated: servers of which one is the primary and the others copy it, asynchronously.
+//! Replicated: a primary and its asynchronous replicas.
 //!
-//! What a primary does goes to each of its replicas as a stream of effects ([`stream`](super::stream)). A replica takes
-//! them in one by one; when it does is open, within the longest delay of a message unless it has fallen behind. So a
-//! primary that goes down takes with it what no replica has taken in yet: an acknowledged write is lost when another
-//! server becomes the primary. A replica that was away for longer than a break of the connection copies the whole data
-//! set.
+//! The primary sends each effect of a command ([`stream`](super::stream)) to all its replicas. A replica applies the
+//! effects in order. The moment is a choice, within Δ unless the replica has fallen behind. When the primary goes down,
+//! effects in flight may arrive or not, so a failover can lose an acknowledged write. After a restart on either side
+//! the replica copies the whole data set (full resynchronization).
 //!
-//! What clients can tell apart is a step:
+//! Transitions that clients can observe are steps:
 //!
-//! - A replica takes in an effect, or a copy ([`Step::CatchUp`](crate::Step)). Readers of the replica can tell, and WAIT; and all
-//!   clients once it is the primary.
-//! - A replica is promoted ([`Step::FailOver`](crate::Step)). The election, `REPLICAOF NO ONE` and the new configuration at the
-//!   Sentinel that leads are one step, since that Sentinel names the new primary only when it has taken the role.
-//! - A Sentinel learns of it ([`Step::CatchUp`](crate::Step)). Those who ask this Sentinel can tell.
-//! - A server is made a replica of the new primary ([`Step::Follow`](crate::Step)). Its clients can tell, whose connections
-//!   end, and WAIT.
+//! - A replica applies an effect or copies the data set ([`Step::CatchUp`](crate::Step)). Its readers, WAIT and, after a
+//!   failover, all clients observe it.
+//! - A Sentinel promotes a replica ([`Step::FailOver`](crate::Step)). Election, `REPLICAOF NO ONE` and the leader's new
+//!   configuration are one step: the leader names the new primary only after it has taken the role.
+//! - A Sentinel receives the new configuration ([`Step::CatchUp`](crate::Step)). Its clients observe it.
+//! - A server becomes a replica of the new primary ([`Step::Follow`](crate::Step)). Its clients, whose connections end,
+//!   and WAIT observe it.
 //!
-//! A step that only a server's own clients could tell is possible once one of them has asked for something
+//! A step that only the member's own clients observe is offered once one of them waits for that member
 //! ([`matters`](crate::ServiceKind::matters)).
 
 use super::node::Node;
-use super::sentinel::{Sentinel, Sight};
+use super::sentinel::{Sentinel, View};
 use super::state::{Role, State};
 use super::stream::{Done, Effect, wire_bytes};
 use super::topology::Replication;
@@ -31,13 +30,13 @@ use crate::{ConnId, NodeClock, Output, Response};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-/// Whose data a server has.
+/// What a server is in the replication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Follows {
-    /// Its own: it is a primary, made that by the failover with this number.
-    Nobody { epoch: u32 },
-    /// That of another server.
-    Server(u8),
+pub(super) enum ReplicationRole {
+    /// A primary, promoted in the failover with this epoch; 0: it was the first.
+    Primary { epoch: u32 },
+    /// A replica of another server.
+    ReplicaOf(u8),
 }
 
 /// A server that holds data.
@@ -46,26 +45,26 @@ pub(super) struct Server {
     pub node: Node,
     pub up: bool,
     pub paused: bool,
-    pub follows: Follows,
-    /// How much of the stream it has, in bytes.
+    pub replication_role: ReplicationRole,
+    /// Its replication offset, in bytes.
     pub offset: u64,
-    /// Where the stream that it began as a primary branched off from the one before.
+    /// The offset at which it was promoted.
     pub began_at: u64,
-    /// What its primary has sent, and it has not taken in yet.
-    pub on_its_way: VecDeque<Rc<Effect>>,
-    /// How much of that was sent before a partition cut the connection, and may have come through.
-    pub came_through: usize,
-    /// It must copy the primary's data set, behind what is on its way.
+    /// Effects that its primary has sent and it has not applied.
+    pub in_flight: VecDeque<Rc<Effect>>,
+    /// The number of these that were sent before a partition began: they may have passed it.
+    pub in_flight_before_cut: usize,
+    /// It copies the primary's data set after the effects in flight.
     pub needs_copy: bool,
-    /// It has fallen behind: what is on its way may take longer than a message does.
+    /// It has fallen behind: Δ does not bound the effects in flight.
     pub behind: bool,
-    /// How much of the stream its primary knows it to have.
+    /// The offset that its primary has seen acknowledged.
     pub acknowledged: u64,
-    /// Since when its primary has not heard it, by the primary's monotonic clock, in microseconds.
+    /// When its acknowledgements stopped, by the primary's monotonic clock, in microseconds.
     pub unheard_since: Option<u64>,
-    /// Of each connection, the offset behind its last command; where all replicas are known to have that, nothing.
+    /// The offset after each connection's last command, unless all replicas have acknowledged it.
     pub written: Unordered<BTreeMap<ConnId, Offset>>,
-    /// Clients that wait for replicas.
+    /// Clients blocked in WAIT.
     pub waiting: Unordered<Vec<Waiting>>,
 }
 
@@ -73,7 +72,7 @@ pub(super) struct Server {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Offset(pub u64);
 
-/// A client in WAIT.
+/// A client blocked in WAIT.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Waiting {
     pub conn: ConnId,
@@ -89,11 +88,11 @@ pub struct Replicated {
     pub(super) config: Fixed<Rc<(Config, Replication)>>,
     pub(super) servers: Vec<Server>,
     pub(super) sentinels: Vec<Sentinel>,
-    /// Which members what one member sends does not reach, a bit each; empty while nothing is cut.
+    /// For each member, the members that its messages do not reach; empty without a partition.
     pub(super) cut: Vec<Unreached>,
 }
 
-/// The members that what one sends does not reach, a bit each.
+/// The members that one member's messages do not reach, a bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Unreached(pub u32);
 
@@ -107,11 +106,15 @@ impl Replicated {
                 node,
                 up: true,
                 paused: false,
-                follows: if number == 0 { Follows::Nobody { epoch: 0 } } else { Follows::Server(0) },
+                replication_role: if number == 0 {
+                    ReplicationRole::Primary { epoch: 0 }
+                } else {
+                    ReplicationRole::ReplicaOf(0)
+                },
                 offset: 0,
                 began_at: 0,
-                on_its_way: VecDeque::new(),
-                came_through: 0,
+                in_flight: VecDeque::new(),
+                in_flight_before_cut: 0,
                 needs_copy: false,
                 behind: false,
                 acknowledged: 0,
@@ -125,7 +128,7 @@ impl Replicated {
             paused: false,
             primary: 0,
             epoch: 0,
-            sight: vec![Sight::Fine; usize::from(replication.servers())],
+            views: vec![View::Fine; usize::from(replication.servers())],
             state: State::new(Keyspace::default(), Disk::new(&Persistence::None)),
         };
         Replicated {
@@ -153,7 +156,7 @@ impl Replicated {
         0..self.servers.len() as u8
     }
 
-    /// True if what one member sends reaches the other.
+    /// True if one member's messages reach the other.
     pub(super) fn passes(&self, from: u8, to: u8) -> bool {
         self.cut.get(usize::from(from)).is_none_or(|unreached| unreached.0 & (1 << to) == 0)
     }
@@ -168,28 +171,31 @@ impl Replicated {
     }
 
     pub(super) fn is_primary(&self, number: u8) -> bool {
-        matches!(self.server(number).follows, Follows::Nobody { .. })
+        matches!(self.server(number).replication_role, ReplicationRole::Primary { .. })
     }
 
     /// The replicas of a server.
     pub(super) fn replicas_of(&self, primary: u8) -> impl Iterator<Item = u8> {
-        self.numbers().filter(move |number| self.server(*number).follows == Follows::Server(primary))
+        self.numbers()
+            .filter(move |number| self.server(*number).replication_role == ReplicationRole::ReplicaOf(primary))
     }
 
     /// The primary that was promoted last.
     pub(super) fn newest_primary(&self) -> u8 {
-        let epoch = |number: &u8| match self.server(*number).follows {
-            Follows::Nobody { epoch } => Some(epoch),
-            Follows::Server(_) => None,
+        let epoch = |number: &u8| match self.server(*number).replication_role {
+            ReplicationRole::Primary { epoch } => Some(epoch),
+            ReplicationRole::ReplicaOf(_) => None,
         };
         let primaries = self.numbers().filter_map(|number| Some((epoch(&number)?, number)));
         primaries.max().map(|(_, number)| number).expect("a server that is demoted follows another that is a primary")
     }
 
-    /// True if all members are there and reach each other, and the servers follow one primary.
+    /// True if all members run and reach each other, and the servers replicate one primary.
     pub(super) fn is_whole(&self) -> bool {
         let primary = self.newest_primary();
-        let follows = |number: u8| number == primary || self.server(number).follows == Follows::Server(primary);
+        let follows = |number: u8| {
+            number == primary || self.server(number).replication_role == ReplicationRole::ReplicaOf(primary)
+        };
         self.cut.is_empty()
             && self.numbers().all(|number| self.is_running(number) && follows(number))
             && self.sentinels.iter().all(Sentinel::is_running)
@@ -197,7 +203,7 @@ impl Replicated {
 
     // The stream.
 
-    /// Sends what a primary has done to its replicas.
+    /// A primary sends an effect to its replicas.
     pub(super) fn send(&mut self, primary: u8, done: Done, bytes: u64) {
         if done.is_nothing() {
             return;
@@ -207,28 +213,28 @@ impl Replicated {
         server.offset = effect.offset;
         for number in self.numbers() {
             let replica = self.server_mut(number);
-            if replica.follows == Follows::Server(primary) && !replica.needs_copy && replica.up {
-                replica.on_its_way.push_back(Rc::clone(&effect));
+            if replica.replication_role == ReplicationRole::ReplicaOf(primary) && !replica.needs_copy && replica.up {
+                replica.in_flight.push_back(Rc::clone(&effect));
             }
         }
     }
 
-    /// True if a replica can take in what comes next.
+    /// True if a replica can apply its next effect, or copy the data set.
     pub(super) fn can_take_in(&self, number: u8) -> bool {
-        let Follows::Server(primary) = self.server(number).follows else { return false };
+        let ReplicationRole::ReplicaOf(primary) = self.server(number).replication_role else { return false };
         let replica = self.server(number);
-        let passes = self.passes(primary, number) || replica.came_through > 0;
-        let comes = !replica.on_its_way.is_empty() && passes;
+        let passes = self.passes(primary, number) || replica.in_flight_before_cut > 0;
+        let comes = !replica.in_flight.is_empty() && passes;
         let copies = replica.needs_copy && self.is_running(primary) && self.reach_each_other(primary, number);
-        self.is_running(number) && (comes || (replica.on_its_way.is_empty() && copies && self.is_primary(primary)))
+        self.is_running(number) && (comes || (replica.in_flight.is_empty() && copies && self.is_primary(primary)))
     }
 
-    /// A replica takes in what comes next: an effect, or a copy of the whole data set.
+    /// A replica applies its next effect, or copies the data set.
     pub(super) fn take_in(&mut self, clocks: &[NodeClock], number: u8, out: &mut Vec<Output>) {
-        let Follows::Server(primary) = self.server(number).follows else { return };
-        if let Some(effect) = self.server_mut(number).on_its_way.pop_front() {
+        let ReplicationRole::ReplicaOf(primary) = self.server(number).replication_role else { return };
+        if let Some(effect) = self.server_mut(number).in_flight.pop_front() {
             let replica = self.server_mut(number);
-            replica.came_through = replica.came_through.saturating_sub(1);
+            replica.in_flight_before_cut = replica.in_flight_before_cut.saturating_sub(1);
             replica.offset = effect.offset;
             replica.node.take_in(clocks[usize::from(number)], &effect, out);
         } else if self.server(number).needs_copy {
@@ -239,14 +245,14 @@ impl Replicated {
             (replica.offset, replica.needs_copy) = (offset, false);
         }
         let replica = self.server_mut(number);
-        replica.behind &= replica.needs_copy || !replica.on_its_way.is_empty();
+        replica.behind &= replica.needs_copy || !replica.in_flight.is_empty();
         self.acknowledge(number);
         self.answer_waiting(primary, out);
     }
 
-    /// Tells its primary how much of the stream a replica has.
+    /// A replica acknowledges its offset.
     pub(super) fn acknowledge(&mut self, number: u8) {
-        let Follows::Server(primary) = self.server(number).follows else { return };
+        let ReplicationRole::ReplicaOf(primary) = self.server(number).replication_role else { return };
         let replica = self.server(number);
         if !replica.needs_copy && self.is_running(number) && self.passes(number, primary) {
             self.server_mut(number).acknowledged = self.server(number).offset;
@@ -257,7 +263,7 @@ impl Replicated {
 
     // WAIT.
 
-    /// How many replicas are known to have the stream up to here.
+    /// The number of replicas that have acknowledged this offset.
     fn count_acknowledged(&self, primary: u8, offset: u64) -> i64 {
         let has = |number: &u8| {
             let replica = self.server(*number);
@@ -266,7 +272,7 @@ impl Replicated {
         self.replicas_of(primary).filter(has).count() as i64
     }
 
-    /// WAIT: answered when so many replicas have what the connection wrote, or after the time-out.
+    /// WAIT: answered when enough replicas have acknowledged the connection's writes, or after the time-out.
     pub(super) fn wait(&mut self, number: u8, clock: NodeClock, conn: ConnId, args: (i64, i64), out: &mut Vec<Output>) {
         let (replicas, timeout_ms) = args;
         let offset = self.server(number).written.get(&conn).map_or(0, |offset| offset.0);
@@ -278,7 +284,7 @@ impl Replicated {
         self.server_mut(number).waiting.push(Waiting { conn, replicas, offset, until_us });
     }
 
-    /// Answers those for whom enough replicas have acknowledged.
+    /// Unblocks WAITs for which enough replicas have acknowledged.
     pub(super) fn answer_waiting(&mut self, primary: u8, out: &mut Vec<Output>) {
         let waiting = std::mem::take(&mut self.server_mut(primary).waiting.0);
         for waiter in waiting {
@@ -291,7 +297,7 @@ impl Replicated {
         }
     }
 
-    /// Answers those who have waited for long enough.
+    /// Unblocks WAITs whose time-out is over.
     pub(super) fn end_waiting(&mut self, primary: u8, clock: NodeClock, out: &mut Vec<Output>) {
         let waiting = std::mem::take(&mut self.server_mut(primary).waiting.0);
         for waiter in waiting {
@@ -309,7 +315,7 @@ impl Replicated {
     /// Serves a command.
     pub(super) fn serve(&mut self, clocks: &[NodeClock], conn: ConnId, command: &Command, out: &mut Vec<Output>) {
         let (number, clock) = (conn.member, clocks[usize::from(conn.member)]);
-        self.server_mut(number).node.state.role = self.role(number, clock);
+        self.server_mut(number).node.state.role = self.role_for_clients(number, clock);
         let in_multi = self.server(number).node.state.transactions.get(conn).is_some_and(|at| at.queued.is_some());
         if !in_multi && self.serve_about_replication(clock, conn, command, out) {
             return;
@@ -326,8 +332,8 @@ impl Replicated {
         }
     }
 
-    /// What a server is to its clients now.
-    fn role(&self, number: u8, clock: NodeClock) -> Role {
+    /// The role that a server shows to its clients.
+    fn role_for_clients(&self, number: u8, clock: NodeClock) -> Role {
         if !self.is_primary(number) {
             return Role::Replica;
         }
@@ -336,15 +342,16 @@ impl Replicated {
         if good < needed { Role::TooFewReplicas } else { Role::Primary }
     }
 
-    /// True if a replica's primary counts it as heard lately. The moment of its last acknowledgement is up to a second
-    /// before it fell silent, and counted in whole seconds: here the primary takes writes for the longest time.
+    /// True if a replica counts for `min-replicas-to-write`. Its last acknowledgement may be up to a second older than
+    /// the break, and the server counts whole seconds; the model takes the latest moment, at which most writes are
+    /// accepted.
     fn is_heard(&self, replica: u8, clock: NodeClock) -> bool {
         let Server { up, unheard_since, needs_copy, .. } = self.server(replica);
         let lasts = |since: u64| clock.mono_us < self.unheard_at(since);
         (*up || unheard_since.is_some()) && !needs_copy && unheard_since.is_none_or(lasts)
     }
 
-    /// When a replica counts as not heard that has fallen silent at this moment.
+    /// When a replica whose acknowledgements stopped at this moment no longer counts.
     pub(super) fn unheard_at(&self, since_us: u64) -> u64 {
         since_us + (u64::from(self.replication().min_replicas_max_lag_s) + 1) * 1_000_000
     }
@@ -382,8 +389,8 @@ impl Replicated {
     fn tell_role(&self, number: u8) -> Value {
         let server = self.server(number);
         let offset = |offset: u64| Value::Int(offset as i64);
-        match server.follows {
-            Follows::Nobody { .. } => {
+        match server.replication_role {
+            ReplicationRole::Primary { .. } => {
                 let replica = |number: u8| {
                     let acknowledged = self.server(number).acknowledged.to_string();
                     let [host, port] = address(number);
@@ -393,7 +400,7 @@ impl Replicated {
                 let replicas = Value::Array(replicas.collect());
                 Value::Array(vec![Value::Bulk("master".into()), offset(server.offset), replicas])
             }
-            Follows::Server(primary) => {
+            ReplicationRole::ReplicaOf(primary) => {
                 let state = match (self.is_running(primary), server.needs_copy) {
                     (true, false) => "connected",
                     (true, true) => "sync",

@@ -1,25 +1,25 @@
-//! Sentinel: what one of them sees of the servers, and which it takes for the primary.
+//! Sentinel: its view of each server, and its configuration.
 //!
-//! A Sentinel pings each server once a second. One that has not answered for `down-after-milliseconds` it finds down;
-//! the first ping after a failure may come a second later, and so may this. When a failover begins after that is open
-//! in any case.
+//! A Sentinel pings each server once a second and finds it down when it has not answered for `down-after-milliseconds`.
+//! The count begins with the first unanswered ping, up to a second after the failure. The model counts from the
+//! failure; the failover step that follows has no bound in time and covers the rest.
 
 use super::state::State;
 use super::topology::Sentinels;
 
-/// How a Sentinel finds a server, with moments by its own monotonic clock, in microseconds.
+/// A Sentinel's view of a server; moments are of its own monotonic clock, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Sight {
-    /// It answers, and is what it should be.
+pub(super) enum View {
+    /// It answers and has the expected role.
     Fine,
-    /// It does not answer since then.
+    /// It has not answered since this moment.
     Silent(u64),
-    /// It has not answered for so long that it counts as down.
+    /// Subjectively down.
     Down,
-    /// Since then it answers as a primary, though another one is.
-    Stray(u64),
-    /// It has done so for so long that it is to be set right.
-    StrayForLong,
+    /// Since this moment it reports itself as primary while another one is.
+    WrongRole(u64),
+    /// It has done so for four hello periods: the Sentinel reconfigures it.
+    WrongRoleForLong,
 }
 
 /// A Sentinel.
@@ -27,12 +27,12 @@ pub(super) enum Sight {
 pub(super) struct Sentinel {
     pub up: bool,
     pub paused: bool,
-    /// The server that it takes for the primary.
+    /// The primary in its configuration.
     pub primary: u8,
-    /// The epoch of the failover that made that the primary.
+    /// The epoch of its configuration.
     pub epoch: u32,
-    /// How it finds each server.
-    pub sight: Vec<Sight>,
+    /// Its view of each server.
+    pub views: Vec<View>,
     /// Its connections: it serves PING and subscriptions as a Redis does.
     pub state: State,
 }
@@ -42,46 +42,46 @@ impl Sentinel {
         self.up && !self.paused
     }
 
-    /// Takes note of whether a server answers, and as a primary though it should be none.
-    pub(super) fn see(&mut self, server: u8, answers: bool, strays: bool, now_us: u64) {
-        let sight = &mut self.sight[usize::from(server)];
-        *sight = match (*sight, answers, strays) {
-            (old @ (Sight::Silent(_) | Sight::Down), false, _) => old,
-            (_, false, _) => Sight::Silent(now_us),
-            (_, true, false) => Sight::Fine,
-            (old @ (Sight::Stray(_) | Sight::StrayForLong), true, true) => old,
-            (_, true, true) => Sight::Stray(now_us),
+    /// Updates its view of a server.
+    pub(super) fn see(&mut self, server: u8, answers: bool, has_wrong_role: bool, now_us: u64) {
+        let views = &mut self.views[usize::from(server)];
+        *views = match (*views, answers, has_wrong_role) {
+            (old @ (View::Silent(_) | View::Down), false, _) => old,
+            (_, false, _) => View::Silent(now_us),
+            (_, true, false) => View::Fine,
+            (old @ (View::WrongRole(_) | View::WrongRoleForLong), true, true) => old,
+            (_, true, true) => View::WrongRole(now_us),
         };
     }
 
-    /// When it changes its mind about a server by its clock alone.
-    fn due(sight: Sight, config: &Sentinels) -> Option<u64> {
-        match sight {
-            Sight::Silent(since) => Some(since + u64::from(config.down_after_ms) * 1000),
-            Sight::Stray(since) => Some(since + 4 * u64::from(config.hello_ms) * 1000),
-            Sight::Fine | Sight::Down | Sight::StrayForLong => None,
+    /// When this view changes with time alone.
+    fn due(views: View, config: &Sentinels) -> Option<u64> {
+        match views {
+            View::Silent(since) => Some(since + u64::from(config.down_after_ms) * 1000),
+            View::WrongRole(since) => Some(since + 4 * u64::from(config.hello_ms) * 1000),
+            View::Fine | View::Down | View::WrongRoleForLong => None,
         }
     }
 
-    /// When it changes its mind about some server by its clock alone.
+    /// When its next view changes with time alone.
     pub(super) fn next_due(&self, config: &Sentinels) -> Option<u64> {
-        self.sight.iter().filter_map(|sight| Sentinel::due(*sight, config)).min()
+        self.views.iter().filter_map(|views| Sentinel::due(*views, config)).min()
     }
 
-    /// Changes its mind where that is due.
+    /// Changes the views whose time has come.
     pub(super) fn tick(&mut self, config: &Sentinels, now_us: u64) {
-        for sight in &mut self.sight {
-            if Sentinel::due(*sight, config).is_some_and(|at| at <= now_us) {
-                *sight = if let Sight::Silent(_) = sight { Sight::Down } else { Sight::StrayForLong };
+        for views in &mut self.views {
+            if Sentinel::due(*views, config).is_some_and(|at| at <= now_us) {
+                *views = if let View::Silent(_) = views { View::Down } else { View::WrongRoleForLong };
             }
         }
     }
 
     pub(super) fn finds_down(&self, server: u8) -> bool {
-        self.sight[usize::from(server)] == Sight::Down
+        self.views[usize::from(server)] == View::Down
     }
 
     pub(super) fn sees(&self, server: u8) -> bool {
-        matches!(self.sight[usize::from(server)], Sight::Fine | Sight::Stray(_) | Sight::StrayForLong)
+        matches!(self.views[usize::from(server)], View::Fine | View::WrongRole(_) | View::WrongRoleForLong)
     }
 }

@@ -1,9 +1,9 @@
-//! Stream: what a primary sends to its replicas, one effect for each command that changed something.
+//! Stream: the effects that a primary sends to its replicas, one for each command that changed something.
 //!
-//! The real server sends commands, rewritten so that they do the same everywhere: a TTL becomes a deadline, a script
-//! the commands that it ran, an expired key a DEL. Here an effect holds the entries as they are afterwards, which comes
-//! to the same, since a replica has exactly what its primary had before. A transaction or a script is one effect:
-//! replicas apply it as a whole.
+//! The real server sends commands rewritten to be deterministic: a TTL becomes a deadline, a script the commands that
+//! it ran, an expired key a DEL. An effect here holds the entries after the command. Both are equivalent, since a
+//! replica has exactly the primary's earlier data set. A transaction or a script is one effect and is applied
+//! atomically.
 
 use super::keyspace::{Entry, Keyspace};
 use crate::Blob;
@@ -11,7 +11,7 @@ use crate::escape::Unordered;
 use crate::resp::Command;
 use std::collections::BTreeSet;
 
-/// What a command did that replicas must do too, by the names of the keys.
+/// The changes of a command that replicas receive, as key names.
 #[derive(Default)]
 pub(super) struct Done {
     /// Keys that it changed.
@@ -22,7 +22,7 @@ pub(super) struct Done {
     pub announced: Vec<(Blob, Blob)>,
 }
 
-/// A key, and what is under it from now on.
+/// A key and its new entry.
 #[derive(Clone, Hash)]
 pub(super) struct Changed {
     pub key: Blob,
@@ -30,7 +30,7 @@ pub(super) struct Changed {
     pub entry: Option<Entry>,
 }
 
-/// What replicas must do, as a whole.
+/// The changes of one command, applied atomically.
 #[derive(Clone, Hash)]
 pub(super) struct Effect {
     pub changed: Unordered<Vec<Changed>>,
@@ -45,12 +45,12 @@ impl Done {
         Done { collected: keys, ..Done::default() }
     }
 
-    /// True if replicas have nothing to do.
+    /// True if replicas receive nothing.
     pub(super) fn is_nothing(&self) -> bool {
         self.touched.is_empty() && self.collected.is_empty() && self.announced.is_empty()
     }
 
-    /// The effect, once the primary's data set is as it left it, behind `offset` and so many bytes.
+    /// The effect: the entries in `db` after the command, which moves the offset on by `bytes`.
     pub(super) fn effect(self, db: &Keyspace, offset: u64, bytes: u64) -> Effect {
         let keys: BTreeSet<Blob> = self.touched.into_iter().chain(self.collected).collect();
         let changed = keys.into_iter().map(|key| Changed { entry: db.raw(&key).cloned(), key }).collect();

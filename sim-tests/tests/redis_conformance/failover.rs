@@ -5,7 +5,7 @@ use super::wire::Connection;
 use doublehold::world::real::servers::{RedisServer, SentinelServer, Server, Watch};
 use doublehold_models::resp::{Command, Value};
 use doublehold_models::{
-    At, Blob, ConnId, Lost, NodeClock, Output, Request, Response, Service, ServiceConfig, Step, Steps, redis,
+    Blob, ConnId, Lost, NodeClock, Output, Request, Response, Service, ServiceConfig, Steps, redis,
 };
 use doublehold_sim_tests::redis_server_or_skip;
 use std::time::{Duration, Instant};
@@ -320,8 +320,7 @@ impl Simulated {
         loop {
             let mut steps = Steps::new();
             self.model.steps(&mut steps);
-            let own = |(_, step): &(At, Step)| matches!(step, Step::CatchUp | Step::FailOver | Step::Follow);
-            let Some((at, step)) = steps.into_iter().find(own) else { break };
+            let Some((at, step)) = steps.into_iter().find(|(_, step)| step.is_of_group()) else { break };
             let mut out = Vec::new();
             let clocks = self.clocks();
             self.model.step(&clocks, at, step, &mut out);

@@ -30,14 +30,13 @@ fn random_sequences_get_the_same_replies() {
         return;
     }
     let mut real = RealRedis::start();
-    let plan = Sweep {
-        families: &generate::FAMILIES,
-        generate: generate::sequence,
-        sequences: SEQUENCES,
-        steps: STEPS,
-        complete_percent_min: COMPLETE_PERCENT_MIN,
-    };
-    println!("Redis conformance: {}", sweep(&mut real, &plan));
+    println!("Redis conformance: {}", sweep(&mut real, &plan(generate::sequence, SEQUENCES)));
+}
+
+/// So many sequences of each family.
+fn plan(generate: fn(usize, u64, usize) -> Vec<Step>, sequences: u64) -> Sweep<'static> {
+    let (steps, complete_percent_min) = (STEPS, COMPLETE_PERCENT_MIN);
+    Sweep { families: &generate::FAMILIES, generate, sequences, steps, complete_percent_min }
 }
 
 /// Each script of the table runs twice on the same data with several keys and arguments, and is modelled.
@@ -94,13 +93,7 @@ fn random_sequences_on_a_primary_and_its_replica_get_the_same_replies() {
         return;
     }
     let mut real = RealRedis::start_replicated();
-    let plan = Sweep {
-        families: &generate::FAMILIES,
-        generate: generate::replicated_sequence,
-        sequences: SEQUENCES / 4,
-        steps: STEPS,
-        complete_percent_min: COMPLETE_PERCENT_MIN,
-    };
+    let plan = plan(generate::replicated_sequence, SEQUENCES / 4);
     println!("Redis conformance, replication: {}", sweep(&mut real, &plan));
 }
 

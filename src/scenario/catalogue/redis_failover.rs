@@ -4,6 +4,7 @@ use super::redis::{TIMING, TTL_US};
 use super::{about, base, listed, ms, workload};
 use crate::lock::redis::{self, ReplicaWait, WaitOver};
 use crate::property;
+use crate::scenario::About;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
 use crate::scenario::keeper;
 use crate::world::fault::{Budgets, Fault};
@@ -40,6 +41,12 @@ fn often(mut scenario: GuardedScenario) -> GuardedScenario {
     scenario
 }
 
+/// A holder that holds until just before its TTL is over, and a node that crashes: two clients must not both hold.
+fn crashing(about: About, lock: LockKind) -> GuardedScenario {
+    let scenario = base(about, workload(lock, Work::Hold(ms(80)))).only(property::Belief);
+    often(scenario.faults(Fault::NodeCrash, 1).violating("belief"))
+}
+
 /// The rows.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
     [sound(), r5(), r7(), r8(), r26(), r32()].concat()
@@ -55,11 +62,7 @@ fn sound() -> Vec<GuardedScenario> {
 fn r5() -> Vec<GuardedScenario> {
     let about =
         about("failover-loses-lock", Some("R5"), "the replica that is promoted lacks the lock's key", FAILOVER_DOCS);
-    let broken = base(about, workload(on_primary(|_| ()), Work::Hold(ms(80))))
-        .only(property::Belief)
-        .faults(Fault::NodeCrash, 1)
-        .violating("belief");
-    let broken = often(broken);
+    let broken = crashing(about, on_primary(|_| ()));
     let etcd = broken.clone().lock(listed("etcd", &TIMING)).fixed("fixed", "a lock that is kept by consensus");
     let waits = broken.clone().lock(waiting_for(1, WaitOver::TheSame));
     vec![broken, etcd, waits.fixed("waits", "the lock waits for the one replica that can be promoted")]
@@ -69,12 +72,7 @@ fn r7() -> Vec<GuardedScenario> {
     let source = "Redis replication docs, safety of replication when the primary has persistence turned off";
     let summary = "a primary without persistence restarts empty before the Sentinels notice";
     let about = about("primary-restarts-empty", Some("R7"), summary, source);
-    let broken = base(about, workload(waiting_for(1, WaitOver::TheSame), Work::Hold(ms(80))))
-        .only(property::Belief)
-        .keeps(Persistence::None)
-        .faults(Fault::NodeCrash, 1)
-        .violating("belief");
-    let mut broken = often(broken);
+    let mut broken = crashing(about, waiting_for(1, WaitOver::TheSame)).keeps(Persistence::None);
     broken.simulation.down_us_max = 5_000;
     let fixed = broken
         .clone()
@@ -87,13 +85,9 @@ fn r8() -> Vec<GuardedScenario> {
     let source = "redisson#5256; Redis WAIT docs";
     let about =
         about("wait-one-of-two", Some("R8"), "WAIT is content with one replica, and the other is promoted", source);
-    let broken = base(about, workload(waiting_for(1, WaitOver::TheSame), Work::Hold(ms(80))))
+    let broken = crashing(about, waiting_for(1, WaitOver::TheSame))
         .servers(3 + keeper::FEW_SENTINELS)
-        .replication(|replication| replication.priorities = vec![100, 100, 10])
-        .only(property::Belief)
-        .faults(Fault::NodeCrash, 1)
-        .violating("belief");
-    let broken = often(broken);
+        .replication(|replication| replication.priorities = vec![100, 100, 10]);
     let fixed = broken
         .clone()
         .lock(waiting_for(2, WaitOver::TheSame))
@@ -124,12 +118,7 @@ fn r32() -> Vec<GuardedScenario> {
     let at_once = |replication: &mut Replication| {
         replication.sentinels.iter_mut().for_each(|sentinels| sentinels.hello_ms = 1);
     };
-    let broken = base(about, workload(waiting_for(1, WaitOver::Another), Work::Hold(ms(80))))
-        .replication(at_once)
-        .only(property::Belief)
-        .faults(Fault::NodeCrash, 1)
-        .violating("belief");
-    let mut broken = often(broken);
+    let mut broken = crashing(about, waiting_for(1, WaitOver::Another)).replication(at_once);
     (broken.simulation.down_us_max, broken.simulation.fault_every_us) = (50_000, 10_000);
     let fixed = broken
         .clone()

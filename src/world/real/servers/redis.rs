@@ -3,7 +3,7 @@
 use super::{Process, Server, SpawnError, free_port};
 use std::io;
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -53,15 +53,11 @@ impl RedisServer {
     pub fn start_with(fsync: AppendFsync) -> Result<Self, SpawnError> {
         let folder = tempfile::Builder::new().prefix("doublehold-redis-").tempdir()?;
         let mut server = RedisServer { folder, port: 0, process: Process::default(), fsync };
-        let mut last = String::new();
-        for _ in 0..PORT_TRIES {
-            server.port = free_port()?;
-            match server.launch() {
-                Err(SpawnError::DoesNotStart { why, .. }) => last = why,
-                other => return other.map(|()| server),
-            }
-        }
-        Err(SpawnError::DoesNotStart { program: PROGRAM, why: last })
+        on_a_free_port(|port| {
+            server.port = port;
+            server.launch()
+        })?;
+        Ok(server)
     }
 
     /// Its port.
@@ -107,11 +103,32 @@ impl RedisServer {
         command.arg("--port").arg(self.port.to_string()).args(["--bind", "127.0.0.1", "--daemonize", "no"]);
         command.args(["--save", "", "--appendonly", "yes", "--appendfsync", self.fsync.name()]);
         command.arg("--dir").arg(self.folder.path()).arg("--logfile").arg(&log).stderr(Stdio::null());
-        let missing = SpawnError::NotInstalled { program: PROGRAM, package: PROGRAM, option: "--redis URL" };
-        self.process.launch(command, self.folder.path(), missing)?;
-        let port = self.port;
-        self.process.wait_until(PROGRAM, START_WAIT, &log, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
+        launch(&mut self.process, command, self.folder.path(), (&log, self.port))
     }
+}
+
+/// Starts a server or Sentinel on a free port, and on another one if the port is taken meanwhile.
+pub(super) fn on_a_free_port(mut start: impl FnMut(u16) -> Result<(), SpawnError>) -> Result<(), SpawnError> {
+    let mut last = String::new();
+    for _ in 0..PORT_TRIES {
+        match start(free_port()?) {
+            Err(SpawnError::DoesNotStart { why, .. }) => last = why,
+            other => return other,
+        }
+    }
+    Err(SpawnError::DoesNotStart { program: PROGRAM, why: last })
+}
+
+/// Starts redis-server, as a server or as a Sentinel, and waits until it accepts connections.
+pub(super) fn launch(
+    process: &mut Process,
+    command: Command,
+    folder: &Path,
+    (log, port): (&Path, u16),
+) -> Result<(), SpawnError> {
+    let missing = SpawnError::NotInstalled { program: PROGRAM, package: PROGRAM, option: "--redis URL" };
+    process.launch(command, folder, missing)?;
+    process.wait_until(PROGRAM, START_WAIT, log, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
 }
 
 impl Server for RedisServer {

@@ -1,15 +1,10 @@
 //! Redis Sentinel.
 
-use super::{Process, Server, SpawnError, free_port};
+use super::{Process, Server, SpawnError, redis};
 use std::io;
-use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
-
-const PROGRAM: &str = "redis-server";
-/// How long a Sentinel may take to answer after its start.
-const START_WAIT: Duration = Duration::from_secs(10);
 
 /// What a Sentinel watches, and when it acts.
 #[derive(Clone, Copy, Debug)]
@@ -35,21 +30,29 @@ impl SentinelServer {
     /// Starts one on a free port of loopback.
     pub fn start(watch: Watch) -> Result<Self, SpawnError> {
         let folder = tempfile::Builder::new().prefix("doublehold-sentinel-").tempdir()?;
-        let mut server = SentinelServer { folder, port: free_port()?, process: Process::default() };
+        let mut server = SentinelServer { folder, port: 0, process: Process::default() };
+        redis::on_a_free_port(|port| {
+            server.port = port;
+            server.configure(watch)?;
+            server.launch()
+        })?;
+        Ok(server)
+    }
+
+    fn configure(&self, watch: Watch) -> io::Result<()> {
         let Watch { primary, quorum, down_after, failover_timeout } = watch;
+        let folder = self.folder.path();
         let lines = [
-            format!("port {}", server.port),
+            format!("port {}", self.port),
             "bind 127.0.0.1".to_owned(),
-            format!("dir {}", server.folder.path().display()),
-            format!("logfile {}", server.folder.path().join("sentinel.log").display()),
+            format!("dir {}", folder.display()),
+            format!("logfile {}", folder.join("sentinel.log").display()),
             format!("sentinel monitor mymaster 127.0.0.1 {primary} {quorum}"),
             format!("sentinel down-after-milliseconds mymaster {}", down_after.as_millis()),
             format!("sentinel failover-timeout mymaster {}", failover_timeout.as_millis()),
             String::new(),
         ];
-        std::fs::write(server.folder.path().join("sentinel.conf"), lines.join("\n"))?;
-        server.launch()?;
-        Ok(server)
+        std::fs::write(folder.join("sentinel.conf"), lines.join("\n"))
     }
 
     /// Its URL.
@@ -59,12 +62,9 @@ impl SentinelServer {
 
     fn launch(&mut self) -> Result<(), SpawnError> {
         let log = self.folder.path().join("sentinel.log");
-        let mut command = Command::new(super::redis::program());
+        let mut command = Command::new(redis::program());
         command.arg(self.folder.path().join("sentinel.conf")).arg("--sentinel").stderr(Stdio::null());
-        let missing = SpawnError::NotInstalled { program: PROGRAM, package: PROGRAM, option: "--redis URL" };
-        self.process.launch(command, self.folder.path(), missing)?;
-        let port = self.port;
-        self.process.wait_until(PROGRAM, START_WAIT, &log, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
+        redis::launch(&mut self.process, command, self.folder.path(), (&log, self.port))
     }
 }
 
