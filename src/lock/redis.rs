@@ -12,7 +12,8 @@
 //! Of a primary with replicas, the lock can wait until replicas have its key ([`ReplicaWait`]). That narrows the window
 //! in which a failover loses it, and closes it only where every replica that may be promoted is waited for.
 //!
-//! **Broken by** a failover to a replica that lacks the key (`failover-loses-lock`, `wait-one-of-two`); by a pause longer than the TTL (scenario `pause-past-expiry`); by deleting without looking whose the key is
+//! **Broken by** a failover to a replica that lacks the key (scenarios `failover-loses-lock`, `wait-one-of-two`); by a
+//! pause longer than the TTL (`pause-past-expiry`); by deleting without looking whose the key is
 //! (`delete-without-owner-check`); by setting the TTL in a second command (`setnx-then-expire`); by taking a lost reply
 //! for a no (`ambiguous-set`). The fencing token keeps the guarded resource right where the lock cannot.
 

@@ -7,8 +7,8 @@
 //!
 //! Transitions that clients can observe are steps:
 //!
-//! - A replica applies an effect or copies the data set ([`Step::CatchUp`](crate::Step)). Its readers, WAIT and, after a
-//!   failover, all clients observe it.
+//! - A replica applies an effect or copies the data set ([`Step::CatchUp`](crate::Step)). Its readers, WAIT and, after
+//!   a failover, all clients observe it.
 //! - A Sentinel promotes a replica ([`Step::FailOver`](crate::Step)). Election, `REPLICAOF NO ONE` and the leader's new
 //!   configuration are one step: the leader names the new primary only after it has taken the role.
 //! - A Sentinel receives the new configuration ([`Step::CatchUp`](crate::Step)). Its clients observe it.
