@@ -3,6 +3,7 @@
 //! | file | algorithm | claims mutual exclusion under |
 //! |---|---|---|
 //! | [`redis`] | `SET key token NX PX ttl` on one server | no failover, pauses and delays below the TTL |
+//! | [`redisson`] | a hash that a watchdog keeps alive, on one server | no failover, no pause of the watchdog beyond the TTL |
 //! | [`redlock`] | RedLock on N independent servers | bounded drift, no clock steps, durable or delayed restarts |
 //! | [`zookeeper`] | ephemeral sequential nodes on a ZooKeeper ensemble | no pause beyond the session time-out |
 //! | [`etcd`] | keys with a lease on an etcd cluster, in the order of their creation | no pause beyond the lease |
@@ -15,8 +16,10 @@ pub mod etcd;
 mod guard;
 pub mod hold;
 pub mod in_process;
+pub mod lifetime;
 pub mod mysql;
 pub mod redis;
+pub mod redisson;
 pub mod redlock;
 pub mod reentrant;
 pub mod resource;

@@ -89,6 +89,22 @@ pub struct ReplicaWait {
     pub over: WaitOver,
 }
 
+impl ReplicaWait {
+    /// Waits until so many replicas have what this connection wrote.
+    pub async fn wait<R: Redis>(&self, server: &R) -> Result<(), NotAcquired> {
+        let ReplicaWait { replicas, timeout, over } = *self;
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        let wait = Command::new("WAIT").arg(replicas as u64).arg(timeout_ms);
+        let answer = match over {
+            WaitOver::TheSame => server.call(wait).await,
+            WaitOver::Another => server.another().call(wait).await,
+        };
+        let granted = answer.ok().and_then(|value| value.as_int()).ok_or(NotAcquired::Unavailable)?;
+        let granted = usize::try_from(granted).unwrap_or_default();
+        if granted >= replicas { Ok(()) } else { Err(NotAcquired::NoQuorum { granted, needed: replicas }) }
+    }
+}
+
 /// Over which connection `WAIT` is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitOver {
@@ -204,20 +220,6 @@ impl<P: Ports> RedisLock<P> {
         }
     }
 
-    /// Waits until so many replicas have what this connection wrote.
-    async fn wait_for_replicas(&self) -> Result<(), NotAcquired> {
-        let Some(ReplicaWait { replicas, timeout, over }) = self.config.replicas else { return Ok(()) };
-        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        let wait = Command::new("WAIT").arg(replicas as u64).arg(timeout_ms);
-        let answer = match over {
-            WaitOver::TheSame => self.server.call(wait).await,
-            WaitOver::Another => self.server.another().call(wait).await,
-        };
-        let granted = answer.ok().and_then(|value| value.as_int()).ok_or(NotAcquired::Unavailable)?;
-        let granted = usize::try_from(granted).unwrap_or_default();
-        if granted >= replicas { Ok(()) } else { Err(NotAcquired::NoQuorum { granted, needed: replicas }) }
-    }
-
     async fn read_fence(&self) -> Result<Option<u64>, NotAcquired> {
         match self.server.call(Command::new("INCR").arg(&self.fence_key)).await {
             Outcome::Ok(value) => Ok(value.as_int().and_then(|fence| u64::try_from(fence).ok())),
@@ -288,7 +290,11 @@ impl<P: Ports> Lock for RedisLock<P> {
         let mut undo = Undo::new(self, lease.clone());
         match self.take(&token).await {
             Ok(Answer::Granted { fence }) => {
-                if let Err(why) = self.wait_for_replicas().await {
+                let replicated = match &self.config.replicas {
+                    Some(wait) => wait.wait(&self.server).await,
+                    None => Ok(()),
+                };
+                if let Err(why) = replicated {
                     drop(undo.give_back().await);
                     return Err(why);
                 }

@@ -4,7 +4,7 @@ use super::guarded::LockKind;
 use super::keeper::Keeper;
 use crate::lock::mysql::row::Guard;
 use crate::lock::mysql::table;
-use crate::lock::{etcd, redis, redlock, zookeeper};
+use crate::lock::{etcd, redis, redisson, redlock, zookeeper};
 use std::time::Duration;
 
 /// How the locks of the table are timed.
@@ -46,6 +46,11 @@ impl Timing {
     /// The document's single-instance lock.
     pub fn redis(&self) -> redis::Config {
         redis::Config { retry_delay: self.retry_delay, ..redis::Config::new(self.ttl) }
+    }
+
+    /// The watchdog lock.
+    pub fn redisson(&self) -> redisson::Config {
+        redisson::Config::new(self.ttl)
     }
 
     /// The document's RedLock.

@@ -259,7 +259,7 @@ impl ServiceKind for Replicated {
 
     fn holder(&self, clocks: &[NodeClock], key: &Blob) -> Option<Holder> {
         let primary = self.newest_primary();
-        let (token, expiry) = self.server(primary).node.string(clocks[usize::from(primary)], key)?;
+        let (token, expiry) = self.server(primary).node.token(clocks[usize::from(primary)], key)?;
         Some(Holder { token, ends: Ends::by_time(expiry.is_some()) })
     }
 

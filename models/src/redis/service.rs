@@ -1,4 +1,4 @@
-//! What a Redis server offers as a service. A lock's place is its string key.
+//! What a Redis server offers as a service. A lock's place is its key: a string, or a hash with one field.
 
 use super::{Config, Node, Replication, Servers};
 use crate::resp::Command;
@@ -116,7 +116,7 @@ impl ServiceKind for Node {
     }
 
     fn holder(&self, clocks: &[NodeClock], key: &Blob) -> Option<Holder> {
-        let (token, expiry) = self.string(clocks[0], key)?;
+        let (token, expiry) = self.token(clocks[0], key)?;
         Some(Holder { token, ends: Ends::by_time(expiry.is_some()) })
     }
 

@@ -2,7 +2,8 @@
 //! `clientv3/concurrency`).
 
 use crate::lock::NotAcquired;
-use crate::lock::hold::{Hold, Phase};
+use crate::lock::hold::Phase;
+use crate::lock::lifetime::{Lifetime, Renewal};
 use crate::port::etcd::{Answered, Error, Etcd, Keys, Kv, LeaseId, Range, Request, Revision};
 use crate::port::{Blob, Instant, Outcome, Ports, Refusal, Unknown};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,8 +20,6 @@ pub struct ClientConfig {
     pub drift: Duration,
 }
 
-/// How many times in its life a lease is kept alive.
-const KEEP_ALIVES_PER_LEASE: u32 = 3;
 /// How many times in the life of a lease a request is sent again that the servers could not do.
 const RESTS_PER_LEASE: u32 = 30;
 /// How often a request without an answer is sent again.
@@ -30,16 +29,7 @@ const RETRIES_MAX: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Session {
     lease: LeaseId,
-    /// For how long it may be believed in after it was kept alive.
-    good_for: Duration,
-    life: Arc<Life>,
-}
-
-#[derive(Debug)]
-struct Life {
-    hold: Hold,
-    /// Until when the lease certainly lasts, by the client's monotonic clock: counted from before it was asked for.
-    until: Mutex<Instant>,
+    life: Arc<Lifetime>,
 }
 
 impl Session {
@@ -50,21 +40,17 @@ impl Session {
 
     /// True until the client was told that the lease has ended, or has not heard for the lease's time.
     pub fn is_alive(&self) -> bool {
-        self.life.hold.is_held()
+        self.life.hold().is_held()
     }
 
     /// Until when the lease certainly lasts, by the client's own monotonic clock.
     pub fn until(&self) -> Instant {
-        *self.life.until.lock().unwrap_or_else(PoisonError::into_inner)
+        self.life.until()
     }
 
     /// Ends when the lease has, as far as the client knows.
     pub async fn ended(&self) -> Phase {
-        self.life.hold.ended().await
-    }
-
-    fn renewed(&self, asked_at: Instant) {
-        *self.life.until.lock().unwrap_or_else(PoisonError::into_inner) = asked_at + self.good_for;
+        self.life.ended().await
     }
 }
 
@@ -93,7 +79,7 @@ impl Current {
 impl Drop for Current {
     fn drop(&mut self) {
         if let Some(session) = self.get() {
-            session.life.hold.release();
+            session.life.hold().release();
         }
     }
 }
@@ -125,20 +111,27 @@ impl<P: Ports> Client<P> {
         // A lease that was granted without our knowledge has no keys.
         let Some(Outcome::Ok((lease, ttl_s))) = granted else { return Err(NotAcquired::Unavailable) };
         let ttl = Duration::from_secs(u64::try_from(ttl_s).unwrap_or_default());
-        let life = Life { hold: Hold::new(), until: Mutex::new(Instant::from_micros(0)) };
-        let good_for = ttl.saturating_sub(self.config.drift);
-        let session = Session { lease, good_for, life: Arc::new(life) };
-        session.renewed(asked_at);
+        let life = Lifetime::new(asked_at, ttl.saturating_sub(self.config.drift));
+        let session = Session { lease, life: Arc::new(life) };
         self.current.set(Some(session.clone()));
-        let keeper = Keeper { ports: self.ports.clone(), cluster: self.cluster.clone(), config: self.config };
-        let kept = session.clone();
-        self.ports.spawn(async move { keeper.keep_alive(&kept).await });
+        let (ports, cluster, limit) = (self.ports.clone(), self.cluster.clone(), self.config.request_timeout);
+        let life = Arc::clone(&session.life);
+        self.ports.spawn(async move {
+            let renew = || async {
+                match cluster.keep_alive(lease).await {
+                    Outcome::Ok(0) => Renewal::Gone,
+                    Outcome::Ok(_) => Renewal::Renewed,
+                    Outcome::Fail(_) | Outcome::Indeterminate(_) => Renewal::Unanswered,
+                }
+            };
+            life.keep(&ports, limit, renew).await;
+        });
         Ok(session)
     }
 
     /// Gives a session up: nobody uses it any more, and in the background its lease is ended, with all its keys.
     pub fn abandon(&self, session: &Session) {
-        session.life.hold.release();
+        session.life.hold().release();
         let (client, lease) = (self.clone(), session.lease);
         // A lease that cannot be ended ends by itself.
         self.ports.spawn(async move { drop(client.ask_until_done(Request::Revoke(lease)).await) });
@@ -184,41 +177,5 @@ impl<P: Ports> Client<P> {
     /// Watches one key from a revision on.
     pub async fn watch(&self, key: &Blob, from: Revision) -> Option<<P::Etcd as Etcd>::Watch> {
         self.ports.timeout(self.config.request_timeout, self.cluster.watch(Keys::one(key), from)).await?.ok()
-    }
-}
-
-/// Keeps a session's lease alive.
-struct Keeper<P: Ports> {
-    ports: P,
-    cluster: P::Etcd,
-    config: ClientConfig,
-}
-
-impl<P: Ports> Keeper<P> {
-    /// Until the session is given up, or the lease is lost.
-    async fn keep_alive(&self, session: &Session) {
-        let every = session.good_for / KEEP_ALIVES_PER_LEASE;
-        loop {
-            let left = session.until().left_at(self.ports.monotonic());
-            if self.ports.timeout(every.min(left), session.ended()).await.is_some() {
-                return;
-            }
-            let asked_at = self.ports.monotonic();
-            let left = session.until().left_at(asked_at);
-            if left.is_zero() {
-                session.life.hold.lose();
-                return;
-            }
-            let limit = self.config.request_timeout.min(left);
-            match self.ports.timeout(limit, self.cluster.keep_alive(session.lease)).await {
-                Some(Outcome::Ok(0)) => {
-                    session.life.hold.lose();
-                    return;
-                }
-                Some(Outcome::Ok(_)) => session.renewed(asked_at),
-                // It is tried again while the lease may last.
-                Some(Outcome::Fail(_) | Outcome::Indeterminate(_)) | None => {}
-            }
-        }
     }
 }

@@ -12,6 +12,7 @@
 //! | `mysql` | guards in the row, lock table, user locks, the shop, the draw; rows M…, S13, S14, and mistakes in SQL |
 //! | `order` | the order flow, rows S…, and mistakes in it |
 //! | `redis_failover` | Redis locks on a primary with replicas and Sentinels, rows R5, R7, R8, R26, R32 |
+//! | `redisson` | the watchdog lock, rows R13 to R17, R25, R34, and mistakes in it |
 //! | `zookeeper` | sound ZooKeeper locks, rows Z…, and mistakes in them |
 
 mod caches;
@@ -24,6 +25,7 @@ pub(crate) mod mysql;
 mod order;
 mod redis;
 mod redis_failover;
+mod redisson;
 mod zookeeper;
 
 use super::flow::{Flow, FlowScenario};
@@ -46,6 +48,7 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
     let mut all = Vec::new();
     all.extend(redis::scenarios());
     all.extend(redis_failover::scenarios());
+    all.extend(redisson::scenarios());
     all.extend(known_bad::scenarios());
     all.extend(faults::scenarios());
     all.extend(zookeeper::scenarios());

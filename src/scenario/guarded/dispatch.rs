@@ -5,6 +5,7 @@ use crate::lock::etcd::{self, EtcdLock};
 use crate::lock::in_process::InProcessLock;
 use crate::lock::mysql::{LockTable, UserLock};
 use crate::lock::redis::RedisLock;
+use crate::lock::redisson::RedissonLock;
 use crate::lock::redlock::RedLock;
 use crate::lock::reentrant::{Record, Reentrant};
 use crate::lock::zookeeper::{Client, Kind, ZkLock};
@@ -60,6 +61,16 @@ impl LockKind {
             LockKind::RedisPrimary(config) => {
                 let server = ports.redis_primary(replicas(servers));
                 Box::pin(code.run(move |name| RedisLock::new(&host, server.clone(), name.clone(), config.clone())))
+                    .await;
+            }
+            LockKind::Redisson(config) => {
+                let server = ports.redis(first);
+                Box::pin(code.run(move |name| RedissonLock::new(&host, server.clone(), name.clone(), config.clone())))
+                    .await;
+            }
+            LockKind::RedissonPrimary(config) => {
+                let server = ports.redis_primary(replicas(servers));
+                Box::pin(code.run(move |name| RedissonLock::new(&host, server.clone(), name.clone(), config.clone())))
                     .await;
             }
             LockKind::RedLock(config) => {

@@ -14,7 +14,7 @@ use crate::history::Fact;
 use crate::lock::mysql::row;
 use crate::lock::mysql::{self, Retry};
 use crate::lock::reentrant::Reentry;
-use crate::lock::{etcd, redis, redlock, zookeeper};
+use crate::lock::{etcd, redis, redisson, redlock, zookeeper};
 use crate::port::mysql::{MySql, Session};
 use crate::port::{Ports, Unanswered, answered};
 use crate::world::setup::ServiceSpec;
@@ -44,6 +44,10 @@ pub enum LockKind {
     Redis(redis::Config),
     /// The primary of several Redis servers that Sentinels watch.
     RedisPrimary(redis::Config),
+    /// A watchdog lock on one Redis server.
+    Redisson(redisson::Config),
+    /// The same on the primary of several.
+    RedissonPrimary(redisson::Config),
     /// Several Redis servers.
     RedLock(redlock::Config),
     /// A ZooKeeper ensemble.
@@ -65,8 +69,8 @@ impl LockKind {
     pub fn keeper(&self) -> Keeper {
         match self {
             LockKind::None | LockKind::InProcess => Keeper::NoServer,
-            LockKind::Redis(_) => Keeper::Redis,
-            LockKind::RedisPrimary(_) => Keeper::Sentinels,
+            LockKind::Redis(_) | LockKind::Redisson(_) => Keeper::Redis,
+            LockKind::RedisPrimary(_) | LockKind::RedissonPrimary(_) => Keeper::Sentinels,
             LockKind::RedLock(_) => Keeper::Redises,
             LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
                 Keeper::ZooKeeper

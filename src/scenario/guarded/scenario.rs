@@ -88,7 +88,12 @@ impl GuardedScenario {
         let silent = crash || may(&[Fault::Pause]);
         let leased = matches!(
             self.workload.lock,
-            LockKind::Redis(_) | LockKind::RedisPrimary(_) | LockKind::RedLock(_) | LockKind::Etcd(_)
+            LockKind::Redis(_)
+                | LockKind::RedisPrimary(_)
+                | LockKind::Redisson(_)
+                | LockKind::RedissonPrimary(_)
+                | LockKind::RedLock(_)
+                | LockKind::Etcd(_)
         );
         let locked = !matches!(self.workload.lock, LockKind::None | LockKind::InProcess);
         let several = parameters.clients > 1 && locked;

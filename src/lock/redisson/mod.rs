@@ -1,0 +1,430 @@
+//! The watchdog lock (Redisson's `RLock`).
+//!
+//! **Algorithm** ([`RedissonLock`](https://github.com/redisson/redisson/blob/redisson-3.45.1/redisson/src/main/java/org/redisson/RedissonLock.java)):
+//! the lock is a hash with one field, the owner, which counts how many times it holds. A script takes it if it is free or the
+//! owner's own. While it is held a watchdog renews its TTL each third of it, if it is still the owner's. Release counts down,
+//! and deletes the hash and publishes a message with the last time. A waiter subscribes to that channel, tries once more, and then
+//! waits for a message, at the longest until the holder's TTL is over.
+//!
+//! **Claims** that at most one owner holds the lock, for as long as its process lives, and that it comes free within the TTL
+//! of a crash.
+//!
+//! **Assumes** that the server does not lose the lock (no failover to a replica that lacks it), that its wall clock
+//! does not jump, and that a holder stops when it is told that its hold is lost.
+//!
+//! **Broken by** a failover (scenario `failover-loses-lock`), by a watchdog that stalls for longer than the TTL, and by each of the
+//! options here that is not the default.
+//!
+//! Two things Redisson does not do. The holder is told when its hold is lost: when a renewal finds that the lock is gone, or when
+//! none was answered for so long that it may be. And an attempt whose answer was lost is given back, by a request that does nothing
+//! if it is done twice.
+
+mod scripts;
+
+use super::lifetime::{Lifetime, Renewal};
+use super::redis::ReplicaWait;
+use super::sync::{Mutex, lock};
+use super::{Lease, Lock, NotAcquired, Undo};
+use crate::base::Event;
+use crate::port::{Blob, Outcome, Ports, Redis, Script, Subscription};
+use scripts::{ACQUIRE, RELEASE, RELEASE_EACH_TIME, RENEW, RENEW_ANY};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the watchdog looks at before it renews.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renew {
+    /// Whether the lock is still the owner's.
+    IfOurs,
+    /// Nothing.
+    Anyway,
+}
+
+/// What becomes of a holder whose lock is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterLoss {
+    /// It is told.
+    TellHolder,
+    /// The watchdog stops, and the holder carries on (R17).
+    Silent,
+}
+
+/// What a renewal without an answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterFailedRenewal {
+    /// The next one may have an answer.
+    TryAgain,
+    /// There is none any more, and nobody is told (R15).
+    GiveUp,
+}
+
+/// What an attempt does whose answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterLostReply {
+    /// It gives back what it may have taken.
+    GiveBack,
+    /// It is sent again, and counts twice if the first one was done (R13).
+    SendAgain,
+}
+
+/// When a waiter looks at the lock, and when it begins to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// It listens, then looks, then waits; it looks again when it has to listen anew.
+    ListenThenLook,
+    /// It looks, then listens, then waits (R34).
+    LookThenListen,
+    /// As the first, but when the subscription breaks it waits for the holder's TTL (R25).
+    MissBroken,
+}
+
+/// What a release does that is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resend {
+    /// It is known by its number, and answered as before.
+    Once,
+    /// It counts again.
+    EachTime,
+}
+
+/// The options of the lock; the default is the algorithm without its known mistakes.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The TTL, which the watchdog renews.
+    pub ttl: Duration,
+    /// What is taken off the TTL for clock drift between client and server.
+    pub drift: Duration,
+    /// How long to wait for the answer to a renewal.
+    pub request_timeout: Duration,
+    /// What the watchdog looks at before it renews.
+    pub renew: Renew,
+    /// What becomes of a holder whose lock is gone.
+    pub after_loss: AfterLoss,
+    /// What a renewal without an answer means.
+    pub after_failed_renewal: AfterFailedRenewal,
+    /// What an attempt does whose answer was lost.
+    pub after_lost_reply: AfterLostReply,
+    /// When a waiter looks at the lock, and when it begins to listen.
+    pub waiting: Waiting,
+    /// What a release does that is sent again.
+    pub resend: Resend,
+    /// How many replicas must have the lock before it is held; `None`: nobody asks.
+    pub replicas: Option<ReplicaWait>,
+}
+
+impl Config {
+    /// The lock with this TTL.
+    pub fn new(ttl: Duration) -> Self {
+        Config {
+            ttl,
+            drift: ttl / 100 + Duration::from_millis(2),
+            request_timeout: ttl / 3,
+            renew: Renew::IfOurs,
+            after_loss: AfterLoss::TellHolder,
+            after_failed_renewal: AfterFailedRenewal::TryAgain,
+            after_lost_reply: AfterLostReply::GiveBack,
+            waiting: Waiting::ListenThenLook,
+            resend: Resend::Once,
+            replicas: None,
+        }
+    }
+}
+
+/// How often a release is sent again after its reply was lost.
+const RESENDS_MAX: usize = 3;
+
+/// A lock on one Redis server, for one owner: a thread, or a task. Its clones are one.
+#[derive(Clone)]
+pub struct RedissonLock<P: Ports> {
+    host: P,
+    server: P::Redis,
+    key: Blob,
+    /// Where waiters listen.
+    channel: Blob,
+    /// The owner's field in the hash.
+    owner: Blob,
+    config: Config,
+    kept: Arc<Kept>,
+}
+
+/// The hold that a watchdog keeps alive.
+#[derive(Default)]
+struct Kept(Mutex<BTreeMap<Blob, Arc<Lifetime>>>);
+
+impl Kept {
+    fn get(&self, token: &Blob) -> Option<Arc<Lifetime>> {
+        lock(&self.0).get(token).cloned()
+    }
+
+    fn put(&self, token: &Blob, life: &Arc<Lifetime>) {
+        lock(&self.0).insert(token.clone(), Arc::clone(life));
+    }
+
+    fn take(&self, token: &Blob) -> Option<Arc<Lifetime>> {
+        lock(&self.0).remove(token)
+    }
+}
+
+/// What the server said to one attempt.
+enum Answer {
+    Granted,
+    /// It is another's, for so long at the most.
+    Held(Duration),
+}
+
+impl<P: Ports> RedissonLock<P> {
+    /// The lock `key` on this server, for an owner of its own.
+    pub fn new(host: &P, server: P::Redis, key: impl Into<Blob>, config: Config) -> Self {
+        let key = key.into();
+        let channel = Blob::copy_from(&[key.as_bytes(), b":channel"].concat());
+        RedissonLock { host: host.clone(), server, key, channel, owner: host.unique_id(), config, kept: Arc::default() }
+    }
+
+    fn ttl_ms(&self) -> Blob {
+        u64::try_from(self.config.ttl.as_millis()).unwrap_or(u64::MAX).into()
+    }
+
+    /// For how long a hold may be believed in after it was asked for.
+    fn good_for(&self) -> Duration {
+        self.config.ttl.saturating_sub(self.config.drift)
+    }
+
+    async fn acquire_once(&self) -> Outcome<Answer> {
+        let keys = std::slice::from_ref(&self.key);
+        let reply = self.server.eval(&ACQUIRE, keys, &[self.owner.clone(), self.ttl_ms()]).await;
+        reply.map(|value| match value.as_int() {
+            None => Answer::Granted,
+            Some(left_ms) => Answer::Held(Duration::from_millis(u64::try_from(left_ms).unwrap_or_default())),
+        })
+    }
+
+    /// One attempt. What it may have taken is given back unless it is kept.
+    async fn take(&self) -> Result<Lease, Refused> {
+        let asked_at = self.host.monotonic();
+        let told = self.config.after_loss == AfterLoss::TellHolder;
+        let valid_until = told.then(|| asked_at + self.good_for());
+        let lease = Lease { token: self.owner.clone(), fence: None, valid_until, session: None };
+        let mut undo = Undo::new(self, lease.clone());
+        let mut answer = self.acquire_once().await;
+        if self.config.after_lost_reply == AfterLostReply::SendAgain {
+            for _ in 0..RESENDS_MAX {
+                if let Outcome::Indeterminate(_) = answer {
+                    answer = self.acquire_once().await;
+                }
+            }
+        }
+        match answer {
+            Outcome::Ok(Answer::Granted) => {
+                let replicated = self.wait_for_replicas().await;
+                let expired = self.host.monotonic() >= asked_at + self.good_for();
+                if let Err(why) = replicated.and(if expired { Err(NotAcquired::Expired) } else { Ok(()) }) {
+                    drop(undo.give_back().await);
+                    return Err(why.into());
+                }
+                undo.disarm();
+                Ok(lease)
+            }
+            Outcome::Ok(Answer::Held(left)) => {
+                undo.disarm();
+                Err(Refused { why: NotAcquired::Held, left })
+            }
+            Outcome::Fail(_) => {
+                undo.disarm();
+                Err(NotAcquired::Unavailable.into())
+            }
+            Outcome::Indeterminate(_) => {
+                drop(undo.give_back().await);
+                Err(NotAcquired::Unavailable.into())
+            }
+        }
+    }
+
+    async fn wait_for_replicas(&self) -> Result<(), NotAcquired> {
+        match &self.config.replicas {
+            None => Ok(()),
+            Some(wait) => wait.wait(&self.server).await,
+        }
+    }
+
+    /// One attempt in a round of its own. The hold that it takes is watched.
+    async fn try_once(&self) -> Result<Lease, Refused> {
+        let lease = self.host.round(self.take()).await?;
+        self.watch(&lease);
+        Ok(lease)
+    }
+
+    /// Starts the watchdog of a hold.
+    fn watch(&self, lease: &Lease) {
+        let now = self.host.monotonic();
+        let left = lease.valid_until.map_or(self.good_for(), |until| until.left_at(now));
+        let asked_at = now - self.good_for().saturating_sub(left);
+        let life = Arc::new(Lifetime::new(asked_at, self.good_for()));
+        self.kept.put(&lease.token, &life);
+        let watchdog = self.clone();
+        self.host.spawn(async move { watchdog.keep_alive(&life).await });
+    }
+
+    async fn keep_alive(&self, life: &Lifetime) {
+        let renew = || async {
+            let asked_at = self.host.monotonic();
+            let renewal = self.renew().await;
+            if renewal == Renewal::Renewed && life.hold().is_held() {
+                let (lock, token) = (self.key.clone(), self.owner.clone());
+                let valid_until = Some(asked_at + self.good_for());
+                self.host.record(Event::Extended { lock, token, valid_until });
+            }
+            renewal
+        };
+        life.keep(&self.host, self.config.request_timeout, renew).await;
+    }
+
+    async fn renew(&self) -> Renewal {
+        let script = match self.config.renew {
+            Renew::IfOurs => &RENEW,
+            Renew::Anyway => &RENEW_ANY,
+        };
+        let keys = std::slice::from_ref(&self.key);
+        match self.server.eval(script, keys, &[self.owner.clone(), self.ttl_ms()]).await {
+            Outcome::Ok(value) if value.as_int() == Some(1) => Renewal::Renewed,
+            Outcome::Ok(_) => Renewal::Gone,
+            Outcome::Fail(_) | Outcome::Indeterminate(_) => match self.config.after_failed_renewal {
+                AfterFailedRenewal::TryAgain => Renewal::Unanswered,
+                AfterFailedRenewal::GiveUp => Renewal::Gone,
+            },
+        }
+    }
+
+    /// Waits until the lock may be free: for a message, at the longest until the holder's TTL is over or `left` has passed.
+    async fn await_message(&self, heard: &mut Option<<P::Redis as Redis>::Subscription>, longest: Duration) {
+        let Some(subscription) = heard else { return self.host.sleep(longest.min(self.retry_delay())).await };
+        let began = self.host.monotonic();
+        if let Some(None) = self.host.timeout(longest, subscription.next()).await {
+            *heard = None;
+            if self.config.waiting == Waiting::MissBroken {
+                self.host.sleep((began + longest).left_at(self.host.monotonic())).await;
+            }
+        }
+    }
+
+    async fn release_once(&self, script: &Script, latch: &Blob) -> Outcome<bool> {
+        let keys = [self.key.clone(), self.channel.clone(), latch.clone()];
+        let reply = self.server.eval(script, &keys, &[self.owner.clone(), self.ttl_ms()]).await;
+        reply.map(|value| value.as_int().is_some_and(|left| left >= 0))
+    }
+}
+
+/// Why an attempt was refused, and for how long the lock is another's at the most.
+#[derive(Hash)]
+struct Refused {
+    why: NotAcquired,
+    left: Duration,
+}
+
+impl From<NotAcquired> for Refused {
+    fn from(why: NotAcquired) -> Self {
+        Refused { why, left: Duration::ZERO }
+    }
+}
+
+impl<P: Ports> Lock for RedissonLock<P> {
+    type Host = P;
+
+    fn host(&self) -> &P {
+        &self.host
+    }
+
+    fn name(&self) -> &Blob {
+        &self.key
+    }
+
+    async fn attempt(&self) -> Result<Lease, NotAcquired> {
+        let lease = self.take().await.map_err(|refused| refused.why)?;
+        self.watch(&lease);
+        Ok(lease)
+    }
+
+    async fn attempt_within(&self, wait: Duration) -> Result<Lease, NotAcquired> {
+        let deadline = self.host.monotonic() + wait;
+        let mut heard = None;
+        loop {
+            let mut refused = match self.try_once().await {
+                Ok(lease) => return Ok(lease),
+                Err(refused) => refused,
+            };
+            let left = deadline.left_at(self.host.monotonic());
+            if heard.is_none() && !left.is_zero() {
+                let listening = self.host.timeout(left, self.server.subscribe(self.channel.clone())).await;
+                heard = listening.and_then(Outcome::ok);
+                if heard.is_some() && self.config.waiting != Waiting::LookThenListen {
+                    refused = match self.try_once().await {
+                        Ok(lease) => return Ok(lease),
+                        Err(refused) => refused,
+                    };
+                }
+            }
+            let left = deadline.left_at(self.host.monotonic());
+            if left.is_zero() {
+                return Err(refused.why);
+            }
+            let longest = if refused.why == NotAcquired::Held { refused.left } else { self.retry_delay() };
+            self.await_message(&mut heard, longest.min(left)).await;
+        }
+    }
+
+    async fn unlock(&self, lease: Lease) -> Outcome<bool> {
+        if let Some(life) = self.kept.take(&lease.token) {
+            life.hold().release();
+        }
+        let latch = Blob::copy_from(&[self.key.as_bytes(), b":latch:", self.host.unique_id().as_bytes()].concat());
+        let script = match self.config.resend {
+            Resend::Once => &RELEASE,
+            Resend::EachTime => &RELEASE_EACH_TIME,
+        };
+        let mut outcome = self.release_once(script, &latch).await;
+        for _ in 0..RESENDS_MAX {
+            match outcome {
+                Outcome::Indeterminate(_) => outcome = self.release_once(script, &latch).await,
+                known => return known,
+            }
+        }
+        outcome
+    }
+
+    async fn prolong(&self, lease: &Lease) -> Result<Lease, NotAcquired> {
+        let asked_at = self.host.monotonic();
+        match self.renew().await {
+            Renewal::Renewed => {
+                if let Some(life) = self.kept.get(&lease.token) {
+                    life.renewed(asked_at);
+                }
+                let valid_until = lease.valid_until.map(|_| asked_at + self.good_for());
+                Ok(Lease { valid_until, ..lease.clone() })
+            }
+            Renewal::Gone => Err(NotAcquired::Lost),
+            Renewal::Unanswered => Err(NotAcquired::Unavailable),
+        }
+    }
+
+    fn retry_delay(&self) -> Duration {
+        self.config.ttl / 3
+    }
+
+    fn holds(&self, lease: &Lease) -> bool {
+        match self.config.after_loss {
+            AfterLoss::Silent => true,
+            AfterLoss::TellHolder => self
+                .kept
+                .get(&lease.token)
+                .is_some_and(|life| life.hold().is_held() && self.host.monotonic() < life.until()),
+        }
+    }
+
+    async fn lost(&self, lease: &Lease) {
+        match self.kept.get(&lease.token) {
+            Some(life) if self.config.after_loss == AfterLoss::TellHolder => drop(life.ended().await),
+            Some(_) => std::future::pending().await,
+            None => {}
+        }
+    }
+}
