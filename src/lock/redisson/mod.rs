@@ -195,7 +195,8 @@ impl<P: Ports> RedissonLock<P> {
         let reply = self.server.eval(&ACQUIRE, keys, &[self.owner.clone(), self.ttl_ms()]).await;
         reply.map(|value| match value.as_int() {
             None => Answer::Granted,
-            Some(left_ms) => Answer::Held(Duration::from_millis(u64::try_from(left_ms).unwrap_or_default())),
+            // In whole milliseconds, and the key is gone only when the last of them is over.
+            Some(left_ms) => Answer::Held(Duration::from_millis(u64::try_from(left_ms).unwrap_or_default() + 1)),
         })
     }
 
