@@ -270,10 +270,12 @@ impl<P: Ports> RedissonLock<P> {
         let renew = || async {
             let asked_at = self.host.monotonic();
             let renewal = self.renew().await;
-            if renewal == Renewal::Renewed && life.hold().is_held() {
+            let until = asked_at + self.good_for();
+            // An answer that comes too late renews nothing.
+            let renewed = renewal == Renewal::Renewed && life.hold().is_held() && self.host.monotonic() < until;
+            if renewed && self.config.after_loss == AfterLoss::TellHolder {
                 let (lock, token) = (self.key.clone(), self.owner.clone());
-                let valid_until = Some(asked_at + self.good_for());
-                self.host.record(Event::Extended { lock, token, valid_until });
+                self.host.record(Event::Extended { lock, token, valid_until: Some(until) });
             }
             renewal
         };
