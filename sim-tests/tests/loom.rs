@@ -122,7 +122,7 @@ fn a_lost_wake_up_is_found() {
 }
 
 fn lease(token: &'static str) -> Lease {
-    Lease { token: token.into(), fence: None, valid_until: None, session: None }
+    Lease { token: token.into(), fence: None, valid_until: None, session: None, hold: None }
 }
 
 /// Two threads of one owner, one that leaves while the other re-enters: the servers are told once, after the last has left.

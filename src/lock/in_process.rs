@@ -51,7 +51,13 @@ impl<H: Host> Lock for InProcessLock<H> {
     async fn attempt(&self) -> Result<Lease, NotAcquired> {
         let number = self.holds.fetch_add(1, Ordering::SeqCst) + 1;
         match self.holder.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) => Ok(Lease { token: self.host.unique_id(), fence: Some(number), valid_until: None, session: None }),
+            Ok(_) => Ok(Lease {
+                token: self.host.unique_id(),
+                fence: Some(number),
+                valid_until: None,
+                session: None,
+                hold: None,
+            }),
             Err(_) => Err(NotAcquired::Held),
         }
     }

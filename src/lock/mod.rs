@@ -116,6 +116,8 @@ pub struct Lease {
     pub valid_until: Option<Instant>,
     /// The session on the servers that it ends with, if it does.
     pub session: Option<i64>,
+    /// Which of the token's holds it is, where one token may hold several times.
+    pub hold: Option<Blob>,
 }
 
 /// Why a lock was not acquired. Nothing of the attempt is left on the servers that answered.

@@ -114,6 +114,15 @@ pub enum WaitOver {
     Another,
 }
 
+/// What a token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenOf {
+    /// One acquisition.
+    Acquisition,
+    /// The lock object, which tasks share: each of them can release what another one holds (R31).
+    Object,
+}
+
 /// The options of the lock; the default is what the document says.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -125,6 +134,8 @@ pub struct Config {
     pub report_validity: bool,
     /// The random delay between attempts: from the first to below the second.
     pub retry_delay: (Duration, Duration),
+    /// What a token stands for.
+    pub token_of: TokenOf,
     /// How the key is set.
     pub take: Take,
     /// How the key is deleted.
@@ -145,6 +156,7 @@ impl Config {
             drift: ttl / 100 + Duration::from_millis(2),
             report_validity: true,
             retry_delay: (ttl / 10, ttl / 5),
+            token_of: TokenOf::Acquisition,
             take: Take::SetNxPx,
             release: Release::Script,
             after_lost_reply: AfterLostReply::SameTokenIsYes,
@@ -284,9 +296,18 @@ impl<P: Ports> Lock for RedisLock<P> {
     }
 
     async fn attempt(&self) -> Result<Lease, NotAcquired> {
-        let token = self.host.unique_id();
+        let token = match self.config.token_of {
+            TokenOf::Acquisition => self.host.unique_id(),
+            TokenOf::Object => Blob::copy_from(&[self.key.as_bytes(), b":object"].concat()),
+        };
         let start = self.host.monotonic();
-        let lease = Lease { token: token.clone(), fence: None, valid_until: self.valid_until(start), session: None };
+        let lease = Lease {
+            token: token.clone(),
+            fence: None,
+            valid_until: self.valid_until(start),
+            session: None,
+            hold: None,
+        };
         let mut undo = Undo::new(self, lease.clone());
         match self.take(&token).await {
             Ok(Answer::Granted { fence }) => {

@@ -38,6 +38,17 @@ pub enum GiveBack {
     /// All except servers that did not answer and do not answer a PING on a second connection either: those are assumed
     /// to be down and to hold no key.
     NotSilent,
+    /// None: what was taken stays until its TTL, and refuses the client's own next attempt (R28).
+    Nothing,
+}
+
+/// What an extension does on a server that does not have the lease any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// Nothing.
+    OwnedOnly,
+    /// It sets the key anew if that is free, whoever had it in between, and counts it (R29; redsync's `WithSetNXOnExtend`).
+    SetNx,
 }
 
 /// What becomes of an attempt whose quorum came too late.
@@ -77,6 +88,8 @@ pub struct Config {
     pub contact: Contact,
     /// Which servers a failed attempt gives back.
     pub give_back: GiveBack,
+    /// What an extension does on a server that does not have the lease any more.
+    pub extension: Extension,
     /// What becomes of a quorum that came too late.
     pub late_quorum: LateQuorum,
     /// What becomes of an attempt that no server answered.
@@ -96,6 +109,7 @@ impl Config {
             quorum: None,
             contact: Contact::Sequential,
             give_back: GiveBack::All,
+            extension: Extension::OwnedOnly,
             late_quorum: LateQuorum::GiveBack,
             outage: Outage::FailClosed,
             retry_delay: (ttl / 20, ttl / 5),
@@ -181,6 +195,20 @@ impl<P: Ports> RedLock<P> {
         server.eval(&RELEASE, std::slice::from_ref(&self.key), std::slice::from_ref(token))
     }
 
+    /// Makes the key last a full TTL if it holds `token`.
+    async fn extend_on(&self, server: &P::Redis, token: &Blob) -> Outcome<Value> {
+        let arguments = [token.clone(), self.ttl_ms().into()];
+        let extended = server.eval(&EXTEND, std::slice::from_ref(&self.key), &arguments).await;
+        if self.config.extension == Extension::OwnedOnly || is_yes(&extended) {
+            return extended;
+        }
+        server.call(self.set(token)).await
+    }
+
+    fn set(&self, token: &Blob) -> Command {
+        Command::new("SET").arg(&self.key).arg(token).arg("NX").arg("PX").arg(self.ttl_ms())
+    }
+
     /// True if no server answered and the lock fails open.
     fn fails_open(&self, replies: &[Outcome<Value>]) -> bool {
         self.config.outage == Outage::FailOpen && replies.iter().all(is_silence)
@@ -190,6 +218,7 @@ impl<P: Ports> RedLock<P> {
     async fn give_back(&self, token: &Blob, replies: &[Outcome<Value>]) {
         match self.config.give_back {
             GiveBack::All => drop(self.release_all(token).await),
+            GiveBack::Nothing => {}
             GiveBack::GrantedOnly => {
                 for (server, reply) in self.servers.iter().zip(replies) {
                     if is_yes(reply) {
@@ -234,12 +263,17 @@ impl<P: Ports> Lock for RedLock<P> {
 
         // 1. Get the current time. By the monotonic clock, which no operator can step.
         let start = self.host.monotonic();
-        let lease =
-            Lease { token: token.clone(), fence: None, valid_until: Some(self.valid_until(start)), session: None };
+        let lease = Lease {
+            token: token.clone(),
+            fence: None,
+            valid_until: Some(self.valid_until(start)),
+            session: None,
+            hold: None,
+        };
         let mut undo = Undo::new(self, lease.clone());
 
         // 2. Try to take the lock on all N servers, with the same key and the same random value.
-        let set = Command::new("SET").arg(&self.key).arg(&token).arg("NX").arg("PX").arg(self.ttl_ms());
+        let set = self.set(&token);
         let replies = self.ask_all(|server| server.call(set.clone())).await;
         let granted = replies.iter().filter(|reply| is_yes(reply)).count();
 
@@ -279,15 +313,15 @@ impl<P: Ports> Lock for RedLock<P> {
     /// Extends on a majority, within the validity.
     async fn prolong(&self, lease: &Lease) -> Result<Lease, NotAcquired> {
         let start = self.host.monotonic();
-        let args = [lease.token.clone(), self.ttl_ms().into()];
-        let replies = self.ask_all(|server| server.eval(&EXTEND, std::slice::from_ref(&self.key), &args)).await;
+        let replies = self.ask_all(|server| self.extend_on(server, &lease.token)).await;
         let granted = replies.iter().filter(|reply| is_yes(reply)).count();
         let now = self.host.monotonic();
         if granted < self.quorum() {
             return Err(NotAcquired::NoQuorum { granted, needed: self.quorum() });
         }
         // The old validity counts: once it is over, another client may have been in between.
-        if now >= self.valid_until(start) || lease.valid_until.is_some_and(|until| now >= until) {
+        let continuous = self.config.extension == Extension::SetNx || lease.valid_until.is_none_or(|until| now < until);
+        if now >= self.valid_until(start) || !continuous {
             return Err(NotAcquired::Expired);
         }
         Ok(Lease { valid_until: Some(self.valid_until(start)), ..lease.clone() })

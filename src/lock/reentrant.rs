@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     fn lease(token: &'static str) -> Lease {
-        Lease { token: token.into(), fence: None, valid_until: None, session: None }
+        Lease { token: token.into(), fence: None, valid_until: None, session: None, hold: None }
     }
 
     #[test]

@@ -8,12 +8,14 @@
 
 mod belief;
 mod bounded_wait;
+mod continuity;
 mod deadlock;
 mod effect;
 mod fencing_order;
 mod foreign_release;
 mod free_lock;
 mod grant;
+mod idle_lock;
 mod leak;
 mod memory;
 mod sometimes;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 
 pub use belief::Belief;
 pub use bounded_wait::BoundedWait;
+pub use continuity::Continuity;
 pub use deadlock::Deadlock;
 pub use doublehold_models::{Ends, Holder};
 pub use effect::Effect;
@@ -32,6 +35,7 @@ pub use fencing_order::FencingOrder;
 pub use foreign_release::ForeignRelease;
 pub use free_lock::FreeLock;
 pub use grant::Grant;
+pub use idle_lock::IdleLock;
 pub use leak::Leak;
 pub use memory::Memory;
 pub use sometimes::Sometimes;

@@ -3,6 +3,7 @@
 use super::mutation::Mutation;
 use super::{About, CLIENTS_MAX, Expectation, Parameters, Scenario, Simulation, Workload, program};
 use crate::property::{Deadlock, Property, Sometimes};
+use crate::world::cut::Partitions;
 use crate::world::fault::Fault;
 use crate::world::setup::{ArrivalTime, ServiceSpec, Setup};
 use std::fmt;
@@ -158,6 +159,7 @@ impl<F: Flow> Scenario for FlowScenario<F> {
             arrival: self.arrival,
             budgets: parameters.budgets,
             assumptions: parameters.assumptions,
+            partitions: Partitions::Any,
             locks: Vec::new(),
             resources: Vec::new(),
             properties: self.properties.iter().cloned().chain(sometimes).collect(),

@@ -10,15 +10,16 @@ const CELL: &str = "matrix-";
 #[derive(Clone, Default)]
 pub struct Registry {
     scenarios: Vec<Arc<dyn Scenario>>,
-    /// The cells of the matrix: found by their names, but no part of the catalogue.
-    cells: Vec<Arc<dyn Scenario>>,
+    /// Found by their names, but no part of the catalogue: the cells of the matrix, and what takes minutes to search.
+    apart: Vec<Arc<dyn Scenario>>,
 }
 
 impl Registry {
     /// Those of doublehold.
     pub fn standard() -> Self {
-        let cells = super::matrix::cells().map(|cell| Arc::new(cell) as Arc<dyn Scenario>).collect();
-        Registry { scenarios: super::catalogue::all(), cells }
+        let apart = super::matrix::cells().chain(super::catalogue::long());
+        let apart = apart.map(|scenario| Arc::new(scenario) as Arc<dyn Scenario>).collect();
+        Registry { scenarios: super::catalogue::all(), apart }
     }
 
     /// Adds a scenario.
@@ -33,13 +34,13 @@ impl Registry {
 
     /// The scenario with this name.
     pub fn find(&self, name: &str) -> Option<&Arc<dyn Scenario>> {
-        self.iter().chain(&self.cells).find(|scenario| scenario.about().name == name)
+        self.iter().chain(&self.apart).find(|scenario| scenario.about().name == name)
     }
 
     /// The scenarios whose names match a pattern with `*` in it, or the one with exactly this name.
     pub fn select(&self, pattern: &str) -> Vec<&Arc<dyn Scenario>> {
-        let cells = if pattern.starts_with(CELL) { &self.cells[..] } else { &[] };
-        let all = self.iter().chain(cells);
+        let named = pattern.starts_with(CELL) || !pattern.contains('*');
+        let all = self.iter().chain(if named { &self.apart[..] } else { &[] });
         all.filter(|scenario| matches(pattern.as_bytes(), scenario.about().name.as_bytes())).collect()
     }
 

@@ -34,6 +34,16 @@ pub enum Apart {
     },
 }
 
+/// Which partitions there may be. Clients are alike in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Partitions {
+    /// All.
+    #[default]
+    Any,
+    /// Neither way between one of the clients and this node, and the others.
+    ClientAndNode(u8),
+}
+
 /// A partition as it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cut {

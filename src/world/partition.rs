@@ -9,7 +9,7 @@
 //! [`Fault::Lag`](super::fault::Fault::Lag).
 
 use super::choice::{Act, Choice, LinkName, Target};
-use super::cut::{Apart, Cut, Partition, Way};
+use super::cut::{Apart, Cut, Partition, Partitions, Way};
 use super::link::{Arrival, Arriving, Link};
 use super::node::NodeState;
 use super::system::System;
@@ -25,6 +25,11 @@ impl System {
         let mut offer = |apart, way| {
             into.push(Choice { at: Target::Network, act: Act::Cut(Cut { apart, way }) });
         };
+        if let Partitions::ClientAndNode(node) = self.setup.partitions {
+            let with_node = |client: usize| Apart::Set { clients: 1 << client, nodes: 1 << node };
+            (0..clients.min(u8::BITS as usize)).for_each(|client| offer(with_node(client), Way::Both));
+            return;
+        }
         if all > ALL_SETS_MAX {
             let one = (0..clients).map(|client| Apart::Client(client as u8));
             for apart in one.chain((0..nodes).map(|node| Apart::Node(node as u8))) {

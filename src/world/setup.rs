@@ -1,5 +1,6 @@
 //! Setup: what stays the same throughout an execution.
 
+use super::cut::Partitions;
 use super::fault::{Assumptions, Budgets, Fault};
 use super::seat::{Seat, SeatPorts, Task};
 use crate::history::Fact;
@@ -28,6 +29,8 @@ pub struct Setup {
     pub budgets: Budgets,
     /// What is taken for granted about time.
     pub assumptions: Assumptions,
+    /// Which partitions there may be.
+    pub partitions: Partitions,
     /// The locks, for the oracles.
     pub locks: Vec<LockSpec>,
     /// The guarded resources, for the oracles.

@@ -146,13 +146,13 @@ impl Node {
         self.state.disk.sync();
     }
 
-    /// The token of the lock that is kept under a key, and its expiry: a string is the token; of a hash that has one
-    /// field, that is.
+    /// The token of the lock that is kept under a key, and its expiry: a string is the token; of a hash the
+    /// field is that was set first.
     pub(super) fn token(&self, clock: NodeClock, key: &Blob) -> Option<(Blob, Option<i64>)> {
         let entry = self.state.db.peek(key, clock.wall_ms())?;
         let token = match &entry.data {
             Data::Str(value) => value.clone(),
-            Data::Hash(fields) if fields.len() == 1 => fields.first()?.0.clone(),
+            Data::Hash(fields) => fields.first()?.0.clone(),
             _ => return None,
         };
         Some((token, entry.expire_at))

@@ -16,6 +16,7 @@ use super::error::CliError;
 use super::output::write_file;
 use crate::scenario::{Registry, Simulation, Workload, program};
 use crate::trace::Recorder;
+use crate::world::cut::Partitions;
 use crate::world::fault::{Assumptions, Budgets};
 use crate::world::setup::{ArrivalTime, ServiceSpec, Setup};
 use crate::world::simulated::{Planned, Run, run as run_seed};
@@ -116,6 +117,7 @@ fn simulate_with(
         program: program(workload),
         symmetric: false,
         arrival: ArrivalTime::AnyTime,
+        partitions: Partitions::Any,
         budgets: kinds,
         assumptions: Assumptions { delay_us_max: None, ..Assumptions::default() },
         locks: Vec::new(),

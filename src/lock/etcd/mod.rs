@@ -119,6 +119,7 @@ impl<P: Ports> EtcdLock<P> {
             fence: u64::try_from(own.created).ok(),
             valid_until: None,
             session: Some(own.session.lease()),
+            hold: None,
         }
     }
 

@@ -191,7 +191,7 @@ impl<H: Host, M: MySql> Lock for LockTable<H, M> {
         let token = self.host.unique_id();
         let start = self.host.monotonic();
         let valid_until = self.config.ttl.map(|ttl| start + ttl);
-        let lease = Lease { token: token.clone(), fence: None, valid_until, session: None };
+        let lease = Lease { token: token.clone(), fence: None, valid_until, session: None, hold: None };
         let mut undo = Undo::new(self, lease.clone());
         match self.enter(&token).await {
             Ok(_) if valid_until.is_some_and(|until| self.host.monotonic() >= until) => {

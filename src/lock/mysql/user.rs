@@ -45,7 +45,7 @@ impl<H: Host, M: MySql> UserLock<H, M> {
             Outcome::Ok(Some(1)) => {
                 let token = self.host.unique_id();
                 self.sessions.keep(&token, session);
-                Ok(Lease { token, fence: None, valid_until: None, session: None })
+                Ok(Lease { token, fence: None, valid_until: None, session: None, hold: None })
             }
             Outcome::Ok(_) => {
                 self.sessions.give_back(session);

@@ -1,7 +1,7 @@
 //! The watchdog lock (Redisson's `RLock`).
 //!
 //! **Algorithm** ([`RedissonLock`](https://github.com/redisson/redisson/blob/redisson-3.45.1/redisson/src/main/java/org/redisson/RedissonLock.java)):
-//! the lock is a hash with one field, the owner, which counts how many times it holds. A script takes it if it is free or the
+//! the lock is a hash whose field, the owner, counts how many times it holds. A script takes it if it is free or the
 //! owner's own. While it is held a watchdog renews its TTL each third of it, if it is still the owner's. Release counts down,
 //! and deletes the hash and publishes a message with the last time. A waiter subscribes to that channel, tries once more, and then
 //! waits for a message, at the longest until the holder's TTL is over.
@@ -16,18 +16,19 @@
 //! options here that is not the default.
 //!
 //! Two things Redisson does not do. The holder is told when its hold is lost: when a renewal finds that the lock is gone, or when
-//! none was answered for so long that it may be. And an attempt whose answer was lost is given back, by a request that does nothing
-//! if it is done twice.
+//! none was answered for so long that it may be. And each hold is a field of its own beside the owner's: an attempt whose answer was
+//! lost is given back by name, and takes nothing if it arrives after that.
 
 mod scripts;
 
+use super::hold::Hold;
 use super::lifetime::{Lifetime, Renewal};
 use super::redis::ReplicaWait;
 use super::sync::{Mutex, lock};
 use super::{Lease, Lock, NotAcquired, Undo};
 use crate::base::Event;
 use crate::port::{Blob, Outcome, Ports, Redis, Script, Subscription};
-use scripts::{ACQUIRE, RELEASE, RELEASE_EACH_TIME, RENEW, RENEW_ANY};
+use scripts::{ACQUIRE, RELEASE, RELEASE_EACH_TIME, RENEW, RENEW_ANY, REWRITE};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,8 +38,46 @@ use std::time::Duration;
 pub enum Renew {
     /// Whether the lock is still the owner's.
     IfOurs,
-    /// Nothing.
+    /// Nothing: it renews the TTL of any holder.
     Anyway,
+    /// Nothing: it writes the owner into the lock anew.
+    Rewrite,
+}
+
+/// Which servers must have a renewal before it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenewedOn {
+    /// The primary, and as many replicas as an attempt waits for.
+    Replicas,
+    /// The primary alone (R6).
+    Primary,
+}
+
+/// When a release ends the watchdog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndWatchdog {
+    /// Before it is sent.
+    BeforeRelease,
+    /// Once it is answered: a renewal may come after it.
+    AfterRelease,
+}
+
+/// What keeps a hold alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeepAlive {
+    /// The watchdog.
+    Watchdog,
+    /// Nothing: it ends with its TTL.
+    Nothing,
+}
+
+/// What becomes of an attempt whose caller is interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnInterrupt {
+    /// It is given back.
+    GiveBack,
+    /// It goes on in the background, and the watchdog renews what it takes (R16).
+    GoOn,
 }
 
 /// What becomes of a holder whose lock is gone.
@@ -93,12 +132,20 @@ pub enum Resend {
 pub struct Config {
     /// The TTL, which the watchdog renews.
     pub ttl: Duration,
+    /// The TTL of a hold until it is first prolonged, where that is another one.
+    pub first_ttl: Option<Duration>,
     /// What is taken off the TTL for clock drift between client and server.
     pub drift: Duration,
     /// How long to wait for the answer to a renewal.
     pub request_timeout: Duration,
+    /// What keeps a hold alive.
+    pub keep_alive: KeepAlive,
     /// What the watchdog looks at before it renews.
     pub renew: Renew,
+    /// When a release ends the watchdog.
+    pub end_watchdog: EndWatchdog,
+    /// What becomes of an attempt whose caller is interrupted.
+    pub on_interrupt: OnInterrupt,
     /// What becomes of a holder whose lock is gone.
     pub after_loss: AfterLoss,
     /// What a renewal without an answer means.
@@ -109,8 +156,10 @@ pub struct Config {
     pub waiting: Waiting,
     /// What a release does that is sent again.
     pub resend: Resend,
-    /// How many replicas must have the lock before it is held; `None`: nobody asks.
+    /// How many replicas must have the lock before it is held; `None`: none is waited for.
     pub replicas: Option<ReplicaWait>,
+    /// Which servers must have a renewal before it counts.
+    pub renewed_on: RenewedOn,
 }
 
 impl Config {
@@ -118,15 +167,20 @@ impl Config {
     pub fn new(ttl: Duration) -> Self {
         Config {
             ttl,
+            first_ttl: None,
             drift: ttl / 100 + Duration::from_millis(2),
             request_timeout: ttl / 3,
+            keep_alive: KeepAlive::Watchdog,
             renew: Renew::IfOurs,
+            end_watchdog: EndWatchdog::BeforeRelease,
+            on_interrupt: OnInterrupt::GiveBack,
             after_loss: AfterLoss::TellHolder,
             after_failed_renewal: AfterFailedRenewal::TryAgain,
             after_lost_reply: AfterLostReply::GiveBack,
             waiting: Waiting::ListenThenLook,
             resend: Resend::Once,
             replicas: None,
+            renewed_on: RenewedOn::Replicas,
         }
     }
 }
@@ -166,6 +220,10 @@ impl Kept {
     }
 }
 
+fn millis(duration: Duration) -> Blob {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).into()
+}
+
 /// What the server said to one attempt.
 enum Answer {
     Granted,
@@ -176,23 +234,38 @@ enum Answer {
 impl<P: Ports> RedissonLock<P> {
     /// The lock `key` on this server, for an owner of its own.
     pub fn new(host: &P, server: P::Redis, key: impl Into<Blob>, config: Config) -> Self {
+        RedissonLock::owned(host, server, key, host.unique_id(), config)
+    }
+
+    /// The lock `key` on this server, for this owner.
+    pub fn owned(host: &P, server: P::Redis, key: impl Into<Blob>, owner: Blob, config: Config) -> Self {
         let key = key.into();
         let channel = Blob::copy_from(&[key.as_bytes(), b":channel"].concat());
-        RedissonLock { host: host.clone(), server, key, channel, owner: host.unique_id(), config, kept: Arc::default() }
+        RedissonLock { host: host.clone(), server, key, channel, owner, config, kept: Arc::default() }
     }
 
     fn ttl_ms(&self) -> Blob {
-        u64::try_from(self.config.ttl.as_millis()).unwrap_or(u64::MAX).into()
+        millis(self.config.ttl)
     }
 
-    /// For how long a hold may be believed in after it was asked for.
+    fn first_ttl(&self) -> Duration {
+        self.config.first_ttl.unwrap_or(self.config.ttl)
+    }
+
+    /// For how long a hold may be believed in after it was renewed.
     fn good_for(&self) -> Duration {
         self.config.ttl.saturating_sub(self.config.drift)
     }
 
-    async fn acquire_once(&self) -> Outcome<Answer> {
-        let keys = std::slice::from_ref(&self.key);
-        let reply = self.server.eval(&ACQUIRE, keys, &[self.owner.clone(), self.ttl_ms()]).await;
+    /// The keys that the scripts name.
+    fn keys(&self, hold: &Blob) -> [Blob; 3] {
+        let latch = Blob::copy_from(&[self.key.as_bytes(), b":latch:", hold.as_bytes()].concat());
+        [self.key.clone(), latch, self.channel.clone()]
+    }
+
+    async fn acquire_once(&self, hold: &Blob) -> Outcome<Answer> {
+        let arguments = [self.owner.clone(), millis(self.first_ttl()), hold.clone()];
+        let reply = self.server.eval(&ACQUIRE, &self.keys(hold)[..2], &arguments).await;
         reply.map(|value| match value.as_int() {
             None => Answer::Granted,
             // In whole milliseconds, and the key is gone only when the last of them is over.
@@ -204,21 +277,23 @@ impl<P: Ports> RedissonLock<P> {
     async fn take(&self) -> Result<Lease, Refused> {
         let asked_at = self.host.monotonic();
         let told = self.config.after_loss == AfterLoss::TellHolder;
-        let valid_until = told.then(|| asked_at + self.good_for());
-        let lease = Lease { token: self.owner.clone(), fence: None, valid_until, session: None };
+        let valid_until = told.then(|| asked_at + self.first_ttl().saturating_sub(self.config.drift));
+        let hold = self.host.unique_id();
+        let token = self.owner.clone();
+        let lease = Lease { token, fence: None, valid_until, session: None, hold: Some(hold.clone()) };
         let mut undo = Undo::new(self, lease.clone());
-        let mut answer = self.acquire_once().await;
+        let mut answer = self.acquire_once(&hold).await;
         if self.config.after_lost_reply == AfterLostReply::SendAgain {
             for _ in 0..RESENDS_MAX {
                 if let Outcome::Indeterminate(_) = answer {
-                    answer = self.acquire_once().await;
+                    answer = self.acquire_once(&hold).await;
                 }
             }
         }
         match answer {
             Outcome::Ok(Answer::Granted) => {
                 let replicated = self.wait_for_replicas().await;
-                let expired = self.host.monotonic() >= asked_at + self.good_for();
+                let expired = valid_until.is_some_and(|until| self.host.monotonic() >= until);
                 if let Err(why) = replicated.and(if expired { Err(NotAcquired::Expired) } else { Ok(()) }) {
                     drop(undo.give_back().await);
                     return Err(why.into());
@@ -250,9 +325,28 @@ impl<P: Ports> RedissonLock<P> {
 
     /// One attempt in a round of its own. The hold that it takes is watched.
     async fn try_once(&self) -> Result<Lease, Refused> {
+        if self.config.on_interrupt == OnInterrupt::GoOn {
+            return self.take_in_background().await;
+        }
         let lease = self.host.round(self.take()).await?;
         self.watch(&lease);
         Ok(lease)
+    }
+
+    /// One attempt, which goes on if nothing waits for it any more.
+    async fn take_in_background(&self) -> Result<Lease, Refused> {
+        let (ended, result) = (Arc::new(Hold::new()), Arc::new(Mutex::new(None)));
+        let (attempt, end, told) = (self.clone(), Arc::clone(&ended), Arc::clone(&result));
+        self.host.spawn(async move {
+            let taken = attempt.take().await;
+            if let Ok(lease) = &taken {
+                attempt.watch(lease);
+            }
+            *lock(&told) = Some(taken);
+            end.release();
+        });
+        ended.ended().await;
+        lock(&result).take().expect("an attempt that has ended has a result")
     }
 
     /// Starts the watchdog of a hold.
@@ -262,8 +356,11 @@ impl<P: Ports> RedissonLock<P> {
         let asked_at = now - self.good_for().saturating_sub(left);
         let life = Arc::new(Lifetime::new(asked_at, self.good_for()));
         self.kept.put(&lease.token, &life);
+        if self.config.keep_alive == KeepAlive::Nothing {
+            return;
+        }
         let watchdog = self.clone();
-        self.host.spawn(async move { watchdog.keep_alive(&life).await });
+        self.host.spawn_background(async move { watchdog.keep_alive(&life).await });
     }
 
     async fn keep_alive(&self, life: &Lifetime) {
@@ -286,10 +383,17 @@ impl<P: Ports> RedissonLock<P> {
         let script = match self.config.renew {
             Renew::IfOurs => &RENEW,
             Renew::Anyway => &RENEW_ANY,
+            Renew::Rewrite => &REWRITE,
         };
         let keys = std::slice::from_ref(&self.key);
         match self.server.eval(script, keys, &[self.owner.clone(), self.ttl_ms()]).await {
-            Outcome::Ok(value) if value.as_int() == Some(1) => Renewal::Renewed,
+            Outcome::Ok(value) if value.as_int() == Some(1) => match self.config.renewed_on {
+                RenewedOn::Primary => Renewal::Renewed,
+                RenewedOn::Replicas => match self.wait_for_replicas().await {
+                    Ok(()) => Renewal::Renewed,
+                    Err(_) => Renewal::Unanswered,
+                },
+            },
             Outcome::Ok(_) => Renewal::Gone,
             Outcome::Fail(_) | Outcome::Indeterminate(_) => match self.config.after_failed_renewal {
                 AfterFailedRenewal::TryAgain => Renewal::Unanswered,
@@ -310,9 +414,32 @@ impl<P: Ports> RedissonLock<P> {
         }
     }
 
-    async fn release_once(&self, script: &Script, latch: &Blob) -> Outcome<bool> {
-        let keys = [self.key.clone(), self.channel.clone(), latch.clone()];
-        let reply = self.server.eval(script, &keys, &[self.owner.clone(), self.ttl_ms()]).await;
+    fn end_watchdog(&self, lease: &Lease) {
+        if let Some(life) = self.kept.take(&lease.token) {
+            life.hold().release();
+        }
+    }
+
+    /// Gives a hold back, and sends that again if the reply is lost.
+    async fn release(&self, lease: &Lease) -> Outcome<bool> {
+        let script = match self.config.resend {
+            Resend::Once => &RELEASE,
+            Resend::EachTime => &RELEASE_EACH_TIME,
+        };
+        let hold = lease.hold.clone().expect("a lease of this lock names its hold");
+        let arguments = [self.owner.clone(), self.ttl_ms(), hold.clone()];
+        let mut outcome = self.release_once(script, &self.keys(&hold), &arguments).await;
+        for _ in 0..RESENDS_MAX {
+            match outcome {
+                Outcome::Indeterminate(_) => outcome = self.release_once(script, &self.keys(&hold), &arguments).await,
+                known => return known,
+            }
+        }
+        outcome
+    }
+
+    async fn release_once(&self, script: &Script, keys: &[Blob], arguments: &[Blob]) -> Outcome<bool> {
+        let reply = self.server.eval(script, keys, arguments).await;
         reply.map(|value| value.as_int().is_some_and(|left| left >= 0))
     }
 }
@@ -376,20 +503,13 @@ impl<P: Ports> Lock for RedissonLock<P> {
     }
 
     async fn unlock(&self, lease: Lease) -> Outcome<bool> {
-        if let Some(life) = self.kept.take(&lease.token) {
-            life.hold().release();
+        let before = self.config.end_watchdog == EndWatchdog::BeforeRelease;
+        if before {
+            self.end_watchdog(&lease);
         }
-        let latch = Blob::copy_from(&[self.key.as_bytes(), b":latch:", self.host.unique_id().as_bytes()].concat());
-        let script = match self.config.resend {
-            Resend::Once => &RELEASE,
-            Resend::EachTime => &RELEASE_EACH_TIME,
-        };
-        let mut outcome = self.release_once(script, &latch).await;
-        for _ in 0..RESENDS_MAX {
-            match outcome {
-                Outcome::Indeterminate(_) => outcome = self.release_once(script, &latch).await,
-                known => return known,
-            }
+        let outcome = self.release(&lease).await;
+        if !before {
+            self.end_watchdog(&lease);
         }
         outcome
     }

@@ -1,42 +1,50 @@
-//! The scripts of the watchdog lock. The lock is a hash: its one field is the owner, with the number of times that it holds.
+//! The scripts of the watchdog lock. The lock is a hash: its first field is the owner, with the number of times that it holds; the
+//! others are these holds. A latch remembers that a hold was given back: what comes after that, on a connection that has broken,
+//! does nothing.
+//!
+//! Keys: the lock, the hold's latch, the channel. Arguments: the owner, the TTL in milliseconds, the hold.
 
 use crate::port::Script;
 
 /// Takes the lock if it is free or the owner's own. Nil: taken; otherwise the rest of its TTL in milliseconds.
 pub(super) static ACQUIRE: Script = Script {
     body: "-- acquire
+if redis.call('EXISTS', KEYS[2]) == 1 then
+  return 0
+end
 local free = redis.call('EXISTS', KEYS[1]) == 0
 if free or redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then
   redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+  redis.call('HSET', KEYS[1], ARGV[3], 1)
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   return false
 end
 return redis.call('PTTL', KEYS[1])",
 };
 
-/// Gives the lock back once and tells the waiters when that was the last time. -1: it was not the owner's; otherwise how many times
-/// the owner still holds it. A request that was answered before is answered the same again.
+/// Gives a hold back and tells the waiters when it was the last one. -1: it was not the owner's; otherwise how many times the owner
+/// still holds the lock. A request that was answered before is answered the same again.
 pub(super) static RELEASE: Script = Script {
-    body: "-- release once
-local before = redis.call('GET', KEYS[3])
+    body: "-- release
+local before = redis.call('GET', KEYS[2])
 if before then
   return tonumber(before)
 end
 local left = -1
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then
+if redis.call('HDEL', KEYS[1], ARGV[3]) == 1 then
   left = redis.call('HINCRBY', KEYS[1], ARGV[1], -1)
   if left > 0 then
     redis.call('PEXPIRE', KEYS[1], ARGV[2])
   else
     redis.call('DEL', KEYS[1])
-    redis.call('PUBLISH', KEYS[2], 'free')
+    redis.call('PUBLISH', KEYS[3], 'free')
   end
 end
-redis.call('SET', KEYS[3], left, 'PX', ARGV[2])
+redis.call('SET', KEYS[2], left, 'PX', ARGV[2])
 return left",
 };
 
-/// The same, but a request that is sent again gives the lock back again.
+/// Gives the lock back once. A request that is sent again gives it back again.
 pub(super) static RELEASE_EACH_TIME: Script = Script {
     body: "-- release each time
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then
@@ -47,7 +55,7 @@ if left > 0 then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
 else
   redis.call('DEL', KEYS[1])
-  redis.call('PUBLISH', KEYS[2], 'free')
+  redis.call('PUBLISH', KEYS[3], 'free')
 end
 return left",
 };
@@ -64,5 +72,13 @@ return 0",
 /// Renews the TTL, whoever holds the lock.
 pub(super) static RENEW_ANY: Script = Script {
     body: "-- renew
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])",
+};
+
+/// Writes the owner into the lock, whoever holds it.
+pub(super) static REWRITE: Script = Script {
+    body: "-- rewrite
+redis.call('DEL', KEYS[1])
+redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])",
 };

@@ -196,6 +196,7 @@ impl<P: Ports> ZkLock<P> {
             fence: u64::try_from(node.czxid).ok(),
             valid_until: None,
             session: Some(node.session.id()),
+            hold: None,
         }
     }
 

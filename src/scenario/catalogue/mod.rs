@@ -64,6 +64,11 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
     guarded.chain(orders).chain(rankings).chain(articles).chain(sales).collect()
 }
 
+/// Scenarios whose search takes minutes: found by their names, but no part of the catalogue.
+pub(super) fn long() -> impl Iterator<Item = GuardedScenario> {
+    redisson::long().into_iter()
+}
+
 pub(super) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }

@@ -1,8 +1,8 @@
 //! The Redis rows of the catalogue, R1 to R24, the sound Redis locks, S13, and the toy of the benchmarks.
 
 use super::{about, base, broken_and_fixed, fencing, listed, ms, workload};
-use crate::lock::redis::{AfterLostReply, Release, Take};
-use crate::lock::redlock::{Contact, LateQuorum};
+use crate::lock::redis::{AfterLostReply, Release, Take, TokenOf};
+use crate::lock::redlock::{Contact, Extension, GiveBack, LateQuorum};
 use crate::lock::{redis, redlock};
 use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
@@ -64,7 +64,7 @@ pub(super) fn drifting(scenario: GuardedScenario) -> GuardedScenario {
 
 /// Sound locks, and failures.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    [sound(), late_write(), r1(), r2(), r3(), r4(), r9(), r10(), r12(), r24(), s13()].concat()
+    [sound(), late_write(), r1(), r2(), r3(), r4(), r9(), r10(), r12(), r24(), r28(), r29(), r31(), s13()].concat()
 }
 
 /// A connection breaks while a write is on its way: the holder knows nothing and releases, the write arrives nevertheless.
@@ -206,6 +206,49 @@ fn r24() -> Vec<GuardedScenario> {
         .only(property::Leak);
     let mistake = |sound| with_late_quorum(sound, LateQuorum::Leave);
     broken_and_fixed(sound, mistake, "fixed", "the lock gives back what it did not use")
+}
+
+/// A redlock with other options, and without.
+fn redlock_with(change: impl FnOnce(&mut redlock::Config), sound: GuardedScenario) -> GuardedScenario {
+    let mut config = TIMING.redlock();
+    change(&mut config);
+    sound.lock(LockKind::RedLock(config))
+}
+
+/// Two clients that ask four servers at once: each may get two, where three are needed.
+fn r28() -> Vec<GuardedScenario> {
+    let source = "node-redlock#369";
+    let summary = "an attempt that failed keeps its keys, which refuse the client's own next one";
+    let about = about("retry-blocks-itself", Some("R28"), summary, source);
+    let mut sound =
+        base(about, workload(listed("redlock", &TIMING), Work::Hold(ms(20)))).servers(4).only(property::Leak);
+    sound.workload.wait = Duration::ZERO;
+    let mistake = |sound| redlock_with(|config| config.give_back = GiveBack::Nothing, sound);
+    broken_and_fixed(sound, mistake, "fixed", "the lock gives everything back before it tries again")
+}
+
+fn r29() -> Vec<GuardedScenario> {
+    let source = "redlock-rb#36; redsync, WithSetNXOnExtend";
+    let summary = "an extension takes keys that had expired, and another client held in between";
+    let about = about("extension-resurrects", Some("R29"), summary, source);
+    let sound = base(about, workload(listed("redlock", &TIMING), Work::HoldThenExtend(ms(20))))
+        .only(property::Continuity)
+        .faults(Fault::Pause, 1);
+    let mistake = |sound| redlock_with(|config| config.extension = Extension::SetNx, sound);
+    broken_and_fixed(sound, mistake, "fixed", "the lock extends only what it owns, within its validity")
+}
+
+/// The clients are tasks that share one lock object.
+fn r31() -> Vec<GuardedScenario> {
+    let source = "redis-py, the docstring of Lock on thread-local tokens";
+    let summary = "tasks share a lock object and its token; one releases what another one holds";
+    let about = about("token-of-the-object", Some("R31"), summary, source);
+    let sound = base(about, workload(listed("redis", &TIMING), Work::Hold(ms(20))))
+        .only(property::ForeignRelease)
+        .faults(Fault::Pause, 1);
+    let object = redis::Config { token_of: TokenOf::Object, ..TIMING.redis() };
+    let mistake = |sound: GuardedScenario| sound.lock(LockKind::Redis(object));
+    broken_and_fixed(sound, mistake, "fixed", "each acquisition has a token of its own")
 }
 
 fn s13() -> Vec<GuardedScenario> {

@@ -2,10 +2,18 @@
 
 use super::redis::TIMING;
 use super::{about, base, ms, workload};
-use crate::lock::redisson::{AfterFailedRenewal, AfterLoss, AfterLostReply, Config};
+use crate::lock::redis::{ReplicaWait, WaitOver};
+use crate::lock::redisson::{
+    AfterFailedRenewal, AfterLoss, AfterLostReply, Config, EndWatchdog, OnInterrupt, Renew, RenewedOn, Resend, Waiting,
+};
 use crate::property;
+use crate::scenario::About;
 use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
-use crate::world::fault::Fault;
+use crate::scenario::keeper;
+use crate::world::cut::Partitions;
+use crate::world::fault::{Assumptions, Fault};
+use crate::world::setup::ArrivalTime;
+use std::time::Duration;
 
 const SOURCE: &str = "Redisson, RedissonLock";
 
@@ -17,17 +25,45 @@ fn watchdog(change: impl FnOnce(&mut Config)) -> LockKind {
 
 /// The watchdog lock and its rows.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    [sound(), r13(), r15(), r17()].concat()
+    [sound(), r13(), r14(), r15(), r16(), r17(), r25(), r34(), mistakes()].concat()
 }
 
 /// Holders that hold for longer than the TTL.
 fn sound() -> Vec<GuardedScenario> {
     let plain = about("redisson-lock", None, "the watchdog lock, held for longer than its TTL", SOURCE);
     let crash = about("redisson-lock-crash", None, "the watchdog lock, whose holder may crash", SOURCE);
+    let again = about("redisson-lock-reentrant", None, "the watchdog lock, taken again within a hold", SOURCE);
     vec![
         base(plain, workload(watchdog(|_| ()), Work::Hold(ms(150)))),
+        base(again, workload(watchdog(|_| ()), Work::HoldThenReenter(ms(20)))).faults(Fault::Break, 1),
         base(crash, workload(watchdog(|_| ()), Work::Hold(ms(50)))).faults(Fault::ClientCrash, 1),
     ]
+}
+
+/// What takes minutes to search.
+pub(super) fn long() -> Vec<GuardedScenario> {
+    r6()
+}
+
+/// The primary is cut off with a client that renews on it, and the Sentinel promotes its replica.
+fn r6() -> Vec<GuardedScenario> {
+    let source = "Redis Sentinel docs; aphyr.com/posts/283-jepsen-redis";
+    let summary = "the watchdog renews on a primary that is cut off, while its replica is promoted";
+    let about = about("split-brain", Some("R6"), summary, source);
+    let replicas = Some(ReplicaWait { replicas: 1, timeout: ms(10), over: WaitOver::TheSame });
+    let lock = |renewed_on| LockKind::RedissonPrimary(Config { replicas, renewed_on, ..TIMING.redisson() });
+    let mut broken = base(about, workload(lock(RenewedOn::Primary), Work::HoldUntilLost(ms(130))))
+        .servers(2 + keeper::FEW_SENTINELS)
+        .only(property::Belief)
+        .faults(Fault::Partition, 1)
+        .violating("belief");
+    broken.partitions = Partitions::ClientAndNode(0);
+    (broken.simulation.fault_every_us, broken.simulation.pause_us_max) = (20_000, 400_000);
+    broken.simulation.think_us_max = 100_000;
+    broken.workload.wait = Duration::ZERO;
+    broken.arrival = ArrivalTime::AnyTime;
+    let fixed = broken.clone().lock(lock(RenewedOn::Replicas));
+    vec![broken, fixed.fixed("fixed", "a renewal counts once the replica has it")]
 }
 
 fn r13() -> Vec<GuardedScenario> {
@@ -66,4 +102,92 @@ fn r17() -> Vec<GuardedScenario> {
         .violating("belief");
     let fixed = broken.clone().lock(watchdog(|_| ())).fixed("fixed", "the holder knows until when its hold may last");
     vec![broken, fixed]
+}
+
+fn r14() -> Vec<GuardedScenario> {
+    let source = "redisson#5697, #5698";
+    let about = about("watchdog-starved", Some("R14"), "renewals stall for longer than the TTL", source);
+    let mistake = watchdog(|config| config.after_loss = AfterLoss::Silent);
+    let broken = base(about, workload(mistake, Work::Hold(ms(150))))
+        .only(property::Belief)
+        .faults(Fault::Stall, 1)
+        .violating("belief");
+    let fixed = broken.clone().lock(watchdog(|_| ()));
+    vec![broken, fixed.fixed("fixed", "a holder without a renewal stops before its TTL is over")]
+}
+
+/// A waiter gives up before the holder releases; what it had asked for may be granted afterwards.
+fn r16() -> Vec<GuardedScenario> {
+    let source = "redisson#7272";
+    let summary = "an interrupted attempt is granted later, and the watchdog renews what no client holds";
+    let about = about("zombie-watchdog", Some("R16"), summary, source);
+    let mistake = watchdog(|config| config.on_interrupt = OnInterrupt::GoOn);
+    let mut broken = base(about, workload(mistake, Work::Hold(ms(20))))
+        .only(property::Leak)
+        .faults(Fault::Delay, 1)
+        .violating("leak");
+    broken.workload.interrupt = Some(ms(30));
+    let fixed = broken.clone().lock(watchdog(|_| ()));
+    vec![broken, fixed.fixed("fixed", "an interrupted attempt is given back")]
+}
+
+fn idle_for_at_most(limit: Duration) -> property::IdleLock {
+    property::IdleLock { limit_us: u64::try_from(limit.as_micros()).expect("a limit is short") }
+}
+
+/// A holder that holds for less than the TTL; waiters must take the lock soon after its release.
+fn waited_for(about: About, waiting: Waiting) -> GuardedScenario {
+    let lock = watchdog(|config| config.waiting = waiting);
+    base(about, workload(lock, Work::Hold(ms(20)))).only(idle_for_at_most(ms(60))).violating("idle-lock")
+}
+
+fn r25() -> Vec<GuardedScenario> {
+    let source = "Redis pub/sub docs, delivery semantics: at most once";
+    let summary = "the waiter's subscription is broken when the release is published, and it sleeps until the TTL";
+    let about = about("missed-unlock-message", Some("R25"), summary, source);
+    let broken = waited_for(about, Waiting::MissBroken).faults(Fault::Break, 1);
+    let fixed = broken.clone().lock(watchdog(|_| ()));
+    vec![broken, fixed.fixed("fixed", "the waiter subscribes anew, and looks")]
+}
+
+fn r34() -> Vec<GuardedScenario> {
+    let source = "derived from Redisson: a release between the check and the subscription wakes no waiter";
+    let about = about("lost-wake-up", Some("R34"), "the lock is released between check and subscription", source);
+    let broken =
+        waited_for(about, Waiting::LookThenListen).assume(|assumptions| assumptions.delay_us_max = Some(10_000));
+    let fixed = broken.clone().lock(watchdog(|_| ()));
+    vec![broken, fixed.fixed("fixed", "the waiter subscribes, then looks")]
+}
+
+/// Known-bad: the watchdog lock with one deliberate mistake each.
+fn mistakes() -> Vec<GuardedScenario> {
+    let mutant = |name: &str, summary, change: fn(&mut Config), work| {
+        base(about(&format!("mutant-{name}"), None, summary, "deliberate mistake"), workload(watchdog(change), work))
+    };
+    let rewrite = "the watchdog writes the owner into the lock without a look at it";
+    let after_release = "the watchdog goes on while the lock is released, and takes it anew";
+    let each_time = "a release is sent again, and counts again";
+    let again = |config: &mut Config| {
+        config.renew = Renew::Rewrite;
+        config.end_watchdog = EndWatchdog::AfterRelease;
+    };
+    let late = |assumptions: &mut Assumptions| assumptions.delay_us_max = Some(2000);
+    vec![
+        mutant("watchdog-rewrites", rewrite, |config| config.renew = Renew::Rewrite, Work::Hold(ms(80)))
+            .only(property::Belief)
+            .faults(Fault::Pause, 1)
+            .violating("belief"),
+        mutant("watchdog-after-release", after_release, again, Work::Hold(ms(32)))
+            .assume(late)
+            .only(property::Leak)
+            .violating("leak"),
+        mutant(
+            "release-counts-again",
+            each_time,
+            |config| config.resend = Resend::EachTime,
+            Work::HoldThenReenter(ms(20)),
+        )
+        .faults(Fault::Break, 1)
+        .violating("belief"),
+    ]
 }

@@ -124,6 +124,12 @@ impl Guarded {
                     drop(again.release().await);
                 }
             }
+            Work::HoldThenExtend(time) => {
+                ports.sleep(time).await;
+                if guard.extend().await.is_ok() {
+                    ports.sleep(time).await;
+                }
+            }
             Work::Plain => self.decrement(ports, &guard, None).await,
             Work::Fenced => self.decrement(ports, &guard, guard.fence()).await,
             Work::ExtendThenPlain => {

@@ -109,6 +109,8 @@ pub enum Work {
     HoldUntilLost(Duration),
     /// The same, and then the holder takes the lock once more within its hold, for as long; as long after a loss.
     HoldThenReenter(Duration),
+    /// Nothing but time passes; the holder extends its lease, and then holds for as long again.
+    HoldThenExtend(Duration),
     /// Reads the counter and writes it back, one less.
     Plain,
     /// The same, with the fencing token.
@@ -168,7 +170,7 @@ pub struct Guarded {
     pub think: Duration,
     /// How long to wait for the lock; zero: try once.
     pub wait: Duration,
-    /// Whoever waits longer than this is interrupted: what waits is dropped.
+    /// A client that waits longer than this is interrupted: what waits is dropped.
     pub interrupt: Option<Duration>,
     /// How often to try, where it does not wait.
     pub tries: usize,
@@ -216,6 +218,7 @@ impl Guarded {
     fn outwaits_a_hold(&self) -> bool {
         let hold = match self.work {
             Work::Hold(time) | Work::HoldUntilLost(time) | Work::HoldThenReenter(time) => time,
+            Work::HoldThenExtend(time) => 2 * time,
             _ => Duration::ZERO,
         };
         self.interrupt.unwrap_or(self.wait) > hold

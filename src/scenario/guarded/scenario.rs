@@ -5,6 +5,7 @@ use crate::flow::oracle;
 use crate::port::Blob;
 use crate::property::{Property, Sometimes};
 use crate::scenario::{About, CLIENTS_MAX, Parameters, Scenario, Simulation, program};
+use crate::world::cut::Partitions;
 use crate::world::fault::Fault;
 use crate::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
 use std::ops::RangeInclusive;
@@ -28,6 +29,8 @@ pub struct GuardedScenario {
     pub properties: Vec<Arc<dyn Property>>,
     /// When clients begin.
     pub arrival: ArrivalTime,
+    /// Which partitions there may be.
+    pub partitions: Partitions,
 }
 
 /// What a workload asks of a service: its name, and how many servers it has.
@@ -45,7 +48,8 @@ impl GuardedScenario {
         properties: Vec<Arc<dyn Property>>,
     ) -> Self {
         let services = workload.services();
-        GuardedScenario { about, services, workload, parameters, simulation, properties, arrival: ArrivalTime::AtStart }
+        let (arrival, partitions) = (ArrivalTime::AtStart, Partitions::Any);
+        GuardedScenario { about, services, workload, parameters, simulation, properties, arrival, partitions }
     }
 
     /// The same with another workload. Servers that it needs as well stay as they are.
@@ -69,7 +73,14 @@ impl GuardedScenario {
     fn resource(&self, services: &[ServiceSpec]) -> Option<ResourceSpec> {
         let named = |name: &str| services.iter().position(|service| service.name == name);
         let service = match (self.workload.work, self.workload.store) {
-            (Work::Hold(_) | Work::HoldUntilLost(_) | Work::HoldThenReenter(_) | Work::Draw(_), _) => None,
+            (
+                Work::Hold(_)
+                | Work::HoldUntilLost(_)
+                | Work::HoldThenReenter(_)
+                | Work::HoldThenExtend(_)
+                | Work::Draw(_),
+                _,
+            ) => None,
             (Work::Sell(sell), _) => named(if sell.from_redis { "store" } else { "mysql" }),
             (_, Store::LockEtcd) => named("etcd"),
             (_, Store::Redis) => named("store"),
@@ -158,6 +169,7 @@ impl Scenario for GuardedScenario {
             arrival: self.arrival,
             budgets: parameters.budgets,
             assumptions: parameters.assumptions,
+            partitions: self.partitions,
             locks: self.lock_spec().into_iter().collect(),
             resources,
             properties: self.properties.iter().cloned().chain(self.sometimes(parameters)).collect(),
