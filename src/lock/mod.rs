@@ -5,6 +5,7 @@
 //! | [`redis`] | `SET key token NX PX ttl` on one server | no failover, pauses and delays below the TTL |
 //! | [`redisson`] | a hash that a watchdog keeps alive, on one server | no failover, no pause of the watchdog beyond the TTL |
 //! | [`redlock`] | RedLock on N independent servers | bounded drift, no clock steps, durable or delayed restarts |
+//! | [`multi`] | several locks as one | what its members need |
 //! | [`zookeeper`] | ephemeral sequential nodes on a ZooKeeper ensemble | no pause beyond the session time-out |
 //! | [`etcd`] | keys with a lease on an etcd cluster, in the order of their creation | no pause beyond the lease |
 //! | [`mysql`] | versions and row locks, a lock table, `GET_LOCK` on a MySQL server | see there |
@@ -17,6 +18,7 @@ mod guard;
 pub mod hold;
 pub mod in_process;
 pub mod lifetime;
+pub mod multi;
 pub mod mysql;
 pub mod redis;
 pub mod redisson;

@@ -2,9 +2,11 @@
 
 use super::redis::TIMING;
 use super::{about, base, ms, workload};
+use crate::lock::multi::{self, Prolong, ReleaseOf};
 use crate::lock::redis::{ReplicaWait, WaitOver};
 use crate::lock::redisson::{
-    AfterFailedRenewal, AfterLoss, AfterLostReply, Config, EndWatchdog, OnInterrupt, Renew, RenewedOn, Resend, Waiting,
+    AfterFailedRenewal, AfterLoss, AfterLostReply, Config, EndWatchdog, KeepAlive, OnInterrupt, Renew, RenewedOn,
+    Resend, Waiting,
 };
 use crate::property;
 use crate::scenario::About;
@@ -13,6 +15,7 @@ use crate::scenario::keeper;
 use crate::world::cut::Partitions;
 use crate::world::fault::{Assumptions, Fault};
 use crate::world::setup::ArrivalTime;
+use doublehold_models::redis::Persistence;
 use std::time::Duration;
 
 const SOURCE: &str = "Redisson, RedissonLock";
@@ -25,7 +28,7 @@ fn watchdog(change: impl FnOnce(&mut Config)) -> LockKind {
 
 /// The watchdog lock and its rows.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    [sound(), r13(), r14(), r15(), r16(), r17(), r25(), r34(), mistakes()].concat()
+    [sound(), r13(), r14(), r15(), r16(), r17(), r19(), r20(), r25(), r33(), r34(), mistakes()].concat()
 }
 
 /// Holders that hold for longer than the TTL.
@@ -139,6 +142,62 @@ fn idle_for_at_most(limit: Duration) -> property::IdleLock {
 fn waited_for(about: About, waiting: Waiting) -> GuardedScenario {
     let lock = watchdog(|config| config.waiting = waiting);
     base(about, workload(lock, Work::Hold(ms(20)))).only(idle_for_at_most(ms(60))).violating("idle-lock")
+}
+
+/// Locks on three servers as one, without a watchdog.
+fn multi(each: impl FnOnce(&mut Config), change: impl FnOnce(&mut multi::Config)) -> LockKind {
+    let mut leased = Config { keep_alive: KeepAlive::Nothing, ..TIMING.redisson() };
+    each(&mut leased);
+    let mut config = multi::Config::new(TIMING.retry_delay.0);
+    change(&mut config);
+    LockKind::RedissonMulti(leased, config)
+}
+
+/// Redisson's RedLock, which takes its locks for a time of their own and prolongs what it has.
+fn prolonging(first_ttl: Duration, prolong: Prolong) -> LockKind {
+    let each = |config: &mut Config| {
+        config.first_ttl = Some(first_ttl);
+        if prolong == Prolong::Unchecked {
+            (config.after_loss, config.renew) = (AfterLoss::Silent, Renew::Anyway);
+        }
+    };
+    multi(each, |config| (config.needed, config.prolong) = (Some(2), prolong))
+}
+
+fn r19() -> Vec<GuardedScenario> {
+    let summary = "without a time to wait the leases have no time to live, and every client is told that it holds";
+    let about = about("redlock-no-lease", Some("R19"), summary, "redisson#2172");
+    let broken = base(about, workload(prolonging(Duration::ZERO, Prolong::Unchecked), Work::Hold(ms(20))))
+        .only(property::Belief)
+        .violating("belief");
+    let fixed = broken.clone().lock(multi(|_| (), |config| config.needed = Some(2)));
+    vec![broken, fixed.fixed("fixed", "the leases have the TTL that was asked for")]
+}
+
+fn r20() -> Vec<GuardedScenario> {
+    let source = "derived from RedissonMultiLock.tryLock: short leases, then a PEXPIRE that looks at no owner";
+    let summary = "short leases expire, another client acquires, and the first one prolongs its keys";
+    let about = about("redlock-prolongs-unowned", Some("R20"), summary, source);
+    let broken = base(about, workload(prolonging(ms(30), Prolong::Unchecked), Work::Hold(ms(20))))
+        .only(property::Belief)
+        .faults(Fault::Pause, 1)
+        .violating("belief");
+    let fixed = broken.clone().lock(prolonging(ms(30), Prolong::Checked));
+    vec![broken, fixed.fixed("fixed", "the lock prolongs what it owns, and looks at its validity")]
+}
+
+fn r33() -> Vec<GuardedScenario> {
+    let source = "derived: a release of several locks that stops at the first error";
+    let summary = "one server has lost its lock; the release fails there, and leaves the others";
+    let about = about("multi-lock-partial-unlock", Some("R33"), summary, source);
+    let broken =
+        base(about, workload(multi(|_| (), |config| config.release = ReleaseOf::UntilError), Work::Hold(ms(20))))
+            .only(property::Leak)
+            .faults(Fault::NodeCrash, 1)
+            .keeps(Persistence::None)
+            .violating("leak");
+    let fixed = broken.clone().lock(multi(|_| (), |_| ()));
+    vec![broken, fixed.fixed("fixed", "the release goes through all of them")]
 }
 
 fn r25() -> Vec<GuardedScenario> {

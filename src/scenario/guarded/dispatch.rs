@@ -3,6 +3,7 @@
 use super::LockKind;
 use crate::lock::etcd::{self, EtcdLock};
 use crate::lock::in_process::InProcessLock;
+use crate::lock::multi::MultiLock;
 use crate::lock::mysql::{LockTable, UserLock};
 use crate::lock::redis::RedisLock;
 use crate::lock::redisson::RedissonLock;
@@ -72,6 +73,17 @@ impl LockKind {
                 let server = ports.redis_primary(replicas(servers));
                 Box::pin(code.run(move |name| RedissonLock::new(&host, server.clone(), name.clone(), config.clone())))
                     .await;
+            }
+            LockKind::RedissonMulti(each, config) => {
+                let servers: Vec<P::Redis> = servers.map(|server| ports.redis(server)).collect();
+                let make = move |name: &Blob| {
+                    let owner = host.unique_id();
+                    let member = |server: &P::Redis| {
+                        RedissonLock::owned(&host, server.clone(), name.clone(), owner.clone(), each.clone())
+                    };
+                    MultiLock::new(servers.iter().map(member).collect(), config)
+                };
+                Box::pin(code.run(make)).await;
             }
             LockKind::RedLock(config) => {
                 let servers: Vec<P::Redis> = servers.map(|server| ports.redis(server)).collect();

@@ -14,7 +14,7 @@ use crate::history::Fact;
 use crate::lock::mysql::row;
 use crate::lock::mysql::{self, Retry};
 use crate::lock::reentrant::Reentry;
-use crate::lock::{etcd, redis, redisson, redlock, zookeeper};
+use crate::lock::{etcd, multi, redis, redisson, redlock, zookeeper};
 use crate::port::mysql::{MySql, Session};
 use crate::port::{Ports, Unanswered, answered};
 use crate::world::setup::ServiceSpec;
@@ -48,6 +48,8 @@ pub enum LockKind {
     Redisson(redisson::Config),
     /// The same on the primary of several.
     RedissonPrimary(redisson::Config),
+    /// A lock of the watchdog lock's kind on each of several Redis servers, as one.
+    RedissonMulti(redisson::Config, multi::Config),
     /// Several Redis servers.
     RedLock(redlock::Config),
     /// A ZooKeeper ensemble.
@@ -71,7 +73,7 @@ impl LockKind {
             LockKind::None | LockKind::InProcess => Keeper::NoServer,
             LockKind::Redis(_) | LockKind::Redisson(_) => Keeper::Redis,
             LockKind::RedisPrimary(_) | LockKind::RedissonPrimary(_) => Keeper::Sentinels,
-            LockKind::RedLock(_) => Keeper::Redises,
+            LockKind::RedLock(_) | LockKind::RedissonMulti(..) => Keeper::Redises,
             LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
                 Keeper::ZooKeeper
             }

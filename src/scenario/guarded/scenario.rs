@@ -104,6 +104,7 @@ impl GuardedScenario {
                 | LockKind::Redisson(_)
                 | LockKind::RedissonPrimary(_)
                 | LockKind::RedLock(_)
+                | LockKind::RedissonMulti(..)
                 | LockKind::Etcd(_)
         );
         let locked = !matches!(self.workload.lock, LockKind::None | LockKind::InProcess);
@@ -136,6 +137,7 @@ impl GuardedScenario {
         let (services, quorum) = match &self.workload.lock {
             LockKind::None | LockKind::InProcess => return None,
             LockKind::RedLock(config) => (servers, config.quorum.unwrap_or(servers / 2 + 1)),
+            LockKind::RedissonMulti(_, config) => (servers, config.needed.unwrap_or(servers)),
             _ => (1, 1),
         };
         let place = self.workload.lock.place();
