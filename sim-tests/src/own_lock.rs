@@ -4,6 +4,7 @@ use doublehold::history::{Ended, Event, Mode};
 use doublehold::port::{Command, Outcome, Ports, Redis};
 use doublehold::property;
 use doublehold::scenario::{About, Expectation, Parameters, Scenario, Workload, program};
+use doublehold::world::cut::Partitions;
 use doublehold::world::fault::{Assumptions, Budgets};
 use doublehold::world::setup::{ArrivalTime, LockSpec, Probe, ServiceSpec, Setup};
 use doublehold_models::ServiceConfig;
@@ -80,6 +81,7 @@ impl Scenario for LookThenTakeScenario {
             program: program(LookThenTake),
             symmetric: true,
             arrival: ArrivalTime::AtStart,
+            partitions: Partitions::Any,
             budgets: parameters.budgets,
             assumptions: parameters.assumptions,
             locks: vec![LockSpec { name: "lock".into(), services: vec![0], quorum: 1, probe: Probe::at("lock") }],

@@ -20,6 +20,7 @@ use doublehold::port::{Blob, Command, Outcome, Ports, Redis};
 use doublehold::port::{Unanswered, answered};
 use doublehold::property::{self, Judged, Memory, Moment, Property, View};
 use doublehold::scenario::{Workload, program};
+use doublehold::world::cut::Partitions;
 use doublehold::world::fault::{Assumptions, Budgets, Fault};
 use doublehold::world::setup::{ArrivalTime, LockSpec, Probe, ServiceSpec, Setup};
 use doublehold_models::ServiceConfig;
@@ -425,6 +426,7 @@ fn setup(workload: Cancelled, beside: Beside) -> Setup {
         program: program(workload),
         symmetric: false,
         arrival: ArrivalTime::AtStart,
+        partitions: Partitions::Any,
         budgets: Budgets::NONE.with(Fault::Break, u8::from(beside == Beside::OneBreak)),
         assumptions: Assumptions { delay_us_max, ..Assumptions::default() },
         locks: locks(kind),

@@ -9,6 +9,7 @@ use doublehold::port::{Command, Outcome, Ports, Redis};
 use doublehold::property::{self, NOT_MODELLED};
 use doublehold::scenario::{Simulation, Workload, program};
 use doublehold::trace::Recorder;
+use doublehold::world::cut::Partitions;
 use doublehold::world::fault::{Assumptions, Budgets};
 use doublehold::world::setup::{ArrivalTime, ServiceSpec, Setup};
 use doublehold::world::simulated::run;
@@ -86,6 +87,7 @@ fn setup(asks: Asks) -> Arc<Setup> {
         program: program(ErrorIsNo(asks)),
         symmetric: true,
         arrival: ArrivalTime::AtStart,
+        partitions: Partitions::Any,
         budgets: Budgets::NONE,
         assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
         locks: Vec::new(),

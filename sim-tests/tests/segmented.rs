@@ -10,6 +10,7 @@ use doublehold::lock::{etcd, redis, zookeeper};
 use doublehold::port::{Blob, Ports};
 use doublehold::property::{Judged, Memory, Moment, Property, View};
 use doublehold::scenario::{Workload, program};
+use doublehold::world::cut::Partitions;
 use doublehold::world::fault::{Assumptions, Budgets};
 use doublehold::world::setup::{ArrivalTime, ServiceSpec, Setup};
 use doublehold_models::ServiceConfig;
@@ -112,6 +113,7 @@ fn explore(kind: ServiceConfig, taking: Taking) -> Verdict {
         program: program(TwoSegments { kind, taking }),
         symmetric: false,
         arrival: ArrivalTime::AtStart,
+        partitions: Partitions::Any,
         budgets: Budgets::NONE,
         assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
         locks: Vec::new(),

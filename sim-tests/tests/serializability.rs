@@ -112,6 +112,7 @@ fn simulated(level: &'static str, seed: u64) -> bool {
         program: program(workload.clone()),
         symmetric: false,
         arrival: ArrivalTime::AnyTime,
+        partitions: doublehold::world::cut::Partitions::Any,
         budgets: Budgets::NONE.with(Fault::Break, u8::MAX),
         assumptions: Assumptions::default(),
         locks: Vec::new(),

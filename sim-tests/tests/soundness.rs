@@ -6,6 +6,7 @@ use doublehold::history::{Event, Mode};
 use doublehold::port::{Command, Outcome, Ports, Redis, Value};
 use doublehold::property::{self, Judged, Memory, Moment, Property, View};
 use doublehold::scenario::{Workload, program};
+use doublehold::world::cut::Partitions;
 use doublehold::world::fault::{Assumptions, Budgets, Fault};
 use doublehold::world::setup::{ArrivalTime, ResourceSpec, ServiceSpec, Setup};
 use doublehold_models::ServiceConfig;
@@ -24,6 +25,7 @@ fn setup(workload: impl Workload, clients: usize, properties: Vec<Arc<dyn Proper
         program: program(workload),
         symmetric: false,
         arrival: ArrivalTime::AtStart,
+        partitions: Partitions::Any,
         budgets: Budgets::NONE,
         assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
         locks: Vec::new(),

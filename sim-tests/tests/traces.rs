@@ -9,6 +9,7 @@ use doublehold::scenario::{
 };
 use doublehold::trace::{Recorder, Trace, TraceError};
 use doublehold::world::choice::Act;
+use doublehold::world::cut::Partitions;
 use doublehold::world::explored::{Explored, Remember};
 use doublehold::world::fault::{Assumptions, Budgets};
 use doublehold::world::setup::{ArrivalTime, ServiceSpec, Setup};
@@ -121,6 +122,7 @@ impl Scenario for Endless {
             program: program(Endless),
             symmetric: true,
             arrival: ArrivalTime::AtStart,
+            partitions: Partitions::Any,
             budgets: parameters.budgets,
             assumptions: parameters.assumptions,
             locks: Vec::new(),

@@ -31,6 +31,7 @@ fn simulated(workload: impl Workload, properties: Vec<Arc<dyn Property>>) -> Vec
         program: program(workload),
         symmetric: false,
         arrival: ArrivalTime::AtStart,
+        partitions: doublehold::world::cut::Partitions::Any,
         budgets: Budgets::NONE,
         assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
         locks: vec![LockSpec {

@@ -56,8 +56,9 @@ impl Lifetime {
         self.hold.ended().await
     }
 
-    /// Keeps it alive until it is given back or lost. It is lost when the servers say so, or when nothing was heard for so long that
-    /// it may have ended. `renew` is given `limit` at the most to answer, and is tried again while the hold may last.
+    /// Keeps it alive until it is given back or lost. It is lost when the servers say so, or when nothing was heard for
+    /// so long that it may have ended. `renew` is given `limit` at the most to answer, and is tried again while the
+    /// hold may last.
     pub async fn keep<H: Host, F: Future<Output = Renewal> + Send>(
         &self,
         host: &H,

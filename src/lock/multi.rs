@@ -1,18 +1,19 @@
 //! Several locks as one: Redisson's `MultiLock`, and its RedLock.
 //!
-//! **Algorithm** ([`RedissonMultiLock`](https://github.com/redisson/redisson/blob/redisson-3.45.1/redisson/src/main/java/org/redisson/RedissonMultiLock.java)):
-//! each lock is tried in turn. With as many as are needed the whole is held; with fewer, all are given back. Release gives each
-//! back.
+//! **Algorithm**
+//! ([`RedissonMultiLock`](https://github.com/redisson/redisson/blob/redisson-3.45.1/redisson/src/main/java/org/redisson/RedissonMultiLock.java)):
+//! each lock is tried in turn. With as many as are needed the whole is held; with fewer, all are given back. Release
+//! gives each back.
 //!
-//! **Claims** what its members claim, if all of them are needed: mutual exclusion between holders that share one member. With a
-//! majority of them it claims what [RedLock](super::redlock) does.
+//! **Claims** what its members claim, if all of them are needed: mutual exclusion between holders that share one
+//! member. With a majority of them it claims what [RedLock](super::redlock) does.
 //!
-//! **Assumes** what its members assume, and that they are leases that nothing keeps alive: the whole is valid for as long as enough of
-//! its members are.
+//! **Assumes** what its members assume, and that they are leases that nothing keeps alive: the whole is valid for as
+//! long as enough of its members are.
 //!
-//! **Broken by** the mistakes among its options: leases that are taken for another time than they are meant for and prolonged without a
-//! look at their owner (`redlock-no-lease`, `redlock-prolongs-unowned`), and a release that stops at its first error
-//! (`multi-lock-partial-unlock`).
+//! **Broken by** the mistakes among its options: leases that are taken for another time than they are meant for and
+//! prolonged without a look at their owner (`redlock-no-lease`, `redlock-prolongs-unowned`), and a release that stops
+//! at its first error (`multi-lock-partial-unlock`).
 
 use super::sync::{Mutex, lock};
 use super::{Lease, Lock, NotAcquired, Undo};

@@ -1,16 +1,17 @@
 //! RedLock: a lock on the majority of N independent Redis servers.
 //!
-//! **Algorithm** ([Redis docs, "The Redlock Algorithm"](https://redis.io/docs/latest/develop/use/patterns/distributed-locks/#the-redlock-algorithm)),
-//! step by step in [`attempt`](Lock::attempt).
+//! **Algorithm** ([Redis docs, "The Redlock
+//! Algorithm"](https://redis.io/docs/latest/develop/use/patterns/distributed-locks/#the-redlock-algorithm)), step by
+//! step in [`attempt`](Lock::attempt).
 //!
 //! **Claims** that at most one client believes in its lease at any time, while a minority of servers may be down.
 //!
-//! **Assumes** clocks that all run at nearly the same rate and never jump, servers that come back from a crash either with
-//! every key or after the longest TTL, and a client that stops when its validity is over.
+//! **Assumes** clocks that all run at nearly the same rate and never jump, servers that come back from a crash either
+//! with every key or after the longest TTL, and a client that stops when its validity is over.
 //!
 //! **Broken by** a wall clock that steps on one server (scenario `redlock-clock-step`); by a server that restarts
-//! without an unsynced key (`redlock-crash-restart`); by accepting a quorum that came too late
-//! (`redlock-late-quorum`). The libraries' deviations are options of [`Config`]; scenario `redlock-mutant-…` shows what each costs.
+//! without an unsynced key (`redlock-crash-restart`); by accepting a quorum that came too late (`redlock-late-quorum`).
+//! The libraries' deviations are options of [`Config`]; scenario `redlock-mutant-…` shows what each costs.
 
 use super::redis::{EXTEND, RELEASE};
 use super::{Lease, Lock, NotAcquired, Undo};
@@ -47,7 +48,8 @@ pub enum GiveBack {
 pub enum Extension {
     /// Nothing.
     OwnedOnly,
-    /// It sets the key anew if that is free, whoever had it in between, and counts it (R29; redsync's `WithSetNXOnExtend`).
+    /// It sets the key anew if that is free, whoever had it in between, and counts it (R29; redsync's
+    /// `WithSetNXOnExtend`).
     SetNx,
 }
 

@@ -1,12 +1,12 @@
-//! Continuity: a hold that is extended was nobody else's in between.
+//! Continuity: between a hold and its extension no other client held.
 
 use super::{Judged, Memory, Moment, Property, View};
 use crate::base::Mode;
 use crate::history::Event;
 use crate::port::Blob;
 
-/// A client extends its hold, and another client has acquired the lock, exclusively, after it. What the first one knows of the resource is
-/// out of date, although its lock says that it has held all the time.
+/// A client extends its hold, and another client has acquired the lock, exclusively, after it. What the first one knows
+/// of the resource is out of date, although its lock says that it has held all the time.
 #[derive(Debug)]
 pub struct Continuity;
 

@@ -5,11 +5,11 @@ use crate::base::millis;
 use crate::history::Event;
 use crate::port::Blob;
 
-/// A client waits, and for longer than a limit, by its own clock, no client holds the lock by the clients' own events. The wait ends
-/// late, or in vain. What the waiting client was paused for does not count.
+/// A client waits, and for longer than a limit, by its own clock, no client holds the lock by the clients' own events.
+/// The wait ends late, or in vain. What the waiting client was paused for does not count.
 ///
-/// The limit must allow for one round of the lock's algorithm. It is no property of every lock: what another client took and does
-/// not know of, because its answer is late or it is paused, is idle too.
+/// The limit must allow for one round of the lock's algorithm. It is no property of every lock: what another client
+/// took and does not know of, because its answer is late or it is paused, is idle too.
 #[derive(Debug)]
 pub struct IdleLock {
     /// How long a lock may be idle, in microseconds.

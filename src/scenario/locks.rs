@@ -79,10 +79,13 @@ pub struct NamedLock {
 }
 
 /// The locks.
-pub static LOCKS: [NamedLock; 8] = [
+pub static LOCKS: [NamedLock; 9] = [
     named("none", "nothing", Keeper::NoServer, false, |_| LockKind::None),
     named("in-process", "a mutex in the memory of each client", Keeper::NoServer, false, |_| LockKind::InProcess),
     named("redis", "SET NX PX on one Redis server", Keeper::Redis, true, |timing| LockKind::Redis(timing.redis())),
+    named("redisson", "Redisson's watchdog lock on one Redis server", Keeper::Redis, false, |timing| {
+        LockKind::Redisson(timing.redisson())
+    }),
     named("redlock", "RedLock on independent Redis servers", Keeper::Redises, false, |timing| {
         LockKind::RedLock(timing.redlock())
     }),

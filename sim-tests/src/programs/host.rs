@@ -20,6 +20,7 @@ use doublehold::flow::oracle;
 use doublehold::property::{self, Judged as Looked, Memory, Moment, Property, View};
 use doublehold::scenario::program;
 use doublehold::trace::Recorder;
+use doublehold::world::cut::Partitions;
 use doublehold::world::explored::{Explored, Remember};
 use doublehold::world::fault::{Assumptions, Budgets};
 use doublehold::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
@@ -274,6 +275,7 @@ impl World {
             program: program(workload),
             symmetric: false,
             arrival: ArrivalTime::AtStart,
+            partitions: Partitions::Any,
             budgets: Budgets::NONE,
             assumptions: Assumptions { delay_us_max: Some(0), ..Assumptions::default() },
             locks: Vec::new(),

@@ -5,6 +5,7 @@ use crate::play::{MissedRebalance, Played, Seen, TOPIC};
 use doublehold::port::kafka::Error;
 use doublehold::port::{Outcome, Refusal};
 use doublehold::scenario::Workload;
+use doublehold::world::cut::Partitions;
 use doublehold::world::fault::{Assumptions, Budgets};
 use doublehold::world::real::{KafkaOptions, RealKafka, RealPorts, RedisOptions};
 use doublehold::world::recorder::Recorder;
@@ -45,6 +46,7 @@ fn simulate(workload: impl Workload) {
         program: doublehold::scenario::program(workload),
         symmetric: false,
         arrival: ArrivalTime::AtStart,
+        partitions: Partitions::Any,
         budgets: Budgets::NONE,
         assumptions: Assumptions::default(),
         locks: Vec::new(),

@@ -1,23 +1,24 @@
 //! The watchdog lock (Redisson's `RLock`).
 //!
-//! **Algorithm** ([`RedissonLock`](https://github.com/redisson/redisson/blob/redisson-3.45.1/redisson/src/main/java/org/redisson/RedissonLock.java)):
+//! **Algorithm**
+//! ([`RedissonLock`](https://github.com/redisson/redisson/blob/redisson-3.45.1/redisson/src/main/java/org/redisson/RedissonLock.java)):
 //! the lock is a hash whose field, the owner, counts how many times it holds. A script takes it if it is free or the
-//! owner's own. While it is held a watchdog renews its TTL each third of it, if it is still the owner's. Release counts down,
-//! and deletes the hash and publishes a message with the last time. A waiter subscribes to that channel, tries once more, and then
-//! waits for a message, at the longest until the holder's TTL is over.
+//! owner's own. While it is held a watchdog renews its TTL each third of it, if it is still the owner's. Release counts
+//! down, and deletes the hash and publishes a message with the last time. A waiter subscribes to that channel, tries
+//! once more, and then waits for a message, at the longest until the holder's TTL is over.
 //!
-//! **Claims** that at most one owner holds the lock, for as long as its process lives, and that it comes free within the TTL
-//! of a crash.
+//! **Claims** that at most one owner holds the lock, for as long as its process lives, and that it comes free within
+//! the TTL of a crash.
 //!
 //! **Assumes** that the server does not lose the lock (no failover to a replica that lacks it), that its wall clock
 //! does not jump, and that a holder stops when it is told that its hold is lost.
 //!
-//! **Broken by** a failover (scenario `failover-loses-lock`), by a watchdog that stalls for longer than the TTL, and by each of the
-//! options here that is not the default.
+//! **Broken by** a failover (scenario `failover-loses-lock`), by a watchdog that stalls for longer than the TTL, and by
+//! each of the options here that is not the default.
 //!
-//! Two things Redisson does not do. The holder is told when its hold is lost: when a renewal finds that the lock is gone, or when
-//! none was answered for so long that it may be. And each hold is a field of its own beside the owner's: an attempt whose answer was
-//! lost is given back by name, and takes nothing if it arrives after that.
+//! Two things Redisson does not do. The holder is told when its hold is lost: when a renewal finds that the lock is
+//! gone, or when none was answered for so long that it may be. And each hold is a field of its own beside the owner's:
+//! an attempt whose answer was lost is given back by name, and takes nothing if it arrives after that.
 
 mod scripts;
 
@@ -94,7 +95,7 @@ pub enum AfterLoss {
 pub enum AfterFailedRenewal {
     /// The next one may have an answer.
     TryAgain,
-    /// There is none any more, and nobody is told (R15).
+    /// There is none any more, and the holder is not told (R15).
     GiveUp,
 }
 
@@ -402,7 +403,8 @@ impl<P: Ports> RedissonLock<P> {
         }
     }
 
-    /// Waits until the lock may be free: for a message, at the longest until the holder's TTL is over or `left` has passed.
+    /// Waits until the lock may be free: for a message, at the longest until the holder's TTL is over or `left` has
+    /// passed.
     async fn await_message(&self, heard: &mut Option<<P::Redis as Redis>::Subscription>, longest: Duration) {
         let Some(subscription) = heard else { return self.host.sleep(longest.min(self.retry_delay())).await };
         let began = self.host.monotonic();

@@ -1,6 +1,6 @@
-//! The scripts of the watchdog lock. The lock is a hash: its first field is the owner, with the number of times that it holds; the
-//! others are these holds. A latch remembers that a hold was given back: what comes after that, on a connection that has broken,
-//! does nothing.
+//! The scripts of the watchdog lock. The lock is a hash: its first field is the owner, with the number of times that it
+//! holds; the others are these holds. A latch remembers that a hold was given back: what comes after that, on a
+//! connection that has broken, does nothing.
 //!
 //! Keys: the lock, the hold's latch, the channel. Arguments: the owner, the TTL in milliseconds, the hold.
 
@@ -22,8 +22,8 @@ end
 return redis.call('PTTL', KEYS[1])",
 };
 
-/// Gives a hold back and tells the waiters when it was the last one. -1: it was not the owner's; otherwise how many times the owner
-/// still holds the lock. A request that was answered before is answered the same again.
+/// Gives a hold back and tells the waiters when it was the last one. -1: it was not the owner's; otherwise how many
+/// times the owner still holds the lock. A request that was answered before is answered the same again.
 pub(super) static RELEASE: Script = Script {
     body: "-- release
 local before = redis.call('GET', KEYS[2])

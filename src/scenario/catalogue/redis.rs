@@ -1,4 +1,4 @@
-//! The Redis rows of the catalogue, R1 to R24, the sound Redis locks, S13, and the toy of the benchmarks.
+//! The Redis rows of the catalogue, R1 to R31, the sound Redis locks, S13, and the toy of the benchmarks.
 
 use super::{about, base, broken_and_fixed, fencing, listed, ms, workload};
 use crate::lock::redis::{AfterLostReply, Release, Take, TokenOf};

@@ -97,7 +97,7 @@ fn r15() -> Vec<GuardedScenario> {
 }
 
 fn r17() -> Vec<GuardedScenario> {
-    let source = "derived: a renewal that answers 0 ends the watchdog, and nobody tells the holder";
+    let source = "derived: a renewal that answers 0 ends the watchdog, and the holder is not told";
     let about = about("silent-loss", Some("R17"), "the lock is gone, and its holder carries on", source);
     let broken = base(about, workload(watchdog(|config| config.after_loss = AfterLoss::Silent), Work::Hold(ms(150))))
         .only(property::Belief)
