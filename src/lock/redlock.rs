@@ -48,7 +48,7 @@ pub enum GiveBack {
 pub enum Extension {
     /// Nothing.
     OwnedOnly,
-    /// It sets the key anew if that is free, whoever had it in between, and counts it (R29; redsync's
+    /// It sets the key again if it is free, although another client may have held it in between (R29; redsync's
     /// `WithSetNXOnExtend`).
     SetNx,
 }

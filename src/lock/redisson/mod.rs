@@ -122,7 +122,7 @@ pub enum Waiting {
 /// What a release does that is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resend {
-    /// It is known by its number, and answered as before.
+    /// It names its hold, and is answered as before.
     Once,
     /// It counts again.
     EachTime,

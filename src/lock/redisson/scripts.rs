@@ -69,13 +69,13 @@ end
 return 0",
 };
 
-/// Renews the TTL, whoever holds the lock.
+/// Renews the TTL without an owner check.
 pub(super) static RENEW_ANY: Script = Script {
     body: "-- renew
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])",
 };
 
-/// Writes the owner into the lock, whoever holds it.
+/// Makes this owner the holder without an owner check.
 pub(super) static REWRITE: Script = Script {
     body: "-- rewrite
 redis.call('DEL', KEYS[1])

@@ -12,7 +12,7 @@
 //! | `mysql` | guards in the row, lock table, user locks, the shop, the draw; rows M…, S13, S14, and mistakes in SQL |
 //! | `order` | the order flow, rows S…, and mistakes in it |
 //! | `redis_failover` | Redis locks on a primary with replicas and Sentinels, rows R5, R7, R8, R26, R32 |
-//! | `redisson` | the watchdog lock and several as one, rows R6, R13 to R17, R19, R20, R25, R33, R34, and mistakes in them |
+//! | `redisson` | the watchdog lock, several as one, rows R6, R13–R17, R19, R20, R25, R33, R34, mistakes |
 //! | `zookeeper` | sound ZooKeeper locks, rows Z…, and mistakes in them |
 
 mod caches;
