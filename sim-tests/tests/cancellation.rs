@@ -8,8 +8,10 @@ use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::{Cause, Limits, Verdict, check};
 use doublehold::history::Event;
 use doublehold::lock::in_process::InProcessLock;
+use doublehold::lock::multi::{self, MultiLock};
 use doublehold::lock::mysql::{LockTable, UserLock, table};
 use doublehold::lock::redis::{self, RedisLock};
+use doublehold::lock::redisson::{self, KeepAlive, OnInterrupt, RedissonLock};
 use doublehold::lock::redlock::{self, Contact, RedLock};
 use doublehold::lock::reentrant::{Record, Reentrant, Reentry};
 use doublehold::lock::segmented::{Segmented, Segments};
@@ -73,6 +75,11 @@ enum Kinds {
     /// With messages that may take longer than a lease lasts.
     LockTableSlow,
     UserLock,
+    Watchdog,
+    /// A mistake: an attempt goes on when nothing waits for it any more.
+    WatchdogGoesOn,
+    /// Three locks as one.
+    Multi,
     ReentrantRedis,
     ReentrantZk,
     Segmented,
@@ -158,6 +165,13 @@ impl Workload for Cancelled {
                 let config = redlock::Config { drift_permille: 1000, ..redlock };
                 self.go(&ports, client, || on_all(config.clone())).await;
             }
+            Kinds::Watchdog | Kinds::WatchdogGoesOn => {
+                let on_interrupt = if self.kind == Kinds::Watchdog { OnInterrupt::GiveBack } else { OnInterrupt::GoOn };
+                let config = redisson::Config { on_interrupt, ..redisson::Config::new(TTL) };
+                let watchdog = || RedissonLock::new(&ports, ports.redis(0), LOCK, config.clone());
+                self.go(&ports, client, watchdog).await;
+            }
+            Kinds::Multi => self.go(&ports, client, || multi(&ports)).await,
             Kinds::Zk(kind) => {
                 let config = zookeeper::Config { kind, ..zookeeper::Config::new(TTL) };
                 self.go(&ports, client, || on_zookeeper(&ports, config)).await;
@@ -183,6 +197,14 @@ impl Workload for Cancelled {
 
 fn on_zookeeper<P: Ports>(ports: &P, config: zookeeper::Config) -> ZkLock<P> {
     ZkLock::new(&Client::new(ports, ports.zookeeper(0..1), config.client), ZK_PATH, config)
+}
+
+/// Three locks that nothing keeps alive, as one.
+fn multi<P: Ports>(ports: &P) -> MultiLock<RedissonLock<P>> {
+    let config = redisson::Config { keep_alive: KeepAlive::Nothing, ..redisson::Config::new(TTL) };
+    let owner = ports.unique_id();
+    let one = |server| RedissonLock::owned(ports, ports.redis(server), LOCK, owner.clone(), config.clone());
+    MultiLock::new((0..3).map(one).collect(), multi::Config::new(TTL / 4))
 }
 
 fn on_etcd<P: Ports>(ports: &P) -> etcd::EtcdLock<P> {
@@ -370,7 +392,8 @@ enum Beside {
 
 /// How many servers keep the lock.
 fn servers(kind: Kinds) -> usize {
-    if matches!(kind, Kinds::RedLock | Kinds::RedLockParallel | Kinds::RedLockExpired) { 3 } else { 1 }
+    let three = matches!(kind, Kinds::RedLock | Kinds::RedLockParallel | Kinds::RedLockExpired | Kinds::Multi);
+    if three { 3 } else { 1 }
 }
 
 fn services(kind: Kinds) -> Vec<ServiceSpec> {
@@ -499,6 +522,23 @@ fn redlock() {
     holds(Kinds::RedLock, &[Attempt], &[Beside::AnotherClient]);
     holds(Kinds::RedLockParallel, &ALL, &[Beside::Nothing]);
     holds(Kinds::RedLockExpired, &[Attempt], &ALONE);
+}
+
+#[test]
+fn the_watchdog_lock() {
+    holds(Kinds::Watchdog, &[Attempt, Refused, Acquire, Extend, Release, Reenter], &EVERYTHING);
+}
+
+#[test]
+fn an_attempt_that_goes_on_is_caught() {
+    let verdict = explore(Kinds::WatchdogGoesOn, Acquire, Beside::Nothing);
+    assert!(matches!(&verdict, Verdict::Violated(violation) if violation.property == "leak"), "{verdict:?}");
+}
+
+#[test]
+fn several_locks_as_one() {
+    holds(Kinds::Multi, &ALL, &ALONE);
+    holds(Kinds::Multi, &[Attempt], &[Beside::AnotherClient]);
 }
 
 #[test]
