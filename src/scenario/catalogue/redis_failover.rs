@@ -42,7 +42,7 @@ fn often(mut scenario: GuardedScenario) -> GuardedScenario {
 }
 
 /// A holder that holds until just before its TTL is over, and a node that crashes: two clients must not both hold.
-fn crashing(about: About, lock: LockKind) -> GuardedScenario {
+pub(super) fn crashing(about: About, lock: LockKind) -> GuardedScenario {
     let scenario = base(about, workload(lock, Work::Hold(ms(80)))).only(property::Belief);
     often(scenario.faults(Fault::NodeCrash, 1).violating("belief"))
 }

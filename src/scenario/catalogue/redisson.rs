@@ -1,6 +1,7 @@
 //! The watchdog lock: sound, and with each of its published mistakes.
 
 use super::redis::TIMING;
+use super::redis_failover::crashing;
 use super::{about, base, ms, workload};
 use crate::lock::multi::{self, Prolong, ReleaseOf};
 use crate::lock::redis::{ReplicaWait, WaitOver};
@@ -28,7 +29,7 @@ fn watchdog(change: impl FnOnce(&mut Config)) -> LockKind {
 
 /// The watchdog lock and its rows.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    [sound(), r13(), r14(), r15(), r16(), r17(), r19(), r20(), r25(), r33(), r34(), mistakes()].concat()
+    [sound(), failover(), r13(), r14(), r15(), r16(), r17(), r19(), r20(), r25(), r33(), r34(), mistakes()].concat()
 }
 
 /// Holders that hold for longer than the TTL.
@@ -41,6 +42,17 @@ fn sound() -> Vec<GuardedScenario> {
         base(again, workload(watchdog(|_| ()), Work::HoldThenReenter(ms(20)))).faults(Fault::Break, 1),
         base(crash, workload(watchdog(|_| ()), Work::Hold(ms(50)))).faults(Fault::ClientCrash, 1),
     ]
+}
+
+/// One crash of a server, and the replica that takes over.
+fn failover() -> Vec<GuardedScenario> {
+    let summary = "the watchdog lock on a primary with Sentinels, one of whose servers crashes";
+    let about = about("redisson-failover", None, summary, SOURCE);
+    let replicas = Some(ReplicaWait { replicas: 1, timeout: ms(10), over: WaitOver::TheSame });
+    let lock = |replicas| LockKind::RedissonPrimary(Config { replicas, ..TIMING.redisson() });
+    let broken = crashing(about, lock(None)).work(Work::Hold(ms(50)));
+    let waits = broken.clone().lock(lock(replicas));
+    vec![broken, waits.fixed("waits", "attempts and renewals wait for the replica")]
 }
 
 /// What takes minutes to search.
