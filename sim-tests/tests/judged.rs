@@ -1,5 +1,7 @@
 //! Programs about which an oracle has been wrong: it passed what is broken, or accused what is sound.
 
+use doublehold::lock::Acquire as _;
+use doublehold::lock::redisson::{self, RedissonLock};
 use doublehold_sim_tests::clients;
 use doublehold_sim_tests::programs::asserts::*;
 use doublehold_sim_tests::programs::host::*;
@@ -313,4 +315,33 @@ fn nobody_gives_up_on_a_free_lock() {
     for reduce in REDUCTIONS {
         assert_eq!(judged(World::redis(GivesUpOnAHeldLock, 2).any_time()).exhaust(reduce), Judged::Holds);
     }
+}
+
+// Re-entrancy of the watchdog lock.
+
+/// What a client tells whose outer hold is not valid after it has given back an inner one.
+const OUTER_LOST: &str = "the outer hold is lost";
+
+clients! {
+    /// Takes the lock within a hold, gives that back, and holds for longer than the TTL.
+    Reenters(ports) {
+        let config = redisson::Config::new(ms(100));
+        let lock = RedissonLock::new(&ports, ports.redis(0), "lock", config);
+        let Ok(outer) = lock.try_acquire().await else { return };
+        let Ok(inner) = lock.try_acquire().await else { return ports.record(mark("no inner hold")) };
+        drop(inner.release().await);
+        for _ in 0..2 {
+            if !outer.is_valid() {
+                ports.record(mark(OUTER_LOST));
+            }
+            ports.sleep(ms(150)).await;
+        }
+        drop(outer.release().await);
+    }
+}
+
+#[test]
+fn a_hold_outlives_the_one_within_it() {
+    assert_not_reached(&World::redis(Reenters, 1), OUTER_LOST);
+    assert_not_reached(&World::redis(Reenters, 1), "no inner hold");
 }

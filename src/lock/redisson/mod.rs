@@ -203,22 +203,27 @@ pub struct RedissonLock<P: Ports> {
     kept: Arc<Kept>,
 }
 
-/// The hold that a watchdog keeps alive.
+/// The holds that watchdogs keep alive, each by its name.
 #[derive(Default)]
 struct Kept(Mutex<BTreeMap<Blob, Arc<Lifetime>>>);
 
 impl Kept {
-    fn get(&self, token: &Blob) -> Option<Arc<Lifetime>> {
-        lock(&self.0).get(token).cloned()
+    fn get(&self, hold: &Blob) -> Option<Arc<Lifetime>> {
+        lock(&self.0).get(hold).cloned()
     }
 
-    fn put(&self, token: &Blob, life: &Arc<Lifetime>) {
-        lock(&self.0).insert(token.clone(), Arc::clone(life));
+    fn put(&self, hold: &Blob, life: &Arc<Lifetime>) {
+        lock(&self.0).insert(hold.clone(), Arc::clone(life));
     }
 
-    fn take(&self, token: &Blob) -> Option<Arc<Lifetime>> {
-        lock(&self.0).remove(token)
+    fn take(&self, hold: &Blob) -> Option<Arc<Lifetime>> {
+        lock(&self.0).remove(hold)
     }
+}
+
+/// The name of a hold.
+fn hold_of(lease: &Lease) -> &Blob {
+    lease.hold.as_ref().expect("a lease of this lock names its hold")
 }
 
 fn millis(duration: Duration) -> Blob {
@@ -356,7 +361,7 @@ impl<P: Ports> RedissonLock<P> {
         let left = lease.valid_until.map_or(self.good_for(), |until| until.left_at(now));
         let asked_at = now - self.good_for().saturating_sub(left);
         let life = Arc::new(Lifetime::new(asked_at, self.good_for()));
-        self.kept.put(&lease.token, &life);
+        self.kept.put(hold_of(lease), &life);
         if self.config.keep_alive == KeepAlive::Nothing {
             return;
         }
@@ -417,7 +422,7 @@ impl<P: Ports> RedissonLock<P> {
     }
 
     fn end_watchdog(&self, lease: &Lease) {
-        if let Some(life) = self.kept.take(&lease.token) {
+        if let Some(life) = self.kept.take(hold_of(lease)) {
             life.hold().release();
         }
     }
@@ -428,12 +433,12 @@ impl<P: Ports> RedissonLock<P> {
             Resend::Once => &RELEASE,
             Resend::EachTime => &RELEASE_EACH_TIME,
         };
-        let hold = lease.hold.clone().expect("a lease of this lock names its hold");
+        let hold = hold_of(lease);
         let arguments = [self.owner.clone(), self.ttl_ms(), hold.clone()];
-        let mut outcome = self.release_once(script, &self.keys(&hold), &arguments).await;
+        let mut outcome = self.release_once(script, &self.keys(hold), &arguments).await;
         for _ in 0..RESENDS_MAX {
             match outcome {
-                Outcome::Indeterminate(_) => outcome = self.release_once(script, &self.keys(&hold), &arguments).await,
+                Outcome::Indeterminate(_) => outcome = self.release_once(script, &self.keys(hold), &arguments).await,
                 known => return known,
             }
         }
@@ -520,7 +525,7 @@ impl<P: Ports> Lock for RedissonLock<P> {
         let asked_at = self.host.monotonic();
         match self.renew().await {
             Renewal::Renewed => {
-                if let Some(life) = self.kept.get(&lease.token) {
+                if let Some(life) = self.kept.get(hold_of(lease)) {
                     life.renewed(asked_at);
                 }
                 let valid_until = lease.valid_until.map(|_| asked_at + self.good_for());
@@ -540,13 +545,13 @@ impl<P: Ports> Lock for RedissonLock<P> {
             AfterLoss::Silent => true,
             AfterLoss::TellHolder => self
                 .kept
-                .get(&lease.token)
+                .get(hold_of(lease))
                 .is_some_and(|life| life.hold().is_held() && self.host.monotonic() < life.until()),
         }
     }
 
     async fn lost(&self, lease: &Lease) {
-        match self.kept.get(&lease.token) {
+        match self.kept.get(hold_of(lease)) {
             Some(life) if self.config.after_loss == AfterLoss::TellHolder => drop(life.ended().await),
             Some(_) => std::future::pending().await,
             None => {}
