@@ -13,7 +13,7 @@
 //! **Assumes** that the server does not lose the lock (no failover to a replica that lacks it), that its wall clock
 //! does not jump, and that a holder stops when it is told that its hold is lost.
 //!
-//! **Broken by** a failover (scenario `failover-loses-lock`), by a watchdog that stalls for longer than the TTL, and by
+//! **Broken by** a failover (scenario `redisson-failover`), by a watchdog that stalls for longer than the TTL, and by
 //! each of the options here that is not the default.
 //!
 //! Two things Redisson does not do. The holder is told when its hold is lost: when a renewal finds that the lock is
