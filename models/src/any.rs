@@ -71,13 +71,13 @@ impl AsKind for crate::redis::Servers {
     fn as_kind(&self) -> &dyn ServiceKind {
         match self {
             crate::redis::Servers::One(node) => node,
-            crate::redis::Servers::Replicated(all) => &**all,
+            crate::redis::Servers::Watched(all) => &**all,
         }
     }
     fn as_kind_mut(&mut self) -> &mut dyn ServiceKind {
         match self {
             crate::redis::Servers::One(node) => node,
-            crate::redis::Servers::Replicated(all) => &mut **all,
+            crate::redis::Servers::Watched(all) => &mut **all,
         }
     }
 }

@@ -8,22 +8,86 @@
 //! An old primary that returns keeps its role for four hello periods and accepts writes from clients that still know
 //! it. Then a Sentinel makes it a replica. It copies the new primary, and the writes that it accepted are lost.
 //!
+//! Transitions that clients can observe are steps:
+//!
+//! - A Sentinel promotes a replica ([`Step::FailOver`](crate::Step)). Election, `REPLICAOF NO ONE` and the leader's new
+//!   configuration are one step: the leader names the new primary only after it has taken the role.
+//! - A Sentinel receives the new configuration ([`Step::CatchUp`](crate::Step)). Its clients observe it.
+//! - A server becomes a replica of the new primary ([`Step::Follow`](crate::Step)). Its clients, whose connections end,
+//!   and WAIT observe it.
+//!
+//! A step that only the member's own clients observe is offered once one of them waits for that member
+//! ([`matters`](crate::ServiceKind::matters)).
+//!
 //! Simplifications: `failover-timeout` does not delay a second attempt; a replica with an old link failure can be
 //! promoted; Sentinels use their monotonic clock and have no TILT mode, but forget the silence that they saw before a
 //! pause; REPLICAOF connects a server to the new primary at once.
 
 use super::replicated::{Replicated, ReplicationRole, address};
-use super::sentinel::View;
-use super::state::{Role, State};
-use super::topology::Sentinels;
-use super::{keyspace::Keyspace, persistence::Disk, persistence::Persistence, pubsub::deliveries};
+use super::sentinel::{Sentinel, View};
+use super::state::State;
+use super::topology::{Replication, Sentinels};
+use super::{Config, keyspace::Keyspace, persistence::Disk, persistence::Persistence, pubsub::deliveries};
+use crate::escape::Fixed;
 use crate::resp::Value;
 use crate::{Blob, ConnId, Lost, NodeClock, Output, Response, Sent};
+use std::rc::Rc;
 
 /// The name under which Sentinels know the primary.
 pub(super) const MASTER_NAME: &str = "mymaster";
 
-impl Replicated {
+/// A primary with its replicas, and the Sentinels that watch them.
+#[derive(Clone, Hash)]
+pub struct Watched {
+    pub(super) config: Fixed<Rc<Replication>>,
+    pub(super) data: Replicated,
+    pub(super) sentinels: Vec<Sentinel>,
+}
+
+impl Watched {
+    /// The first server is the primary, and all are empty.
+    pub(super) fn new(config: &Config, replication: &Replication) -> Self {
+        let role = |number: u8| match number {
+            0 => ReplicationRole::Primary { epoch: 0 },
+            _ => ReplicationRole::ReplicaOf(0),
+        };
+        let roles: Vec<ReplicationRole> = (0..replication.servers()).map(role).collect();
+        let sentinel = |_| Sentinel {
+            up: true,
+            paused: false,
+            primary: 0,
+            epoch: 0,
+            views: vec![View::Fine; roles.len()],
+            state: State::new(Keyspace::default(), Disk::new(&Persistence::None)),
+        };
+        Watched {
+            sentinels: (0..replication.sentinels.as_ref().map_or(0, |all| all.count)).map(sentinel).collect(),
+            data: Replicated::new(config, replication.min_replicas(), &roles),
+            config: Fixed(Rc::new(replication.clone())),
+        }
+    }
+
+    /// The primary that was promoted last.
+    pub(super) fn newest_primary(&self) -> u8 {
+        let epoch = |number: &u8| match self.data.server(*number).replication_role {
+            ReplicationRole::Primary { epoch } => Some(epoch),
+            ReplicationRole::ReplicaOf(_) => None,
+        };
+        let primaries = self.data.numbers().filter_map(|number| Some((epoch(&number)?, number)));
+        primaries.max().map(|(_, number)| number).expect("a server that is demoted follows another that is a primary")
+    }
+
+    /// True if all members run and reach each other, and the servers replicate one primary.
+    pub(super) fn is_whole(&self) -> bool {
+        let primary = self.newest_primary();
+        let follows = |number: u8| {
+            number == primary || self.data.server(number).replication_role == ReplicationRole::ReplicaOf(primary)
+        };
+        self.data.cut.is_empty()
+            && self.data.numbers().all(|number| self.data.is_running(number) && follows(number))
+            && self.sentinels.iter().all(Sentinel::is_running)
+    }
+
     /// The members that are Sentinels, by their numbers among them.
     fn sentinel_numbers(&self) -> std::ops::Range<u8> {
         0..self.sentinels.len() as u8
@@ -31,12 +95,12 @@ impl Replicated {
 
     /// The member that a Sentinel is.
     pub(super) fn member_of(&self, sentinel: u8) -> u8 {
-        self.servers.len() as u8 + sentinel
+        self.data.servers.len() as u8 + sentinel
     }
 
     /// The number of a member among the Sentinels, if it is one.
     pub(super) fn sentinel_at(&self, member: u8) -> Option<u8> {
-        member.checked_sub(self.servers.len() as u8)
+        member.checked_sub(self.data.servers.len() as u8)
     }
 
     /// How the Sentinels are set up.
@@ -44,7 +108,7 @@ impl Replicated {
     /// # Panics
     /// If there are none.
     pub(super) fn sentinel_config(&self) -> Sentinels {
-        self.replication().sentinels.clone().expect("a Sentinel is set up")
+        self.config.sentinels.clone().expect("a Sentinel is set up")
     }
 
     /// Updates the Sentinels' views of the servers and the acknowledgements, after members or links have changed.
@@ -54,37 +118,31 @@ impl Replicated {
             if !self.sentinels[usize::from(number)].is_running() {
                 continue;
             }
-            for server in self.numbers() {
-                let answers = self.is_running(server) && self.reach_each_other(member, server);
+            for server in self.data.numbers() {
+                let answers = self.data.is_running(server) && self.data.reach_each_other(member, server);
                 let sentinel = &self.sentinels[usize::from(number)];
                 // A newer primary is announced to it within a hello period.
-                let has_wrong_role =
-                    self.is_primary(server) && server != sentinel.primary && self.epoch_of(server) <= sentinel.epoch;
+                let has_wrong_role = self.data.is_primary(server)
+                    && server != sentinel.primary
+                    && self.epoch_of(server) <= sentinel.epoch;
                 let now_us = clocks[usize::from(member)].mono_us;
                 self.sentinels[usize::from(number)].see(server, answers, has_wrong_role, now_us);
             }
         }
-        for replica in self.numbers() {
-            let ReplicationRole::ReplicaOf(primary) = self.server(replica).replication_role else { continue };
-            let heard = self.is_running(replica) && self.passes(replica, primary);
-            let now_us = clocks[usize::from(primary)].mono_us;
-            let unheard = &mut self.server_mut(replica).unheard_since;
-            *unheard = if heard { None } else { Some(unheard.unwrap_or(now_us)) };
-            self.acknowledge(replica);
-        }
+        self.data.refresh_acknowledgements(clocks);
     }
 
     // Failover.
 
     /// The replica that a Sentinel would promote, if it can lead a failover.
     pub(super) fn candidate(&self, number: u8) -> Option<u8> {
-        let (sentinel, config) = (&self.sentinels[usize::from(number)], self.replication().sentinels.as_ref()?);
+        let (sentinel, config) = (&self.sentinels[usize::from(number)], self.config.sentinels.as_ref()?);
         if !sentinel.is_running() || !sentinel.finds_down(sentinel.primary) {
             return None;
         }
         let reaches = |other: &u8| {
             let running = self.sentinels[usize::from(*other)].is_running();
-            running && self.reach_each_other(self.member_of(number), self.member_of(*other))
+            running && self.data.reach_each_other(self.member_of(number), self.member_of(*other))
         };
         let voters: Vec<u8> = self.sentinel_numbers().filter(reaches).collect();
         // A newer configuration reaches it within a hello period, before an election ends.
@@ -95,27 +153,21 @@ impl Replicated {
             return None;
         }
         let fits = |server: &u8| {
-            let is_replica = matches!(self.server(*server).replication_role, ReplicationRole::ReplicaOf(_));
-            is_replica && sentinel.sees(*server) && self.replication().priority(*server) > 0
+            let is_replica = matches!(self.data.server(*server).replication_role, ReplicationRole::ReplicaOf(_));
+            is_replica && sentinel.sees(*server) && self.config.priority(*server) > 0
         };
         let rank = |server: &u8| {
-            let offset = self.server(*server).offset;
-            (self.replication().priority(*server), std::cmp::Reverse(offset), *server)
+            let offset = self.data.server(*server).offset;
+            (self.config.priority(*server), std::cmp::Reverse(offset), *server)
         };
-        self.numbers().filter(fits).min_by_key(rank)
+        self.data.numbers().filter(fits).min_by_key(rank)
     }
 
     /// A Sentinel leads a failover.
     pub(super) fn fail_over(&mut self, clocks: &[NodeClock], number: u8, out: &mut Vec<Output>) {
         let promoted = self.candidate(number).expect("a Sentinel that fails over can lead");
         let epoch = self.sentinels.iter().map(|sentinel| sentinel.epoch).max().unwrap_or_default() + 1;
-        let server = self.server_mut(promoted);
-        server.replication_role = ReplicationRole::Primary { epoch };
-        server.began_at = server.offset;
-        server.in_flight.clear();
-        server.in_flight_before_cut = 0;
-        (server.needs_copy, server.behind, server.unheard_since) = (false, false, None);
-        server.node.state.role = Role::Primary;
+        self.data.promote(promoted, epoch);
         self.close_all(promoted, out);
         self.take_configuration(number, promoted, epoch, out);
         self.refresh_views(clocks);
@@ -123,7 +175,7 @@ impl Replicated {
 
     /// Ends the connections of a server's clients: a Sentinel sends `CLIENT KILL` with each change of role.
     fn close_all(&mut self, server: u8, out: &mut Vec<Output>) {
-        self.forget_all(server);
+        self.data.forget_all(server);
         let conn = ConnId { client: 0, member: server, lane: 0 };
         out.push(Output { conn, sent: Sent::CloseAll });
     }
@@ -144,9 +196,11 @@ impl Replicated {
     fn exchange_hellos(&self, one: u8, other: u8) -> bool {
         let (one, other) = (self.member_of(one), self.member_of(other));
         let through = |server: u8| {
-            self.is_running(server) && self.reach_each_other(one, server) && self.reach_each_other(server, other)
+            self.data.is_running(server)
+                && self.data.reach_each_other(one, server)
+                && self.data.reach_each_other(server, other)
         };
-        self.reach_each_other(one, other) || self.numbers().any(through)
+        self.data.reach_each_other(one, other) || self.data.numbers().any(through)
     }
 
     /// The Sentinel with the newest configuration that this one can receive, if it is newer than its own.
@@ -177,7 +231,7 @@ impl Replicated {
     pub(super) fn new_primary_of(&self, server: u8) -> Option<u8> {
         let leads = |number: &u8| {
             let sentinel = &self.sentinels[usize::from(*number)];
-            let wrong = match self.server(server).replication_role {
+            let wrong = match self.data.server(server).replication_role {
                 ReplicationRole::ReplicaOf(primary) => primary != sentinel.primary,
                 ReplicationRole::Primary { .. } => sentinel.views[usize::from(server)] == View::WrongRoleForLong,
             };
@@ -190,33 +244,19 @@ impl Replicated {
     }
 
     fn epoch_of(&self, server: u8) -> u32 {
-        match self.server(server).replication_role {
+        match self.data.server(server).replication_role {
             ReplicationRole::Primary { epoch } => epoch,
-            ReplicationRole::ReplicaOf(primary) => match self.server(primary).replication_role {
+            ReplicationRole::ReplicaOf(primary) => match self.data.server(primary).replication_role {
                 ReplicationRole::Primary { epoch } => epoch,
                 ReplicationRole::ReplicaOf(_) => 0,
             },
         }
     }
 
-    /// A server becomes a replica of the new primary. If both replicated the same primary and the new one had at least
-    /// this server's offset when it was promoted, the server applies the effects between the two (partial
-    /// resynchronization) and then the new primary's own, which the model copies at once. Otherwise it copies the whole
-    /// data set.
+    /// A server becomes a replica of the new primary.
     pub(super) fn follow(&mut self, clocks: &[NodeClock], number: u8, out: &mut Vec<Output>) {
         let primary = self.new_primary_of(number).expect("a server that is to follow another is told which");
-        let began_at = self.server(primary).began_at;
-        let server = self.server_mut(number);
-        let continues = matches!(server.replication_role, ReplicationRole::ReplicaOf(_))
-            && !server.needs_copy
-            && server.offset <= began_at;
-        server.in_flight.retain(|effect| continues && effect.offset <= began_at);
-        server.replication_role = ReplicationRole::ReplicaOf(primary);
-        server.in_flight_before_cut = server.in_flight_before_cut.min(server.in_flight.len());
-        server.acknowledged = 0;
-        server.needs_copy = true;
-        server.unheard_since = None;
-        server.node.state.role = Role::Replica;
+        self.data.demote(number, primary);
         self.close_all(number, out);
         self.refresh_views(clocks);
     }
@@ -231,44 +271,19 @@ impl Replicated {
                 (sentinel.up, sentinel.paused) = (false, false);
                 sentinel.state = State::new(Keyspace::default(), Disk::new(&Persistence::None));
             }
-            None => {
-                self.forget_all(member);
-                let server = self.server_mut(member);
-                (server.up, server.paused) = (false, false);
-                server.node.go_down(lost);
-                server.in_flight.clear();
-                server.in_flight_before_cut = 0;
-                server.needs_copy = matches!(server.replication_role, ReplicationRole::ReplicaOf(_));
-            }
+            None => self.data.go_down(member, lost),
         }
         self.refresh_views(clocks);
-        if let Some(ReplicationRole::ReplicaOf(primary)) =
-            self.servers.get(usize::from(member)).map(|server| server.replication_role)
-        {
-            if lost == Lost::Process {
-                // Its machine has closed the connection to the primary.
-                self.server_mut(member).unheard_since = None;
-            }
-            self.answer_waiting(primary, out);
+        if self.sentinel_at(member).is_none() {
+            self.data.has_gone_down(member, lost, out);
         }
     }
 
-    /// A member starts again. A primary begins a new stream: its replicas have to copy it.
+    /// A member starts again.
     pub(super) fn come_up(&mut self, clocks: &[NodeClock], member: u8) {
         match self.sentinel_at(member) {
             Some(number) => self.begin_to_watch(number),
-            None => {
-                self.server_mut(member).up = true;
-                self.server_mut(member).node.load(clocks[usize::from(member)]);
-                if self.is_primary(member) {
-                    for number in self.replicas_of(member).collect::<Vec<u8>>() {
-                        let replica = self.server_mut(number);
-                        replica.in_flight.clear();
-                        replica.in_flight_before_cut = 0;
-                        (replica.needs_copy, replica.acknowledged) = (true, 0);
-                    }
-                }
-            }
+            None => self.data.come_up(clocks, member),
         }
         self.refresh_views(clocks);
     }
@@ -285,7 +300,7 @@ impl Replicated {
         match self.sentinel_at(member) {
             Some(number) if paused => self.sentinels[usize::from(number)].paused = true,
             Some(number) => self.begin_to_watch(number),
-            None => self.server_mut(member).paused = paused,
+            None => self.data.server_mut(member).paused = paused,
         }
         self.refresh_views(clocks);
     }

@@ -1,6 +1,6 @@
 //! A simulated Redis server, compared with redis-server 7.0.
 //!
-//! A server by itself ([`Node`]), or a primary with replicas and the Sentinels that watch them ([`Replicated`]).
+//! A server by itself ([`Node`]), or a primary with replicas and the Sentinels that watch them ([`Watched`]).
 //!
 //! Where it differs from the real server, and says so ([`Sent::NotModelled`](crate::Sent)): commands and
 //! subcommands outside the table; databases other than 0; SCAN with a cursor other than 0, since one page holds
@@ -50,9 +50,9 @@ mod topology;
 mod transactions;
 mod zsets;
 
+pub use failover::Watched;
 pub use node::Node;
 pub use persistence::{Fsync, Persistence};
-pub use replicated::Replicated;
 use serde::{Deserialize, Serialize};
 pub use servers::Servers;
 pub(crate) use service::start;

@@ -1,32 +1,21 @@
-//! Replicated: a primary and its asynchronous replicas.
+//! Replicated: servers that hold data, primaries and their asynchronous replicas.
 //!
-//! The primary sends each effect of a command ([`stream`](super::stream)) to all its replicas. A replica applies the
+//! A primary sends each effect of a command ([`stream`](super::stream)) to all its replicas. A replica applies the
 //! effects in order. The moment is a choice, within Δ unless the replica has fallen behind. When the primary goes down,
 //! effects in flight may arrive or not, so a failover can lose an acknowledged write. After a restart on either side
 //! the replica copies the whole data set (full resynchronization).
 //!
-//! Transitions that clients can observe are steps:
-//!
-//! - A replica applies an effect or copies the data set ([`Step::CatchUp`](crate::Step)). Its readers, WAIT and, after
-//!   a failover, all clients observe it.
-//! - A Sentinel promotes a replica ([`Step::FailOver`](crate::Step)). Election, `REPLICAOF NO ONE` and the leader's new
-//!   configuration are one step: the leader names the new primary only after it has taken the role.
-//! - A Sentinel receives the new configuration ([`Step::CatchUp`](crate::Step)). Its clients observe it.
-//! - A server becomes a replica of the new primary ([`Step::Follow`](crate::Step)). Its clients, whose connections end,
-//!   and WAIT observe it.
-//!
-//! A step that only the member's own clients observe is offered once one of them waits for that member
-//! ([`matters`](crate::ServiceKind::matters)).
+//! A replica applies an effect or copies the data set in a step ([`Step::CatchUp`](crate::Step)): its readers, WAIT and,
+//! after a failover, all clients observe when. What promotes a replica is the affair of [`failover`](super::failover).
 
+use super::Config;
 use super::node::Node;
-use super::sentinel::{Sentinel, View};
-use super::state::{Role, State};
+use super::state::Role;
 use super::stream::{Done, Effect, wire_bytes};
-use super::topology::Replication;
-use super::{Config, keyspace::Keyspace, persistence::Disk, persistence::Persistence};
+use super::topology::MinReplicas;
 use crate::escape::{Fixed, Unordered};
 use crate::resp::{Command, Value};
-use crate::{ConnId, NodeClock, Output, Response};
+use crate::{At, ConnId, Due, Lost, NodeClock, Output, Response, Step, Steps};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -82,14 +71,13 @@ pub(super) struct Waiting {
     pub until_us: Option<i64>,
 }
 
-/// A primary with its replicas, and the Sentinels that watch them.
+/// Servers of which some replicate others.
 #[derive(Clone, Hash)]
-pub struct Replicated {
-    pub(super) config: Fixed<Rc<(Config, Replication)>>,
-    pub(super) servers: Vec<Server>,
-    pub(super) sentinels: Vec<Sentinel>,
+pub(super) struct Replicated {
+    pub servers: Vec<Server>,
+    min_replicas: Fixed<MinReplicas>,
     /// For each member, the members that its messages do not reach; empty without a partition.
-    pub(super) cut: Vec<Unreached>,
+    pub cut: Vec<Unreached>,
 }
 
 /// The members that one member's messages do not reach, a bit each.
@@ -97,20 +85,19 @@ pub struct Replicated {
 pub(super) struct Unreached(pub u32);
 
 impl Replicated {
-    /// The first server is the primary, and all are empty.
-    pub(super) fn new(config: &Config, replication: &Replication) -> Self {
-        let server = |number: u8| {
+    /// Empty servers in these roles.
+    pub(super) fn new(config: &Config, min_replicas: MinReplicas, roles: &[ReplicationRole]) -> Self {
+        let server = |role: &ReplicationRole| {
             let mut node = Node::new(config.clone());
-            node.state.role = if number == 0 { Role::Primary } else { Role::Replica };
+            node.state.role = match role {
+                ReplicationRole::Primary { .. } => Role::Primary,
+                ReplicationRole::ReplicaOf(_) => Role::Replica,
+            };
             Server {
                 node,
                 up: true,
                 paused: false,
-                replication_role: if number == 0 {
-                    ReplicationRole::Primary { epoch: 0 }
-                } else {
-                    ReplicationRole::ReplicaOf(0)
-                },
+                replication_role: *role,
                 offset: 0,
                 began_at: 0,
                 in_flight: VecDeque::new(),
@@ -123,24 +110,7 @@ impl Replicated {
                 waiting: Unordered::default(),
             }
         };
-        let sentinel = |_| Sentinel {
-            up: true,
-            paused: false,
-            primary: 0,
-            epoch: 0,
-            views: vec![View::Fine; usize::from(replication.servers())],
-            state: State::new(Keyspace::default(), Disk::new(&Persistence::None)),
-        };
-        Replicated {
-            servers: (0..replication.servers()).map(server).collect(),
-            sentinels: (0..replication.sentinels.as_ref().map_or(0, |all| all.count)).map(sentinel).collect(),
-            config: Fixed(Rc::new((config.clone(), replication.clone()))),
-            cut: Vec::new(),
-        }
-    }
-
-    pub(super) fn replication(&self) -> &Replication {
-        &self.config.1
+        Replicated { servers: roles.iter().map(server).collect(), min_replicas: Fixed(min_replicas), cut: Vec::new() }
     }
 
     pub(super) fn server(&self, number: u8) -> &Server {
@@ -178,27 +148,6 @@ impl Replicated {
     pub(super) fn replicas_of(&self, primary: u8) -> impl Iterator<Item = u8> {
         self.numbers()
             .filter(move |number| self.server(*number).replication_role == ReplicationRole::ReplicaOf(primary))
-    }
-
-    /// The primary that was promoted last.
-    pub(super) fn newest_primary(&self) -> u8 {
-        let epoch = |number: &u8| match self.server(*number).replication_role {
-            ReplicationRole::Primary { epoch } => Some(epoch),
-            ReplicationRole::ReplicaOf(_) => None,
-        };
-        let primaries = self.numbers().filter_map(|number| Some((epoch(&number)?, number)));
-        primaries.max().map(|(_, number)| number).expect("a server that is demoted follows another that is a primary")
-    }
-
-    /// True if all members run and reach each other, and the servers replicate one primary.
-    pub(super) fn is_whole(&self) -> bool {
-        let primary = self.newest_primary();
-        let follows = |number: u8| {
-            number == primary || self.server(number).replication_role == ReplicationRole::ReplicaOf(primary)
-        };
-        self.cut.is_empty()
-            && self.numbers().all(|number| self.is_running(number) && follows(number))
-            && self.sentinels.iter().all(Sentinel::is_running)
     }
 
     // The stream.
@@ -338,7 +287,7 @@ impl Replicated {
             return Role::Replica;
         }
         let good = self.replicas_of(number).filter(|replica| self.is_heard(*replica, clock)).count();
-        let needed = usize::from(self.replication().min_replicas_to_write);
+        let needed = usize::from(self.min_replicas.to_write);
         if good < needed { Role::TooFewReplicas } else { Role::Primary }
     }
 
@@ -353,7 +302,7 @@ impl Replicated {
 
     /// When a replica whose acknowledgements stopped at this moment no longer counts.
     pub(super) fn unheard_at(&self, since_us: u64) -> u64 {
-        since_us + (u64::from(self.replication().min_replicas_max_lag_s) + 1) * 1_000_000
+        since_us + (u64::from(self.min_replicas.max_lag_s) + 1) * 1_000_000
     }
 
     /// Serves WAIT and ROLE; false for other commands.
@@ -413,7 +362,207 @@ impl Replicated {
         }
     }
 
+    // Roles.
+
+    /// A replica becomes a primary: it has applied what it will.
+    pub(super) fn promote(&mut self, number: u8, epoch: u32) {
+        let server = self.server_mut(number);
+        server.replication_role = ReplicationRole::Primary { epoch };
+        server.began_at = server.offset;
+        server.in_flight.clear();
+        server.in_flight_before_cut = 0;
+        (server.needs_copy, server.behind, server.unheard_since) = (false, false, None);
+        server.node.state.role = Role::Primary;
+    }
+
+    /// A server becomes a replica of another one. If both replicated the same primary and the new one had at least
+    /// this server's offset when it was promoted, the server applies the effects between the two (partial
+    /// resynchronization) and then the new primary's own, which the model copies at once. Otherwise it copies the whole
+    /// data set.
+    pub(super) fn demote(&mut self, number: u8, primary: u8) {
+        let began_at = self.server(primary).began_at;
+        let server = self.server_mut(number);
+        let continues = matches!(server.replication_role, ReplicationRole::ReplicaOf(_))
+            && !server.needs_copy
+            && server.offset <= began_at;
+        server.in_flight.retain(|effect| continues && effect.offset <= began_at);
+        server.replication_role = ReplicationRole::ReplicaOf(primary);
+        server.in_flight_before_cut = server.in_flight_before_cut.min(server.in_flight.len());
+        server.acknowledged = 0;
+        server.needs_copy = true;
+        server.unheard_since = None;
+        server.node.state.role = Role::Replica;
+    }
+
+    // What happens to servers and their links.
+
+    /// Which members' messages reach which: `passes(from, to)`.
+    pub(super) fn set_cut(&mut self, members: u8, passes: &dyn Fn(u8, u8) -> bool) {
+        let unreached = |from: u8| {
+            let bits = (0..members).filter(|to| !passes(from, *to)).fold(0, |bits, to| bits | 1 << to);
+            Unreached(bits)
+        };
+        self.cut = (0..members).map(unreached).collect();
+        if self.cut.iter().all(|unreached| unreached.0 == 0) {
+            self.cut.clear();
+        }
+        let is_whole = self.cut.is_empty();
+        for replica in &mut self.servers {
+            replica.in_flight_before_cut = if is_whole { 0 } else { replica.in_flight.len() };
+        }
+    }
+
+    /// Updates the acknowledgements, after servers or links have changed.
+    pub(super) fn refresh_acknowledgements(&mut self, clocks: &[NodeClock]) {
+        for replica in self.numbers() {
+            let ReplicationRole::ReplicaOf(primary) = self.server(replica).replication_role else { continue };
+            let heard = self.is_running(replica) && self.passes(replica, primary);
+            let now_us = clocks[usize::from(primary)].mono_us;
+            let unheard = &mut self.server_mut(replica).unheard_since;
+            *unheard = if heard { None } else { Some(unheard.unwrap_or(now_us)) };
+            self.acknowledge(replica);
+        }
+    }
+
+    /// A server goes down.
+    pub(super) fn go_down(&mut self, number: u8, lost: Lost) {
+        self.forget_all(number);
+        let server = self.server_mut(number);
+        (server.up, server.paused) = (false, false);
+        server.node.go_down(lost);
+        server.in_flight.clear();
+        server.in_flight_before_cut = 0;
+        server.needs_copy = matches!(server.replication_role, ReplicationRole::ReplicaOf(_));
+    }
+
+    /// A replica is down, which its primary has been told if only its process is.
+    pub(super) fn has_gone_down(&mut self, number: u8, lost: Lost, out: &mut Vec<Output>) {
+        if let ReplicationRole::ReplicaOf(primary) = self.server(number).replication_role {
+            if lost == Lost::Process {
+                // Its machine has closed the connection to the primary.
+                self.server_mut(number).unheard_since = None;
+            }
+            self.answer_waiting(primary, out);
+        }
+    }
+
+    /// A server starts again. A primary begins a new stream: its replicas have to copy it.
+    pub(super) fn come_up(&mut self, clocks: &[NodeClock], number: u8) {
+        self.server_mut(number).up = true;
+        self.server_mut(number).node.load(clocks[usize::from(number)]);
+        if self.is_primary(number) {
+            for replica in self.replicas_of(number).collect::<Vec<u8>>() {
+                let replica = self.server_mut(replica);
+                replica.in_flight.clear();
+                replica.in_flight_before_cut = 0;
+                (replica.needs_copy, replica.acknowledged) = (true, 0);
+            }
+        }
+    }
+
+    /// The steps of a server's replication and disk.
+    pub(super) fn steps(&self, number: u8, into: &mut Steps) {
+        let (at, server) = (At::Member(number), self.server(number));
+        into.extend(self.can_take_in(number).then_some((at, Step::CatchUp)));
+        let lags = !self.is_primary(number) && server.up && !server.behind;
+        into.extend(lags.then_some((at, Step::Lag)));
+        into.extend(server.node.state.disk.can_be_slow().then_some((at, Step::SlowSync)));
+        into.extend(server.node.state.disk.is_slow().then_some((at, Step::Synced)));
+    }
+
+    /// Takes one of them.
+    pub(super) fn step(&mut self, clocks: &[NodeClock], number: u8, step: Step, out: &mut Vec<Output>) {
+        match step {
+            Step::CatchUp => self.take_in(clocks, number, out),
+            Step::Lag => self.server_mut(number).behind = true,
+            Step::SlowSync => {
+                let state = &mut self.server_mut(number).node.state;
+                state.disk.slow_down(&state.db);
+            }
+            Step::Synced => self.server_mut(number).node.state.disk.speed_up(),
+            step => panic!("member {number} of a Redis does not do this: {step}"),
+        }
+    }
+
+    /// True if clients may observe when a replica takes in an effect: WAIT, or `min-replicas-to-write`.
+    pub(super) fn counts_replicas(&self) -> bool {
+        self.min_replicas.to_write > 0 || self.servers.iter().any(|server| !server.waiting.is_empty())
+    }
+
+    // Time.
+
+    /// The next moment at which a server's state changes with time alone: key expiry, sync, WAIT time-out, a replica's
+    /// acknowledgement that becomes too old.
+    pub(super) fn next_due(&self, clock: NodeClock, number: u8) -> Option<Due> {
+        let server = self.server(number);
+        let waits = server.waiting.iter().filter_map(|waiting| waiting.until_us);
+        let wall = server.node.next_change(clock).into_iter().chain(waits).min();
+        let counts = self.min_replicas.to_write > 0;
+        let unheard = self.replicas_of(number).filter_map(|replica| self.server(replica).unheard_since);
+        let unheard = unheard.map(|since| self.unheard_at(since)).filter(|at| counts && *at > clock.mono_us).min();
+        sooner(clock, wall.map(Due::Wall), unheard.map(Due::Monotonic))
+    }
+
+    /// True if [`tick`](Replicated::tick) would do something.
+    pub(super) fn is_due(&self, clock: NodeClock, number: u8) -> bool {
+        let server = self.server(number);
+        let over = |until: i64| until <= clock.wall_us;
+        server.node.has_fallen_due(clock) || server.waiting.iter().any(|waiting| waiting.until_us.is_some_and(over))
+    }
+
+    /// Does what has fallen due.
+    pub(super) fn tick(&mut self, clock: NodeClock, number: u8, out: &mut Vec<Output>) {
+        let expired = self.server_mut(number).node.cycle(clock);
+        let delete = expired.iter().fold(Command::new("DEL"), |command, key| command.arg(key));
+        self.send(number, Done::expired(expired), wire_bytes(&delete));
+        self.end_waiting(number, clock, out);
+    }
+
+    /// How many effects are on their way to a server.
+    pub(super) fn in_flight(&self, number: u8) -> usize {
+        self.servers.get(usize::from(number)).map_or(0, |server| server.in_flight.len())
+    }
+
+    /// The first of them arrives, if it can: while the primary is down or cut off Δ forces no effect to arrive. It may
+    /// still be in the primary's output buffer.
+    pub(super) fn arrive(&mut self, clocks: &[NodeClock], number: u8, out: &mut Vec<Output>) -> bool {
+        let Some(ReplicationRole::ReplicaOf(primary)) =
+            self.servers.get(usize::from(number)).map(|server| server.replication_role)
+        else {
+            return false;
+        };
+        let flows = self.is_running(primary) && self.passes(primary, number) && !self.server(number).behind;
+        let arrives = flows && self.in_flight(number) > 0 && self.can_take_in(number);
+        if arrives {
+            self.take_in(clocks, number, out);
+        }
+        arrives
+    }
+
+    /// All effects have arrived, and all disks are synced.
+    pub(super) fn flush(&mut self) {
+        let clocks = vec![NodeClock { wall_us: 0, mono_us: 0 }; self.servers.len()];
+        for number in self.numbers() {
+            while self.in_flight(number) > 0 {
+                self.take_in(&clocks, number, &mut Vec::new());
+            }
+        }
+        self.servers.iter_mut().for_each(|server| server.node.state.disk.sync());
+    }
+
     // Connections.
+
+    /// True if something is kept for a connection and would be lost with it.
+    pub(super) fn keeps(&self, conn: ConnId) -> bool {
+        let server = self.server(conn.member);
+        server.node.has_state_of(conn) || server.written.contains_key(&conn) || self.is_waiting(conn)
+    }
+
+    /// True if WAIT blocks a connection.
+    pub(super) fn is_waiting(&self, conn: ConnId) -> bool {
+        let server = self.servers.get(usize::from(conn.member));
+        server.is_some_and(|server| server.waiting.iter().any(|waiting| waiting.conn == conn))
+    }
 
     /// Forgets a connection.
     pub(super) fn forget(&mut self, conn: ConnId) {
@@ -430,6 +579,15 @@ impl Replicated {
         server.written.clear();
         server.waiting.clear();
     }
+}
+
+/// The nearer of two moments, both by one node's clocks.
+pub(super) fn sooner(clock: NodeClock, one: Option<Due>, other: Option<Due>) -> Option<Due> {
+    let within = |due: &Due| match due {
+        Due::Wall(at) => i128::from(*at) - i128::from(clock.wall_us),
+        Due::Monotonic(at) => i128::from(*at) - i128::from(clock.mono_us),
+    };
+    one.into_iter().chain(other).min_by_key(within)
 }
 
 /// The port of all servers.

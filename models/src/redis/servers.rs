@@ -1,6 +1,6 @@
 //! Servers: one Redis by itself, or several that keep one data set together.
 
-use super::replicated::Replicated;
+use super::failover::Watched;
 use super::{Config, Node};
 
 /// A Redis by itself, or several.
@@ -9,7 +9,7 @@ pub enum Servers {
     /// One server.
     One(Node),
     /// A primary with its replicas, and the Sentinels that watch them.
-    Replicated(Box<Replicated>),
+    Watched(Box<Watched>),
 }
 
 impl Servers {
@@ -17,7 +17,7 @@ impl Servers {
     pub(super) fn new(config: &Config) -> Self {
         match &config.replication {
             None => Servers::One(Node::new(config.clone())),
-            Some(replication) => Servers::Replicated(Box::new(Replicated::new(config, replication))),
+            Some(replication) => Servers::Watched(Box::new(Watched::new(config, replication))),
         }
     }
 }

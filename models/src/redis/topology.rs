@@ -58,7 +58,20 @@ impl Default for Sentinels {
     }
 }
 
+/// Below how many replicas a primary refuses writes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MinReplicas {
+    /// `min-replicas-to-write`; 0: it never does.
+    pub to_write: u8,
+    /// `min-replicas-max-lag`, in seconds.
+    pub max_lag_s: u16,
+}
+
 impl Replication {
+    pub(super) fn min_replicas(&self) -> MinReplicas {
+        MinReplicas { to_write: self.min_replicas_to_write, max_lag_s: self.min_replicas_max_lag_s }
+    }
+
     /// How many servers hold data.
     pub fn servers(&self) -> u8 {
         1 + self.replicas
