@@ -5,8 +5,8 @@
 //! effects in flight may arrive or not, so a failover can lose an acknowledged write. After a restart on either side
 //! the replica copies the whole data set (full resynchronization).
 //!
-//! A replica applies an effect or copies the data set in a step ([`Step::CatchUp`](crate::Step)): its readers, WAIT and,
-//! after a failover, all clients observe when. What promotes a replica is the affair of [`failover`](super::failover).
+//! A replica applies an effect or copies the data set in a step ([`Step::CatchUp`](crate::Step)): its readers, WAIT
+//! and, after a failover, all clients observe when. [`failover`](super::failover) says what promotes a replica.
 
 use super::Config;
 use super::node::Node;
