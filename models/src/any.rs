@@ -72,12 +72,14 @@ impl AsKind for crate::redis::Servers {
         match self {
             crate::redis::Servers::One(node) => node,
             crate::redis::Servers::Watched(all) => &**all,
+            crate::redis::Servers::Cluster(all) => &**all,
         }
     }
     fn as_kind_mut(&mut self) -> &mut dyn ServiceKind {
         match self {
             crate::redis::Servers::One(node) => node,
             crate::redis::Servers::Watched(all) => &mut **all,
+            crate::redis::Servers::Cluster(all) => &mut **all,
         }
     }
 }

@@ -6,7 +6,7 @@
 //! with the real server.
 //!
 //! Without the `nodes` feature only the wire vocabulary is built: [`Blob`], [`resp::Command`], [`resp::Value`],
-//! [`zookeeper::wire`], [`etcd::wire`] and [`kafka::wire`], which the ports of the `doublehold` crate speak in every
+//! [`slots`], [`zookeeper::wire`], [`etcd::wire`] and [`kafka::wire`], which the ports of the `doublehold` crate speak in every
 //! world.
 
 #[cfg(feature = "nodes")]
@@ -32,6 +32,7 @@ mod names;
 pub mod redis;
 #[cfg(feature = "nodes")]
 mod service;
+pub mod slots;
 #[cfg(feature = "nodes")]
 mod wire;
 pub mod zookeeper;

@@ -150,12 +150,14 @@ pub enum Step {
     FailOver,
     /// A member becomes a replica of the new primary.
     Follow,
+    /// A member of a Cluster learns of new owners of slots.
+    Learn,
 }
 
 impl Step {
     /// True for the steps that members of a group take without a fault.
     pub fn is_of_group(self) -> bool {
-        matches!(self, Step::CatchUp | Step::FailOver | Step::Follow)
+        matches!(self, Step::CatchUp | Step::FailOver | Step::Follow | Step::Learn)
     }
 
     /// The step of a member that is behind, or can fall behind.
@@ -183,6 +185,7 @@ impl fmt::Display for Step {
             Step::Expire(client) => write!(f, "the session of client-{client} expires"),
             Step::FailOver => f.write_str("fails over"),
             Step::Follow => f.write_str("follows the new primary"),
+            Step::Learn => f.write_str("learns of the new owners"),
         }
     }
 }

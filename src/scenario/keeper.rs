@@ -80,7 +80,11 @@ pub fn replicated(name: String, nodes: usize) -> ServiceSpec {
         redis::Sentinels { count: number(count), quorum: number(count / 2 + 1), down_after_ms: 20, hello_ms: 10 };
     let replicas = number(nodes - count - 1);
     let replication = redis::Replication { replicas, sentinels: Some(sentinels), ..redis::Replication::default() };
-    let config = redis::Config { persistence: redis::Persistence::Durable, replication: Some(replication) };
+    let config = redis::Config {
+        persistence: redis::Persistence::Durable,
+        replication: Some(replication),
+        ..redis::Config::default()
+    };
     ServiceSpec { name, config: ServiceConfig::Redis(config) }
 }
 

@@ -216,7 +216,7 @@ impl System {
         match step {
             Step::Grant => node.paused_since.is_none(),
             Step::Lag => node.down_since.is_none(),
-            Step::CatchUp | Step::Follow | Step::FailOver => {
+            Step::CatchUp | Step::Follow | Step::Learn | Step::FailOver => {
                 node.down_since.is_none() && self.is_observable(first + usize::from(member), at, step)
             }
             Step::SlowSync => node.is_running(),

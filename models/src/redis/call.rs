@@ -207,7 +207,7 @@ pub(super) enum Kind {
 
 impl Spec {
     pub(super) fn is_container(&self) -> bool {
-        matches!(self.name, "PUBSUB" | "SCRIPT" | "XGROUP")
+        matches!(self.name, "CLUSTER" | "PUBSUB" | "SCRIPT" | "XGROUP")
     }
 
     /// The name in small letters, with the subcommand if it has one.

@@ -2,6 +2,8 @@
 
 use super::args::is;
 use super::call::{Call, Kind, Refused, Spec};
+use super::cluster::commands as cluster;
+use super::cluster::table;
 use super::reply::{Failure, QUOTED_BYTES_MAX, c_string, error_quoting, one_line, wrong_arity};
 use super::{expiry, hashes, keys, lists, multi, pubsub, script, server, sets, streams, strings, zsets};
 use crate::Blob;
@@ -158,6 +160,9 @@ table! {
     "SELECT" 2 Control server::select;
     "WAIT" 3 NoScript server::wait;
     "ROLE" 1 NoScript server::role;
+    "CLUSTER" -2 Control cluster::cluster;
+    "READONLY" 1 Control cluster::readonly;
+    "READWRITE" 1 Control cluster::readwrite;
     "SAVE" 1 NoScript server::save;
     "BGSAVE" -1 NoScript server::bgsave;
 }
@@ -215,6 +220,33 @@ const fn sub(container: &'static str, name: &'static str, arity: Option<i32>) ->
 }
 
 const SUBCOMMANDS: &[Subcommand] = &[
+    sub("CLUSTER", "SLOTS", Some(2)),
+    sub("CLUSTER", "MYID", Some(2)),
+    sub("CLUSTER", "KEYSLOT", Some(3)),
+    sub("CLUSTER", "COUNTKEYSINSLOT", Some(3)),
+    sub("CLUSTER", "ADDSLOTS", None),
+    sub("CLUSTER", "ADDSLOTSRANGE", None),
+    sub("CLUSTER", "BUMPEPOCH", None),
+    sub("CLUSTER", "COUNT-FAILURE-REPORTS", None),
+    sub("CLUSTER", "DELSLOTS", None),
+    sub("CLUSTER", "DELSLOTSRANGE", None),
+    sub("CLUSTER", "FAILOVER", None),
+    sub("CLUSTER", "FLUSHSLOTS", None),
+    sub("CLUSTER", "FORGET", None),
+    sub("CLUSTER", "GETKEYSINSLOT", None),
+    sub("CLUSTER", "HELP", None),
+    sub("CLUSTER", "INFO", None),
+    sub("CLUSTER", "LINKS", None),
+    sub("CLUSTER", "MEET", None),
+    sub("CLUSTER", "NODES", None),
+    sub("CLUSTER", "REPLICAS", None),
+    sub("CLUSTER", "REPLICATE", None),
+    sub("CLUSTER", "RESET", None),
+    sub("CLUSTER", "SAVECONFIG", None),
+    sub("CLUSTER", "SET-CONFIG-EPOCH", None),
+    sub("CLUSTER", "SETSLOT", None),
+    sub("CLUSTER", "SHARDS", None),
+    sub("CLUSTER", "SLAVES", None),
     sub("PUBSUB", "CHANNELS", Some(-2)),
     sub("PUBSUB", "NUMSUB", Some(-2)),
     sub("PUBSUB", "NUMPAT", Some(2)),
@@ -239,12 +271,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
 #[rustfmt::skip]
 const NOT_MODELLED: &[&str] = &[
     "ACL", "ASKING", "AUTH", "BGREWRITEAOF", "BITFIELD", "BITFIELD_RO", "BITOP", "BITPOS", "BLMOVE", "BLMPOP",
-    "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN", "CLIENT", "CLUSTER", "COMMAND", "CONFIG",
+    "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN", "CLIENT", "COMMAND", "CONFIG",
     "DEBUG", "DUMP", "EVALSHA_RO", "EVAL_RO", "FAILOVER", "FCALL", "FCALL_RO", "FUNCTION", "GEOADD", "GEODIST",
     "GEOHASH", "GEOPOS", "GEORADIUS", "GEORADIUSBYMEMBER", "GEORADIUSBYMEMBER_RO", "GEORADIUS_RO", "GEOSEARCH",
     "GEOSEARCHSTORE", "HELLO", "HINCRBYFLOAT", "HOST:", "HRANDFIELD", "HSCAN", "INCRBYFLOAT", "INFO", "LASTSAVE",
     "LATENCY", "LCS", "LMPOP", "LOLWUT", "LPOS", "MEMORY", "MIGRATE", "MODULE", "MONITOR", "MOVE", "OBJECT", "PFADD",
-    "PFCOUNT", "PFDEBUG", "PFMERGE", "PFSELFTEST", "POST", "PSYNC", "QUIT", "READONLY", "READWRITE", "REPLCONF",
+    "PFCOUNT", "PFDEBUG", "PFMERGE", "PFSELFTEST", "POST", "PSYNC", "QUIT", "REPLCONF",
     "REPLICAOF", "RESET", "RESTORE", "RESTORE-ASKING", "SDIFFSTORE", "SHUTDOWN", "SINTERCARD", "SINTERSTORE",
     "SLAVEOF", "SLOWLOG", "SORT", "SORT_RO", "SPOP", "SPUBLISH", "SRANDMEMBER", "SSCAN", "SSUBSCRIBE", "SUNIONSTORE",
     "SUNSUBSCRIBE", "SWAPDB", "SYNC", "XINFO", "XSETID", "ZDIFF", "ZDIFFSTORE", "ZINTER", "ZINTERCARD", "ZINTERSTORE",
@@ -275,6 +307,9 @@ pub(super) fn dispatch(call: &mut Call, command: &Command) -> Result<Option<Valu
         Ok(spec) => spec,
         Err(refused) => return Ok(Some(multi::refuse(call, &words[0], refused.text()?))),
     };
+    if let Some(text) = table::refuse(call, spec, words) {
+        return Ok(Some(multi::send_elsewhere(call, spec, text)));
+    }
     if multi::writes(call, spec)
         && let Some(text) = call.refuse_writes()
     {

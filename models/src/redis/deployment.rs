@@ -61,7 +61,7 @@ impl ServiceKind for Watched {
         let Request::Redis(command) = request else { panic!("a Redis was asked for {request}") };
         match self.sentinel_at(conn.member) {
             Some(_) => self.serve_as_sentinel(clocks[usize::from(conn.member)], conn, command, out),
-            None => self.data.serve(clocks, conn, command, out),
+            None => drop(self.data.serve(clocks, conn, command, out)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A simulated Redis server, compared with redis-server 7.0.
 //!
-//! A server by itself ([`Node`]), or a primary with replicas and the Sentinels that watch them ([`Watched`]).
+//! A server by itself ([`Node`]), a primary with replicas and the Sentinels that watch them ([`Watched`]), or the
+//! primaries and replicas of a Cluster ([`Cluster`]).
 //!
 //! Where it differs from the real server, and says so ([`Sent::NotModelled`](crate::Sent)): commands and
 //! subcommands outside the table; databases other than 0; SCAN with a cursor other than 0, since one page holds
@@ -20,6 +21,7 @@
 
 mod args;
 mod call;
+pub mod cluster;
 mod commands;
 mod deployment;
 mod expiry;
@@ -50,6 +52,7 @@ mod topology;
 mod transactions;
 mod zsets;
 
+pub use cluster::{Cluster, Sharding};
 pub use failover::Watched;
 pub use node::Node;
 pub use persistence::{Fsync, Persistence};
@@ -66,4 +69,7 @@ pub struct Config {
     /// The servers that copy this one, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication: Option<Replication>,
+    /// The primaries and replicas of a Cluster, if it is one; not together with `replication`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Sharding>,
 }

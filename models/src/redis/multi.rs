@@ -19,6 +19,16 @@ pub(super) fn refuse(call: &mut Call, name: &Blob, text: Blob) -> Value {
     Value::Error(text)
 }
 
+/// Another server of a Cluster has the command's keys, or none has: EXEC ends its transaction with this error, another
+/// command makes it fail.
+pub(super) fn send_elsewhere(call: &mut Call, spec: &Spec, text: Blob) -> Value {
+    match spec.name {
+        "EXEC" => call.state.transactions.forget(call.conn),
+        _ => fail(call),
+    }
+    Value::Error(text)
+}
+
 /// True if the command writes, or ends a transaction that does.
 pub(super) fn writes(call: &Call, spec: &Spec) -> bool {
     let queued_write = || {
@@ -48,7 +58,10 @@ pub(super) fn queue(call: &mut Call, spec: &Spec, command: &Command) -> Result<O
     if spec.name.ends_with("SUBSCRIBE") {
         return not_modelled(format!("{} inside MULTI", spec.name));
     }
-    if let Some(queued) = &mut call.state.transactions.entry(call.conn).queued {
+    let transaction = call.state.transactions.entry(call.conn);
+    let is_lost = transaction.failed || transaction.stale;
+    // What EXEC will abort is not kept: EXEC looks at no keys of it.
+    if let Some(queued) = transaction.queued.as_mut().filter(|_| !is_lost) {
         queued.push(command.clone());
     }
     Ok(Some(Value::Status("QUEUED".into())))

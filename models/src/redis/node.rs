@@ -72,9 +72,13 @@ impl Node {
                 None => drop(self.state.db.remove(key)),
             }
         }
-        let keys: Vec<Blob> = effect.changed.iter().map(|changed| changed.key.clone()).collect();
-        self.state.transactions.invalidate(&keys);
-        self.state.disk.after_command(clock.wall_us, keys.len() as u64, Save::No);
+        let keys = |gone: bool| {
+            let these = effect.changed.iter().filter(|changed| changed.entry.is_none() == gone);
+            these.map(|changed| changed.key.clone()).collect::<Vec<Blob>>()
+        };
+        self.state.transactions.invalidate(&keys(false));
+        self.state.transactions.collected(&keys(true));
+        self.state.disk.after_command(clock.wall_us, effect.changed.len() as u64, Save::No);
         for (channel, message) in &effect.announced {
             let deliveries = deliveries(&self.state.subscribers, channel, message);
             out.extend(deliveries.into_iter().map(|(to, message)| Output::message(to, Response::Redis(message))));
@@ -92,17 +96,22 @@ impl Node {
     pub(super) fn forget_all(&mut self) {
         self.state.transactions = Transactions::default();
         self.state.subscribers = Subscribers::default();
+        self.state.table.iter_mut().for_each(|table| table.readonly.clear());
     }
 
     /// Forgets a connection: its transaction, watches and subscriptions.
     pub(super) fn forget(&mut self, conn: ConnId) {
         self.state.transactions.forget(conn);
         self.state.subscribers.forget(conn);
+        if let Some(table) = &mut self.state.table {
+            table.readonly.remove(&conn);
+        }
     }
 
-    /// True if a connection has a transaction, watches or subscriptions.
+    /// True if a connection has a transaction, watches, subscriptions, or READONLY.
     pub(super) fn has_state_of(&self, conn: ConnId) -> bool {
-        self.state.transactions.has(conn) || self.state.subscribers.is_subscribed(conn)
+        let reads_here = || self.state.table.as_ref().is_some_and(|table| table.readonly.contains(&conn));
+        self.state.transactions.has(conn) || self.state.subscribers.is_subscribed(conn) || reads_here()
     }
 
     /// When the next key expires or the next periodic fsync falls due, by the wall clock, in microseconds.
@@ -132,9 +141,9 @@ impl Node {
 
     /// Goes down.
     pub(super) fn go_down(&mut self, lost: Lost) {
-        let State { role, db, disk, .. } = &mut self.state;
-        let (role, surviving) = (*role, disk.surviving(std::mem::take(db), lost));
-        self.state = State { role, ..State::new(surviving, disk.clone()) };
+        let State { role, table, db, disk, .. } = &mut self.state;
+        let (role, table, surviving) = (*role, table.take(), disk.surviving(std::mem::take(db), lost));
+        self.state = State { role, table, ..State::new(surviving, disk.clone()) };
     }
 
     /// Starts from the disk; what expired meanwhile is not loaded.

@@ -15,7 +15,7 @@ use super::stream::{Done, Effect, wire_bytes};
 use super::topology::MinReplicas;
 use crate::escape::{Fixed, Unordered};
 use crate::resp::{Command, Value};
-use crate::{At, ConnId, Due, Lost, NodeClock, Output, Response, Step, Steps};
+use crate::{At, Blob, ConnId, Due, Lost, NodeClock, Output, Response, Step, Steps};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -261,17 +261,27 @@ impl Replicated {
 
     // Commands.
 
-    /// Serves a command.
-    pub(super) fn serve(&mut self, clocks: &[NodeClock], conn: ConnId, command: &Command, out: &mut Vec<Output>) {
+    /// Serves a command. Returns what it published that the bus of a Cluster carries, each with its channel; without
+    /// one the replicas' stream does.
+    pub(super) fn serve(
+        &mut self,
+        clocks: &[NodeClock],
+        conn: ConnId,
+        command: &Command,
+        out: &mut Vec<Output>,
+    ) -> Vec<(Blob, Blob)> {
         let (number, clock) = (conn.member, clocks[usize::from(conn.member)]);
         self.server_mut(number).node.state.role = self.role_for_clients(number, clock);
         let in_multi = self.server(number).node.state.transactions.get(conn).is_some_and(|at| at.queued.is_some());
         if !in_multi && self.serve_about_replication(clock, conn, command, out) {
-            return;
+            return Vec::new();
         }
-        let done = self.server_mut(number).node.serve(clock, conn, command, out);
+        let node = &mut self.server_mut(number).node;
+        let mut done = node.serve(clock, conn, command, out);
+        let by_bus = node.state.table.is_some();
+        let published = if by_bus { std::mem::take(&mut done.announced) } else { Vec::new() };
         if !self.is_primary(number) {
-            return;
+            return published;
         }
         self.send(number, done, wire_bytes(command));
         let offset = self.server(number).offset;
@@ -279,6 +289,7 @@ impl Replicated {
         if missing {
             self.server_mut(number).written.insert(conn, Offset(offset));
         }
+        published
     }
 
     /// The role that a server shows to its clients.

@@ -31,11 +31,14 @@ pub(super) fn time(call: &mut Call, _args: &[Blob]) -> Reply {
     Ok(Value::Array(vec![Value::Bulk(Blob::from_int(seconds)), Value::Bulk(Blob::from_int(micros))]))
 }
 
-pub(super) fn select(_call: &mut Call, args: &[Blob]) -> Reply {
+pub(super) fn select(call: &mut Call, args: &[Blob]) -> Reply {
     let database = int(&args[0])?;
     if i32::try_from(database).is_err() {
         let range = "ERR value is out of range, value must between -2147483648 and 2147483647";
         return Err(range.into());
+    }
+    if call.state.table.is_some() && database != 0 {
+        return Err("ERR SELECT is not allowed in cluster mode".into());
     }
     check_database(database)?;
     Ok(Value::OK)

@@ -12,13 +12,16 @@ pub(crate) fn start(config: &Config) -> Servers {
 impl Config {
     /// How many nodes it has.
     pub fn members(&self) -> u8 {
-        self.replication.as_ref().map_or(1, Replication::members)
+        match &self.cluster {
+            Some(sharding) => sharding.servers(),
+            None => self.replication.as_ref().map_or(1, Replication::members),
+        }
     }
 
     /// What a node's name ends with, where there are several.
     pub fn member_name(&self, member: u8) -> String {
-        let servers = self.replication.as_ref().map_or(1, Replication::servers);
-        match member.checked_sub(servers) {
+        let servers = self.replication.as_ref().map(Replication::servers);
+        match servers.and_then(|servers| member.checked_sub(servers)) {
             Some(sentinel) => format!("sentinel-{sentinel}"),
             None => member.to_string(),
         }

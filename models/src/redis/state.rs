@@ -1,5 +1,6 @@
 //! What a Redis server holds.
 
+use super::cluster::table::Table;
 use super::keyspace::Keyspace;
 use super::persistence::Disk;
 use super::script::cache::ScriptCache;
@@ -20,10 +21,12 @@ pub(super) enum Role {
     Replica,
 }
 
-/// What a server holds: what it is, its data set, its disk, and what it knows of scripts and connections.
+/// What a server holds: what it is among others, its data set, its disk, and what it knows of scripts and connections.
 #[derive(Clone, Hash)]
 pub(super) struct State {
     pub role: Role,
+    /// What it knows of the slots, in a Cluster.
+    pub table: Option<Box<Table>>,
     pub db: Keyspace,
     pub disk: Disk,
     pub scripts: ScriptCache,
@@ -36,6 +39,7 @@ impl State {
     pub(super) fn new(db: Keyspace, disk: Disk) -> Self {
         State {
             role: Role::default(),
+            table: None,
             db,
             disk,
             scripts: ScriptCache::default(),

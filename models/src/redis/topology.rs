@@ -22,7 +22,7 @@ pub struct Replication {
     pub sentinels: Option<Sentinels>,
 }
 
-fn max_lag_s() -> u16 {
+pub(super) fn max_lag_s() -> u16 {
     10
 }
 

@@ -1,14 +1,13 @@
 //! A failover on real Sentinels and on the simulated ones: the same course of events, all replies compared.
 
+use super::group::{Group, Simulated, shows, tell, try_to_ask, wait};
 use super::show;
 use super::wire::Connection;
 use doublehold::world::real::servers::{RedisServer, SentinelServer, Server, Watch};
 use doublehold_models::resp::{Command, Value};
-use doublehold_models::{
-    Blob, ConnId, Lost, NodeClock, Output, Request, Response, Service, ServiceConfig, Steps, redis,
-};
+use doublehold_models::{Blob, redis};
 use doublehold_sim_tests::redis_server_or_skip;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const SERVERS: u8 = 2;
 const SENTINELS: u8 = 3;
@@ -16,27 +15,14 @@ const QUORUM: u8 = 2;
 const DOWN_AFTER: Duration = Duration::from_millis(500);
 /// How often Sentinels say hello here, and look at servers.
 const HELLO_MS: u32 = 200;
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 const SCRIPT: &str = "return redis.call('INCR', KEYS[1])";
-
-/// A primary, its replica and Sentinels, real or simulated. The servers are the first members.
-trait Group {
-    fn ask(&mut self, member: u8, command: &Command) -> Value;
-    fn kill(&mut self, server: u8);
-    fn restart(&mut self, server: u8);
-    /// Lets time pass until a member answers so.
-    fn wait_until(&mut self, member: u8, command: &Command, is: &dyn Fn(&Value) -> bool);
-    /// What a subscriber of a Sentinel has been told.
-    fn told(&mut self) -> Value;
-}
 
 #[test]
 fn a_failover_goes_as_on_real_sentinels() {
     if !redis_server_or_skip("the Redis conformance suite (failover)") {
         return;
     }
-    let (simulated, real) = (course(&mut Simulated::start()), course(&mut Real::start()));
+    let (simulated, real) = (course(&mut simulated()), course(&mut Real::start()));
     for (model, real) in simulated.iter().zip(&real) {
         assert_eq!(model, real, "the model (left) differs from the real servers");
     }
@@ -100,7 +86,7 @@ fn who_is_primary() -> Command {
 }
 
 fn is_server(number: u8) -> impl Fn(&Value) -> bool {
-    move |value| show(&known_names(value)).contains(&format!("server-{number}"))
+    move |value| show(&known_names(value)).contains(&format!("member-{number}"))
 }
 
 /// A reply in which servers have names, and offsets are left out.
@@ -119,23 +105,38 @@ fn known_names(value: &Value) -> Value {
     }
 }
 
-/// Puts `server-0` and `server-1` where the addresses are.
+/// The model of them.
+fn simulated() -> Simulated {
+    let sentinels = redis::Sentinels {
+        count: SENTINELS,
+        quorum: QUORUM,
+        down_after_ms: DOWN_AFTER.as_millis() as u32,
+        hello_ms: HELLO_MS,
+    };
+    let replication =
+        redis::Replication { replicas: SERVERS - 1, sentinels: Some(sentinels), ..redis::Replication::default() };
+    let config = redis::Config { replication: Some(replication), ..redis::Config::default() };
+    Simulated::start(config, SERVERS, "+switch-master")
+}
+
+/// Puts the model's addresses where the real ones are.
 fn rename(value: &Value, addresses: &[[String; 2]]) -> Value {
+    let number =
+        |host: &Blob, port: &Blob| addresses.iter().position(|[a, b]| *a == host.to_text() && *b == port.to_text());
     match value {
         Value::Array(parts) => match &parts[..] {
-            [Value::Bulk(host), Value::Bulk(port)]
-                if addresses.iter().any(|[a, b]| *a == host.to_text() && *b == port.to_text()) =>
-            {
-                let is = |[a, b]: &[String; 2]| *a == host.to_text() && *b == port.to_text();
-                let number = addresses.iter().position(is).expect("it was there");
-                Value::Bulk(format!("server-{number}").into())
+            [Value::Bulk(host), Value::Bulk(port)] if number(host, port).is_some() => {
+                let number = number(host, port).unwrap_or_default();
+                Value::Array(
+                    [format!("member-{number}"), "6379".to_owned()].map(|word| Value::Bulk(word.into())).to_vec(),
+                )
             }
             _ => Value::Array(parts.iter().map(|part| rename(part, addresses)).collect()),
         },
         Value::Bulk(text) => {
             let named =
                 addresses.iter().enumerate().fold(text.to_text().into_owned(), |text, (number, [host, port])| {
-                    text.replace(&format!("{host} {port}"), &format!("server-{number}"))
+                    text.replace(&format!("{host} {port}"), &format!("member-{number} 6379"))
                 });
             Value::Bulk(named.into())
         }
@@ -188,53 +189,20 @@ impl Real {
         Real { servers, _sentinels: sentinels, ports, subscriber }
     }
 
+    fn try_to_ask(&self, member: u8, command: &Command) -> Option<Value> {
+        Some(rename(&try_to_ask(self.ports[usize::from(member)], command)?, &self.addresses()))
+    }
+
     fn addresses(&self) -> Vec<[String; 2]> {
         let address = |port: &u16| ["127.0.0.1".to_owned(), port.to_string()];
         self.ports[..usize::from(SERVERS)].iter().map(address).collect()
     }
 }
 
-/// Asks over a connection of its own.
-fn tell(port: u16, command: &Command) -> Value {
-    let mut connection = Connection::open(port);
-    connection.send(command);
-    let reply = connection.receive().expect("a server that runs replies");
-    connection.close();
-    reply
-}
-
-fn shows(value: &Value, text: &str) -> bool {
-    show(value).contains(text)
-}
-
 fn replicas(port: u16) -> usize {
     match tell(port, &Command::new("ROLE")) {
         Value::Array(parts) => matches!(&parts[..], [_, _, Value::Array(all)] if all.len() == 1).into(),
         _ => 0,
-    }
-}
-
-fn wait(mut done: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !done() {
-        assert!(started.elapsed() < PATIENCE, "it takes too long");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-impl Real {
-    /// Asks over a connection of its own, WAIT behind a read: it is about what was written before the connection's last
-    /// command.
-    fn try_to_ask(&mut self, member: u8, command: &Command) -> Option<Value> {
-        let mut connection = Connection::open(self.ports[usize::from(member)]);
-        if command.name().to_text() == "WAIT" {
-            connection.send(&Command::new("GET").arg("a"));
-            connection.receive()?;
-        }
-        connection.send(command);
-        let reply = connection.receive()?;
-        connection.close();
-        Some(rename(&reply, &self.addresses()))
     }
 }
 
@@ -262,125 +230,5 @@ impl Group for Real {
     fn told(&mut self) -> Value {
         let message = self.subscriber.receive().expect("a subscriber is told");
         rename(&message, &self.addresses())
-    }
-}
-
-struct Simulated {
-    model: Service,
-    now_us: u64,
-    told: Vec<Value>,
-}
-
-const SUBSCRIBER: ConnId = ConnId { client: 9, member: SERVERS, lane: 0 };
-
-impl Simulated {
-    fn start() -> Self {
-        let sentinels = redis::Sentinels {
-            count: SENTINELS,
-            quorum: QUORUM,
-            down_after_ms: DOWN_AFTER.as_millis() as u32,
-            hello_ms: HELLO_MS,
-        };
-        let replication =
-            redis::Replication { replicas: SERVERS - 1, sentinels: Some(sentinels), ..redis::Replication::default() };
-        let config = redis::Config { replication: Some(replication), ..redis::Config::default() };
-        let mut group = Simulated { model: Service::new(&ServiceConfig::Redis(config)), now_us: 0, told: Vec::new() };
-        group.send(SUBSCRIBER, &Command::new("SUBSCRIBE").arg("+switch-master"));
-        group.told.clear();
-        group
-    }
-
-    fn clocks(&self) -> Vec<NodeClock> {
-        vec![NodeClock { wall_us: self.now_us as i64, mono_us: self.now_us }; usize::from(SERVERS + SENTINELS)]
-    }
-
-    fn take(&mut self, out: Vec<Output>, conn: ConnId) -> Option<Value> {
-        let mut reply = None;
-        for output in out {
-            match output.response() {
-                Some(Response::Redis(value)) if output.conn == SUBSCRIBER => self.told.push(value.clone()),
-                Some(Response::Redis(value)) if output.conn == conn => reply = Some(value.clone()),
-                _ => {}
-            }
-        }
-        reply
-    }
-
-    fn send(&mut self, conn: ConnId, command: &Command) -> Option<Value> {
-        let mut out = Vec::new();
-        let clocks = self.clocks();
-        self.model.handle(&clocks, conn, &Request::Redis(command.clone()), &mut out);
-        assert!(!out.iter().any(|one| one.as_not_modelled().is_some()), "{command}: {out:?}");
-        self.take(out, conn)
-    }
-
-    /// Everything that can happen by itself does, and then a moment passes.
-    fn go_on(&mut self, conn: ConnId) -> Option<Value> {
-        let mut reply = None;
-        loop {
-            let mut steps = Steps::new();
-            self.model.steps(&mut steps);
-            let Some((at, step)) = steps.into_iter().find(|(_, step)| step.is_of_group()) else { break };
-            let mut out = Vec::new();
-            let clocks = self.clocks();
-            self.model.step(&clocks, at, step, &mut out);
-            reply = reply.or(self.take(out, conn));
-        }
-        self.now_us += 10_000;
-        for member in 0..SERVERS + SENTINELS {
-            let mut out = Vec::new();
-            if self.model.is_due(self.clocks()[0], member) {
-                let clocks = self.clocks();
-                self.model.tick(&clocks, member, &mut out);
-            }
-            reply = reply.or(self.take(out, conn));
-        }
-        reply
-    }
-}
-
-impl Group for Simulated {
-    fn ask(&mut self, member: u8, command: &Command) -> Value {
-        let conn = ConnId { client: 0, member, lane: 0 };
-        if command.name().to_text() == "WAIT" {
-            self.send(conn, &Command::new("GET").arg("a"));
-        }
-        let mut reply = self.send(conn, command);
-        while reply.is_none() {
-            reply = self.go_on(conn);
-        }
-        let clocks = self.clocks();
-        self.model.disconnect(&clocks, conn);
-        let addresses: Vec<[String; 2]> =
-            (0..SERVERS).map(|server| [format!("member-{server}"), "6379".to_owned()]).collect();
-        rename(&reply.expect("just found"), &addresses)
-    }
-
-    fn kill(&mut self, server: u8) {
-        let mut out = Vec::new();
-        let clocks = self.clocks();
-        self.model.crash(&clocks, server, Lost::Process, &mut out);
-    }
-
-    fn restart(&mut self, server: u8) {
-        let mut out = Vec::new();
-        let clocks = self.clocks();
-        self.model.restart(&clocks, server, &mut out);
-    }
-
-    fn wait_until(&mut self, member: u8, command: &Command, is: &dyn Fn(&Value) -> bool) {
-        for _ in 0..10_000 {
-            if is(&self.ask(member, command)) {
-                return;
-            }
-            self.go_on(SUBSCRIBER);
-        }
-        panic!("member {member} never answers {command} as it should");
-    }
-
-    fn told(&mut self) -> Value {
-        let addresses: Vec<[String; 2]> =
-            (0..SERVERS).map(|server| [format!("member-{server}"), "6379".to_owned()]).collect();
-        rename(&self.told.remove(0), &addresses)
     }
 }

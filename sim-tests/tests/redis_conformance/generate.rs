@@ -189,6 +189,42 @@ pub(crate) fn replicated_sequence(family: usize, seed: u64, len: usize) -> Vec<S
     steps
 }
 
+/// How many nodes the Cluster has.
+const CLUSTER_MEMBERS: usize = 4;
+/// Hash tags whose slots the first, second and third primary serve.
+const TAGS: [&str; 3] = ["{b}", "{c}", "{a}"];
+const ABOUT_CLUSTER: &str = "READONLY/READONLY/READWRITE/CLUSTER SLOTS/CLUSTER MYID/CLUSTER KEYSLOT k/CLUSTER KEYSLOT x/\
+    CLUSTER COUNTKEYSINSLOT i/CLUSTER COUNTKEYSINSLOT 3300/CLUSTER x*/CLUSTER KEYSLOT k k/READONLY x";
+
+/// The same on a Cluster: most of it at the primary of a hash tag that the keys have, or do not have.
+pub(crate) fn clustered_sequence(family: usize, seed: u64, len: usize) -> Vec<Step> {
+    let random = &mut Random(ChaCha8Rng::seed_from_u64(seed * FAMILIES.len() as u64 + family as u64));
+    let mut steps = sequence(family, seed, len);
+    let home = random.below(TAGS.len());
+    let tagged = random.chance(75);
+    for step in &mut steps {
+        let (Step::Send(conn, _) | Step::Close(conn)) = step else { continue };
+        conn.member = if random.chance(75) { home } else { random.below(CLUSTER_MEMBERS) } as u8;
+        if let Step::Send(_, request) = step {
+            if random.chance(8) {
+                let template = random.part(ABOUT_CLUSTER).to_owned();
+                *request = Request::Redis(Command::from_words(fill(random, &template)));
+            }
+            if tagged && let Request::Redis(command) = request {
+                *request = Request::Redis(with_tag(command, TAGS[home]));
+            }
+        }
+    }
+    steps
+}
+
+/// The same command with this hash tag in front of its keys.
+fn with_tag(command: &Command, tag: &str) -> Command {
+    let is_key = |word: &Blob| matches!(word.as_bytes(), [b'k', b'0'..=b'9']);
+    let tagged = |word: &Blob| Blob::copy_from(&[tag.as_bytes(), word.as_bytes()].concat());
+    Command::from_words(command.words().iter().map(|word| if is_key(word) { tagged(word) } else { word.clone() }))
+}
+
 fn expire(random: &mut Random, client: u16, key: &Blob, steps: &mut Vec<Step>) {
     steps.push(send(client, vec!["PEXPIRE".into(), key.clone(), blob(random.between(1, 3).to_string())]));
     steps.push(Step::Sleep(EXPIRY_WAIT));

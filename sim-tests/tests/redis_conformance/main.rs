@@ -1,11 +1,14 @@
 //! The simulated Redis against redis-server 7: random sequences of several connections, every reply compared.
 
+mod cluster;
+mod cluster_failover;
 mod failover;
 mod generate;
+mod group;
 mod scripts;
 mod wire;
 
-use doublehold::world::real::servers::RedisServer;
+use doublehold::world::real::servers::{ClusterServers, RedisServer};
 use doublehold_models::resp::{Command, Value};
 use doublehold_models::{Blob, ConnId, NodeClock, Output, Request, Response, Service, ServiceConfig, redis};
 use doublehold_sim_tests::conformance::{Dialect, Step, Sweep, Tally, sweep};
@@ -69,8 +72,8 @@ fn no_command_of_the_real_server_is_unknown() {
         return;
     }
     let mut real = RealRedis::start();
-    real.admin.send(&Command::new("COMMAND").arg("LIST"));
-    let Some(Value::Array(names)) = real.admin.receive() else { panic!("no list of commands") };
+    real.admins[0].send(&Command::new("COMMAND").arg("LIST"));
+    let Some(Value::Array(names)) = real.admins[0].receive() else { panic!("no list of commands") };
     assert!(names.len() > 200, "{} commands", names.len());
     for name in names.iter().filter_map(Value::as_blob) {
         let words = name.split(|byte| *byte == b'|').map(Blob::copy_from);
@@ -97,63 +100,125 @@ fn random_sequences_on_a_primary_and_its_replica_get_the_same_replies() {
     println!("Redis conformance, replication: {}", sweep(&mut real, &plan));
 }
 
-/// A replica of the real server.
-struct RealReplica {
-    /// Runs as long as this lives.
-    _server: RedisServer,
-    port: u16,
-    admin: Connection,
+/// What each command has for keys is what the real server says.
+#[test]
+fn the_keys_of_commands_are_those_of_the_real_server() {
+    if !redis_server_or_skip("the Redis conformance suite (keys of commands)") {
+        return;
+    }
+    let mut real = RealRedis::start();
+    let (mut compared, mut with_keys) = (0, 0);
+    for (family, seed) in
+        (0..generate::FAMILIES.len()).flat_map(|family| (0..SEQUENCES / 4).map(move |seed| (family, seed)))
+    {
+        for step in generate::clustered_sequence(family, seed, STEPS) {
+            let Step::Send(_, request) = step else { continue };
+            let command = command_of(&request);
+            // Where its words are wrong, the real server looks for keys in one way here and in another one for MOVED,
+            // which the sequences on a Cluster compare.
+            if name_of(command).starts_with("XREAD") {
+                continue;
+            }
+            let ask = ["COMMAND", "GETKEYS"].map(Blob::from).into_iter().chain(command.words().iter().cloned());
+            real.admins[0].send(&Command::from_words(ask));
+            let keys = match real.admins[0].receive().expect("a reply") {
+                Value::Array(keys) => keys.iter().filter_map(Value::as_blob).cloned().collect(),
+                _ => Vec::new(),
+            };
+            assert_eq!(redis::cluster::keys(command), keys, "the model's keys (left) of {command}");
+            (compared, with_keys) = (compared + 1, with_keys + u64::from(!keys.is_empty()));
+        }
+    }
+    println!("Redis conformance, keys of commands: {compared} commands compared, {with_keys} of them with keys");
+    assert!(with_keys * 2 > compared);
 }
 
+/// The same sequences on a Cluster of three primaries and a replica, each command on one of them.
+#[test]
+fn random_sequences_on_a_cluster_get_the_same_replies() {
+    if !redis_server_or_skip("the Redis conformance suite (Cluster)") {
+        return;
+    }
+    let mut real = RealRedis::start_cluster();
+    let plan = plan(generate::clustered_sequence, SEQUENCES / 4);
+    println!("Redis conformance, Cluster: {}", sweep(&mut real, &plan));
+}
+
+/// The real servers: one, a primary with a replica, or a Cluster.
 struct RealRedis {
-    /// It has one, or none.
-    replica: Option<RealReplica>,
-    /// Runs as long as this lives.
-    _server: RedisServer,
-    port: u16,
-    admin: Connection,
+    config: redis::Config,
+    ports: Vec<u16>,
+    admins: Vec<Connection>,
+    /// They run as long as this lives.
+    _servers: (Vec<RedisServer>, Option<ClusterServers>),
     open: BTreeMap<ConnId, Connection>,
     /// What each connection has put aside inside MULTI.
     queued: BTreeMap<ConnId, Vec<Command>>,
 }
 
 impl RealRedis {
-    fn start() -> Self {
-        let server = RedisServer::start().expect("redis-server starts");
-        let port = server.url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("the URL ends in a port");
-        let mut admin = Connection::open(port);
+    fn of(config: redis::Config, servers: Vec<RedisServer>, cluster: Option<ClusterServers>) -> Self {
+        let alone = servers.iter().map(RedisServer::port);
+        let ports: Vec<u16> = alone.chain(cluster.iter().flat_map(ClusterServers::ports)).collect();
+        let mut admins: Vec<Connection> = ports.iter().map(|port| Connection::open(*port)).collect();
         // The model collects expired keys only when they are looked at; let the real server look for them rarely.
         // What it writes to its disk nobody reads.
         for line in ["CONFIG SET hz 1", "CONFIG SET dynamic-hz no", "CONFIG SET appendonly no"] {
-            order(&mut admin, line);
+            admins.iter_mut().for_each(|admin| order(admin, line));
         }
-        RealRedis { replica: None, _server: server, port, admin, open: BTreeMap::new(), queued: BTreeMap::new() }
+        let (open, queued) = (BTreeMap::new(), BTreeMap::new());
+        RealRedis { config, ports, admins, _servers: (servers, cluster), open, queued }
+    }
+
+    fn start() -> Self {
+        RealRedis::of(redis::Config::default(), vec![RedisServer::start().expect("redis-server starts")], None)
     }
 
     /// A primary with one replica.
     fn start_replicated() -> Self {
-        let RealRedis { _server, port, admin, .. } = RealRedis::start();
-        let mut replica = RealReplica { _server, port, admin };
-        let mut real = RealRedis::start();
-        replica.admin.send(&Command::new("REPLICAOF").arg("127.0.0.1").arg(i64::from(real.port)));
-        let began = replica.admin.receive();
+        let replication = redis::Replication { replicas: 1, sentinels: None, ..redis::Replication::default() };
+        let config = redis::Config { replication: Some(replication), ..redis::Config::default() };
+        let servers = (0..2).map(|_| RedisServer::start().expect("redis-server starts")).collect();
+        let mut real = RealRedis::of(config, servers, None);
+        let replicate = Command::new("REPLICAOF").arg("127.0.0.1").arg(i64::from(real.ports[0]));
+        real.admins[1].send(&replicate);
+        let began = real.admins[1].receive();
         assert!(began.as_ref().is_some_and(Value::is_ok), "REPLICAOF: {began:?}");
-        order(&mut real.admin, "CONFIG SET repl-diskless-sync-delay 0");
-        real.replica = Some(replica);
-        let started = Instant::now();
-        while !real.has_caught_up() {
-            assert!(started.elapsed() < SYNC_WAIT, "the replica does not synchronize");
-        }
+        order(&mut real.admins[0], "CONFIG SET repl-diskless-sync-delay 0");
+        real.wait_for_replica();
         real
     }
 
-    /// Waits for up to a second until the replica has all that was written. True if it has.
+    /// Three primaries, the first with one replica.
+    fn start_cluster() -> Self {
+        let sharding = redis::Sharding { replicas: vec![1, 0, 0], ..redis::Sharding::default() };
+        let timeout = Duration::from_millis(sharding.node_timeout_ms.into());
+        let servers = ClusterServers::start(&sharding.replicas, timeout).expect("a Cluster starts");
+        let config = redis::Config { cluster: Some(sharding), ..redis::Config::default() };
+        let mut real = RealRedis::of(config, Vec::new(), Some(servers));
+        real.admins.iter_mut().for_each(cluster::wait_until_usable);
+        real.wait_for_replica();
+        real
+    }
+
+    fn wait_for_replica(&mut self) {
+        let started = Instant::now();
+        while !self.has_caught_up() {
+            assert!(started.elapsed() < SYNC_WAIT, "the replica does not synchronize");
+        }
+    }
+
+    /// Waits for up to a second until the first primary's replica has all that was written. True if it has.
     fn has_caught_up(&mut self) -> bool {
         // WAIT is about the writes before the connection's last command.
-        self.admin.send(&Command::new("PING"));
-        self.admin.receive();
-        self.admin.send(&Command::new("WAIT").arg(1i64).arg(900i64));
-        self.admin.receive() == Some(Value::Int(1))
+        self.admins[0].send(&Command::new("PING"));
+        self.admins[0].receive();
+        self.admins[0].send(&Command::new("WAIT").arg(1i64).arg(900i64));
+        self.admins[0].receive() == Some(Value::Int(1))
+    }
+
+    fn has_replica(&self) -> bool {
+        self.ports.len() > 1
     }
 }
 
@@ -166,14 +231,15 @@ fn order(connection: &mut Connection, line: &'static str) {
 
 impl Dialect for RealRedis {
     fn config(&self) -> ServiceConfig {
-        let replicas = redis::Replication { replicas: 1, sentinels: None, ..redis::Replication::default() };
-        let replication = self.replica.as_ref().map(|_| replicas);
-        ServiceConfig::Redis(redis::Config { replication, ..redis::Config::default() })
+        ServiceConfig::Redis(self.config.clone())
     }
 
     fn settle(&mut self) {
-        if self.replica.is_some() {
+        if self.has_replica() {
             assert!(self.has_caught_up(), "the replica does not catch up");
+        }
+        if self.config.cluster.is_some() {
+            cluster::wait_until_published(&mut self.admins);
         }
     }
 
@@ -184,21 +250,25 @@ impl Dialect for RealRedis {
     fn reset(&mut self) {
         std::mem::take(&mut self.open).into_values().for_each(Connection::close);
         self.queued.clear();
-        order(&mut self.admin, "FLUSHALL");
-        order(&mut self.admin, "SCRIPT FLUSH");
-        if let Some(replica) = &mut self.replica {
-            order(&mut replica.admin, "SCRIPT FLUSH");
+        for admin in &mut self.admins {
+            admin.send(&Command::new("FLUSHALL"));
+            // A replica refuses it, and gets it from its primary.
+            let reply = admin.receive().expect("a reply");
+            assert!(reply.is_ok() || show(&reply).starts_with("-READONLY"), "FLUSHALL: {}", show(&reply));
+            order(admin, "SCRIPT FLUSH");
         }
+        self.settle();
     }
 
     fn send(&mut self, conn: ConnId, request: &Request) {
         let command = command_of(request);
-        let port = self.replica.as_ref().filter(|_| conn.member == 1).map_or(self.port, |replica| replica.port);
+        let port = self.ports[usize::from(conn.member)];
         self.open.entry(conn).or_insert_with(|| Connection::open(port)).send(command);
     }
 
     fn receive(&mut self, conn: ConnId) -> Option<Response> {
-        self.open.get_mut(&conn)?.receive().map(Response::Redis)
+        let value = self.open.get_mut(&conn)?.receive()?;
+        Some(Response::Redis(cluster::with_names(&value, &self.ports)))
     }
 
     fn close(&mut self, conn: ConnId) {

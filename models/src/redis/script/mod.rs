@@ -7,6 +7,7 @@ mod values;
 
 use super::args::{int, is};
 use super::call::{Call, Kind, Refused};
+use super::cluster::table;
 use super::reply::{Failure, QUOTED_BYTES_MAX, Reply, error_quoting, not_modelled};
 use crate::Blob;
 use crate::resp::{Command, Value};
@@ -18,10 +19,16 @@ const SHA_HEX_LEN: usize = 40;
 fn serve(call: &mut Call, command: &Command) -> Reply {
     let words = command.words();
     Ok(Value::error(match (call.resolve)(words) {
+        Ok(spec) if matches!(spec.name, "READONLY" | "READWRITE") => {
+            return not_modelled(format!("{} in a script", spec.name));
+        }
         Ok(spec) if spec.kind == Kind::NoScript => "ERR This Redis command is not allowed from script",
         Ok(spec) => match call.refuse_writes().filter(|_| spec.kind == Kind::Write) {
             Some(refusal) => refusal,
-            None => return call.execute(spec, words),
+            None => match table::refuse_in_script(call, spec, words) {
+                Some(refusal) => refusal,
+                None => return call.execute(spec, words),
+            },
         },
         Err(Refused::NotModelled(what)) => return not_modelled(what),
         Err(Refused::Arity(_)) => "ERR Wrong number of args calling Redis command from script",

@@ -1,6 +1,7 @@
 //! Servers: real server processes on loopback, each in a directory of its own, ended by their process ids. They do not outlive
 //! the process that started them, even if that is killed.
 
+mod cluster;
 #[cfg(feature = "real-etcd")]
 mod etcd;
 #[cfg(feature = "real-mysql")]
@@ -11,6 +12,7 @@ mod watchdog;
 #[cfg(feature = "real-zookeeper")]
 mod zookeeper;
 
+pub use cluster::ClusterServers;
 #[cfg(feature = "real-etcd")]
 pub use etcd::EtcdServer;
 #[cfg(feature = "real-mysql")]

@@ -12,7 +12,7 @@ const PROGRAM: &str = "redis-server";
 /// How long a server may take to answer after its start.
 const START_WAIT: Duration = Duration::from_secs(10);
 /// How often to try another port, should somebody take the one that was free.
-const PORT_TRIES: usize = 5;
+pub(super) const PORT_TRIES: usize = 5;
 
 /// When what is appended is synced to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct RedisServer {
     port: u16,
     folder: TempDir,
     fsync: AppendFsync,
+    /// Further options of its command line.
+    options: Vec<String>,
 }
 
 impl AppendFsync {
@@ -52,11 +54,21 @@ impl RedisServer {
     /// The same with another `appendfsync`.
     pub fn start_with(fsync: AppendFsync) -> Result<Self, SpawnError> {
         let folder = tempfile::Builder::new().prefix("doublehold-redis-").tempdir()?;
-        let mut server = RedisServer { folder, port: 0, process: Process::default(), fsync };
+        let mut server = RedisServer { folder, port: 0, process: Process::default(), fsync, options: Vec::new() };
         on_a_free_port(|port| {
             server.port = port;
             server.launch()
         })?;
+        Ok(server)
+    }
+
+    /// Starts a server of a Cluster on this port, which knows the others from this `nodes.conf`.
+    pub(super) fn start_in_cluster(port: u16, options: Vec<String>, nodes: &str) -> Result<Self, SpawnError> {
+        let folder = tempfile::Builder::new().prefix("doublehold-redis-").tempdir()?;
+        std::fs::write(folder.path().join("nodes.conf"), nodes)?;
+        let fsync = AppendFsync::Always;
+        let mut server = RedisServer { folder, port, process: Process::default(), fsync, options };
+        server.launch()?;
         Ok(server)
     }
 
@@ -102,6 +114,7 @@ impl RedisServer {
         let mut command = Command::new(program());
         command.arg("--port").arg(self.port.to_string()).args(["--bind", "127.0.0.1", "--daemonize", "no"]);
         command.args(["--save", "", "--appendonly", "yes", "--appendfsync", self.fsync.name()]);
+        command.args(&self.options);
         command.arg("--dir").arg(self.folder.path()).arg("--logfile").arg(&log).stderr(Stdio::null());
         launch(&mut self.process, command, self.folder.path(), (&log, self.port))
     }

@@ -1,110 +1,32 @@
-//! Replication and failover of the simulated Redis, asked as clients ask.
+//! Replication, Sentinels and their failover.
 
-use doublehold_models::redis::{Config, Replication, Sentinels};
-use doublehold_models::resp::{Command, Value};
-use doublehold_models::{
-    At, Blob, ConnId, Lost, NodeClock, Output, Request, Response, Service, ServiceConfig, Step, Steps,
-};
+use crate::group::{Group, bulk, is_error};
+use doublehold_models::redis::{Config, Persistence, Replication, Sentinels};
+use doublehold_models::resp::Value;
+use doublehold_models::{Output, Response, Step};
 
-const MEMBERS: usize = 6;
 const SENTINEL: u8 = 3;
 const DOWN_AFTER_US: u64 = 20_000;
 
 /// A primary, two replicas, three Sentinels.
-struct Group {
-    service: Service,
-    now_us: u64,
-    out: Vec<Output>,
+fn watched(change: impl FnOnce(&mut Replication)) -> Group {
+    let sentinels = Sentinels { count: 3, quorum: 2, down_after_ms: 20, hello_ms: 10 };
+    let mut replication = Replication { replicas: 2, sentinels: Some(sentinels), ..Replication::default() };
+    change(&mut replication);
+    Group::of(Config { replication: Some(replication), ..Config::default() })
 }
 
-impl Group {
-    fn new(change: impl FnOnce(&mut Replication)) -> Self {
-        let sentinels = Sentinels { count: 3, quorum: 2, down_after_ms: 20, hello_ms: 10 };
-        let mut replication = Replication { replicas: 2, sentinels: Some(sentinels), ..Replication::default() };
-        change(&mut replication);
-        let config = Config { replication: Some(replication), ..Config::default() };
-        Group { service: Service::new(&ServiceConfig::Redis(config)), now_us: 0, out: Vec::new() }
+fn primary_by(group: &mut Group, sentinel: u8) -> Value {
+    match group.ask(sentinel, "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster") {
+        Value::Array(parts) => parts[0].clone(),
+        other => other,
     }
-
-    fn clocks(&self) -> Vec<NodeClock> {
-        vec![NodeClock { wall_us: self.now_us as i64, mono_us: self.now_us }; MEMBERS]
-    }
-
-    fn send(&mut self, member: u8, lane: u8, line: &str) -> Option<Value> {
-        let (clocks, conn) = (self.clocks(), ConnId { client: 0, member, lane });
-        let command = Command::from_words(line.split(' ').map(|word| Blob::copy_from(word.as_bytes())));
-        let mut out = Vec::new();
-        self.service.handle(&clocks, conn, &Request::Redis(command), &mut out);
-        out.into_iter().find_map(|output| match output.as_reply() {
-            Some(Response::Redis(value)) => Some(value.clone()),
-            _ => None,
-        })
-    }
-
-    fn ask(&mut self, member: u8, line: &str) -> Value {
-        self.send(member, 0, line).unwrap_or_else(|| panic!("{line} is not answered at once"))
-    }
-
-    fn offers(&self, member: u8, step: Step) -> bool {
-        let mut steps = Steps::new();
-        self.service.steps(&mut steps);
-        steps.contains(&(At::Member(member), step))
-    }
-
-    fn take(&mut self, member: u8, step: Step) {
-        assert!(self.offers(member, step), "member {member}: {step}");
-        let clocks = self.clocks();
-        self.out.clear();
-        self.service.step(&clocks, At::Member(member), step, &mut self.out);
-    }
-
-    fn crash(&mut self, member: u8) {
-        let clocks = self.clocks();
-        self.service.crash(&clocks, member, Lost::Process, &mut Vec::new());
-    }
-
-    fn restart(&mut self, member: u8) {
-        let clocks = self.clocks();
-        self.service.restart(&clocks, member, &mut Vec::new());
-    }
-
-    fn cut(&mut self, apart: &'static [u8]) {
-        let clocks = self.clocks();
-        let passes = move |from: u8, to: u8| apart.contains(&from) == apart.contains(&to);
-        self.service.cut(&clocks, &passes, &mut Vec::new());
-    }
-
-    fn pass(&mut self, us: u64) {
-        self.now_us += us;
-        let clocks = self.clocks();
-        self.out.clear();
-        for member in 0..MEMBERS as u8 {
-            if self.service.is_due(clocks[usize::from(member)], member) {
-                self.service.tick(&clocks, member, &mut self.out);
-            }
-        }
-    }
-
-    fn primary_by(&mut self, sentinel: u8) -> Value {
-        match self.ask(sentinel, "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster") {
-            Value::Array(parts) => parts[0].clone(),
-            other => other,
-        }
-    }
-}
-
-fn bulk(text: &'static str) -> Value {
-    Value::Bulk(text.into())
-}
-
-fn is_error(value: &Value, code: &str) -> bool {
-    matches!(value, Value::Error(text) if text.starts_with(code.as_bytes()))
 }
 
 #[test]
 fn what_no_replica_has_taken_in_is_lost() {
     for taken in [false, true] {
-        let mut group = Group::new(|_| ());
+        let mut group = watched(|_| ());
         assert!(group.ask(0, "SET k v").is_ok());
         if taken {
             group.take(1, Step::CatchUp);
@@ -123,44 +45,48 @@ fn what_no_replica_has_taken_in_is_lost() {
 #[test]
 fn priority_counts_before_offset() {
     for (priorities, promoted) in [(vec![], 2), (vec![100, 10, 100], 1), (vec![100, 100, 0], 1)] {
-        let mut group = Group::new(|replication| replication.priorities = priorities.clone());
+        let mut group = watched(|replication| replication.priorities = priorities.clone());
         group.ask(0, "SET k v");
         group.take(2, Step::CatchUp);
         group.crash(0);
         group.pass(DOWN_AFTER_US);
         group.take(SENTINEL, Step::FailOver);
-        assert_eq!(group.primary_by(SENTINEL), bulk(["member-0", "member-1", "member-2"][promoted]), "{priorities:?}");
+        assert_eq!(
+            primary_by(&mut group, SENTINEL),
+            bulk(["member-0", "member-1", "member-2"][promoted]),
+            "{priorities:?}"
+        );
     }
 }
 
 #[test]
 fn a_sentinel_that_has_not_learned_names_the_old_primary() {
-    let mut group = Group::new(|_| ());
+    let mut group = watched(|_| ());
     group.crash(0);
     group.pass(DOWN_AFTER_US);
     group.take(SENTINEL, Step::FailOver);
-    assert_eq!(group.primary_by(SENTINEL + 1), bulk("member-0"));
+    assert_eq!(primary_by(&mut group, SENTINEL + 1), bulk("member-0"));
     group.take(SENTINEL + 1, Step::CatchUp);
-    assert_eq!(group.primary_by(SENTINEL + 1), bulk("member-1"));
+    assert_eq!(primary_by(&mut group, SENTINEL + 1), bulk("member-1"));
     assert!(!group.offers(SENTINEL + 1, Step::FailOver) && !group.offers(SENTINEL, Step::FailOver));
 }
 
 /// Without a majority of the Sentinels nothing is promoted, and without the quorum neither.
 #[test]
 fn a_minority_promotes_nothing() {
-    let mut group = Group::new(|_| ());
+    let mut group = watched(|_| ());
     group.cut(&[0, 1, 3]);
     group.pass(10 * DOWN_AFTER_US);
     assert!(!group.offers(3, Step::FailOver), "it reaches the primary");
     assert!(group.offers(4, Step::FailOver), "two of three do not");
-    let mut group = Group::new(|_| ());
+    let mut group = watched(|_| ());
     group.cut(&[1, 3]);
     group.pass(10 * DOWN_AFTER_US);
     assert!(!group.offers(3, Step::FailOver), "one of three is no majority");
     let strict = |replication: &mut Replication| {
         replication.sentinels.iter_mut().for_each(|sentinels| sentinels.quorum = 3);
     };
-    let mut group = Group::new(strict);
+    let mut group = watched(strict);
     group.cut(&[0, 3]);
     group.pass(10 * DOWN_AFTER_US);
     assert!((3..6).all(|sentinel| !group.offers(sentinel, Step::FailOver)), "only two of three find it down");
@@ -169,7 +95,7 @@ fn a_minority_promotes_nothing() {
 /// An isolated primary goes on, and what it took is lost once the partition has healed.
 #[test]
 fn a_split_brain_ends_with_the_newer_primary() {
-    let mut group = Group::new(|_| ());
+    let mut group = watched(|_| ());
     group.ask(0, "SET k old");
     for replica in [1, 2] {
         group.take(replica, Step::CatchUp);
@@ -194,7 +120,7 @@ fn a_split_brain_ends_with_the_newer_primary() {
 /// What was on its way when a partition began may have come through, and what is sent afterwards does not.
 #[test]
 fn a_partition_keeps_what_is_sent_afterwards() {
-    let mut group = Group::new(|_| ());
+    let mut group = watched(|_| ());
     group.ask(0, "SET k before");
     group.cut(&[0]);
     group.ask(0, "SET k after");
@@ -209,10 +135,8 @@ fn a_partition_keeps_what_is_sent_afterwards() {
 /// A primary that restarts empty is copied by its replicas.
 #[test]
 fn a_primary_that_lost_its_data_takes_that_of_its_replicas_along() {
-    let mut group = Group::new(|_| ());
-    let config = Config { persistence: doublehold_models::redis::Persistence::None, ..Config::default() };
     let replication = Some(Replication::default());
-    group.service = Service::new(&ServiceConfig::Redis(Config { replication, ..config }));
+    let mut group = Group::of(Config { persistence: Persistence::None, replication, ..Config::default() });
     group.ask(0, "SET k v");
     group.take(1, Step::CatchUp);
     group.crash(0);
@@ -224,7 +148,7 @@ fn a_primary_that_lost_its_data_takes_that_of_its_replicas_along() {
 
 #[test]
 fn wait_counts_the_writes_of_its_own_connection() {
-    let mut group = Group::new(|_| ());
+    let mut group = watched(|_| ());
     group.ask(0, "SET k v");
     assert_eq!(group.send(0, 1, "WAIT 2 100"), Some(Value::Int(2)), "another connection has written nothing");
     assert_eq!(group.send(0, 0, "WAIT 1 100"), None);
@@ -242,7 +166,7 @@ fn too_few_replicas_stop_the_writes() {
     let counted = |replication: &mut Replication| {
         (replication.min_replicas_to_write, replication.min_replicas_max_lag_s) = (2, 1);
     };
-    let mut group = Group::new(counted);
+    let mut group = watched(counted);
     assert!(group.ask(0, "SET k v").is_ok());
     group.cut(&[2]);
     group.pass(1_999_999);
@@ -259,7 +183,7 @@ fn too_few_replicas_stop_the_writes() {
 /// A replica hides a key that has expired by its own clock, and deletes it only when its primary does.
 #[test]
 fn a_replica_leaves_expiry_to_its_primary() {
-    let mut group = Group::new(|_| ());
+    let mut group = watched(|_| ());
     group.ask(0, "SET k v PX 10");
     group.take(1, Step::CatchUp);
     group.now_us += 11_000;
