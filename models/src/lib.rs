@@ -6,7 +6,7 @@
 //! with the real server.
 //!
 //! Without the `nodes` feature only the wire vocabulary is built: [`Blob`], [`resp::Command`], [`resp::Value`],
-//! [`slots`], [`zookeeper::wire`], [`etcd::wire`] and [`kafka::wire`], which the ports of the `doublehold` crate speak in every
+//! [`keys`], [`slots`], [`zookeeper::wire`], [`etcd::wire`] and [`kafka::wire`], which the ports of the `doublehold` crate speak in every
 //! world.
 
 #[cfg(feature = "nodes")]
@@ -26,6 +26,7 @@ mod digest;
 mod escape;
 pub mod etcd;
 pub mod kafka;
+pub mod keys;
 #[cfg(feature = "nodes")]
 mod names;
 #[cfg(feature = "nodes")]

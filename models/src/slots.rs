@@ -1,5 +1,6 @@
 //! Slots of a Redis Cluster: which of the 16384 a key is in, and how they are divided among the shards.
 
+use crate::Blob;
 use crc::{CRC_16_XMODEM, Crc};
 
 /// How many slots there are.
@@ -11,6 +12,15 @@ const CRC16: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
 /// otherwise of the whole key.
 pub fn slot_of(key: &[u8]) -> u16 {
     CRC16.checksum(hash_tag(key).unwrap_or(key)) % SLOTS
+}
+
+/// A key in the same slot, with this behind its name, which is put in braces if it has no hash tag. For a name that has
+/// none and contains `}` there is no such key: what is returned is in another slot.
+pub fn beside(key: &[u8], suffix: &[u8]) -> Blob {
+    Blob::copy_from(&match hash_tag(key) {
+        Some(_) => [key, suffix].concat(),
+        None => [b"{", key, b"}", suffix].concat(),
+    })
 }
 
 fn hash_tag(key: &[u8]) -> Option<&[u8]> {
@@ -39,6 +49,10 @@ mod tests {
         assert_eq!(slot_of(b"foo{}{bar}"), CRC16.checksum(b"foo{}{bar}") % SLOTS);
         assert_eq!(slot_of(b"foo{{bar}}zap"), slot_of(b"{bar"));
         assert_eq!(slot_of(b"foo{bar}{zap}"), slot_of(b"bar"));
+        for key in [&b"lock"[..], b"{user}lock", b"a{user}b{c}"] {
+            let other = beside(key, b":fence");
+            assert_eq!(slot_of(&other), slot_of(key), "{other}");
+        }
         assert_eq!(last_slots(3), [5460, 10922, 16383]);
     }
 }

@@ -50,7 +50,7 @@ impl GuardedBy {
             Keeper::ZooKeeper => "real-zookeeper",
             Keeper::Etcd => "real-etcd",
             Keeper::MySql => "real-mysql",
-            Keeper::NoServer | Keeper::Redis | Keeper::Sentinels | Keeper::Redises => "real-redis",
+            Keeper::NoServer | Keeper::Redis | Keeper::Sentinels | Keeper::Cluster | Keeper::Redises => "real-redis",
         };
         let stock = if self.sells { "real-mysql" } else { "real-redis" };
         let mut features = vec![keeper, stock];

@@ -19,6 +19,7 @@
 
 use super::{Lease, Lock, NotAcquired, Undo};
 use crate::port::{Blob, Command, Instant, Outcome, Ports, Redis, Script, Value};
+use doublehold_models::slots::beside;
 use std::time::Duration;
 
 /// Deletes the key if it holds our token: owner check and deletion are one step.
@@ -166,6 +167,11 @@ impl Config {
     }
 }
 
+/// The key of the counter of a lock's fencing tokens: in the lock's slot, as one script uses both.
+pub fn fence_key(lock: &[u8]) -> Blob {
+    beside(lock, b":fence")
+}
+
 /// How often a request is sent again after its reply was lost.
 const RESENDS_MAX: usize = 3;
 
@@ -189,7 +195,7 @@ impl<P: Ports> RedisLock<P> {
     /// The lock `key` on this server.
     pub fn new(host: &P, server: P::Redis, key: impl Into<Blob>, config: Config) -> Self {
         let key = key.into();
-        let fence_key = Blob::copy_from(&[key.as_bytes(), b":fence"].concat());
+        let fence_key = fence_key(&key);
         RedisLock { host: host.clone(), server, key, fence_key, config }
     }
 

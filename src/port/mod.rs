@@ -20,7 +20,7 @@ pub use host::Host;
 pub use kafka::Kafka;
 pub use mysql::MySql;
 pub use outcome::{Outcome, Refusal, Unanswered, Unknown, answered};
-pub use redis::{Command, Redis, Replicas, Script, Subscription, Value};
+pub use redis::{Command, FoundBy, Redis, RedisGroup, Script, Subscription, Value};
 pub use zookeeper::ZooKeeper;
 
 use std::ops::Range;
@@ -46,13 +46,13 @@ pub trait Ports: Host {
     /// If there is no server at this place, or it is of another kind: a mistake of the scenario.
     fn redis(&self, server: usize) -> Self::Redis;
 
-    /// The primary among the Redis servers at these places, as the Sentinels at the other places name it. An answer
-    /// that does not come within `patience` makes the request indeterminate; whatever ends the connection, the primary
-    /// is looked for anew.
+    /// The primary among several Redis servers. An answer that does not come within `patience` makes the request
+    /// indeterminate; whatever ends the connection, the primary is looked for anew. A command that a server certainly
+    /// did not run, since another one is the primary, is sent to that one.
     ///
     /// # Panics
     /// If there are no servers at these places, or they are of another kind: a mistake of the scenario.
-    fn redis_primary(&self, at: Replicas) -> Self::Redis;
+    fn redis_group(&self, at: RedisGroup) -> Self::Redis;
 
     /// The ensemble whose servers are at these places of the topology.
     ///

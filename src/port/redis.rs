@@ -6,15 +6,25 @@ use std::future::Future;
 use std::ops::Range;
 use std::time::Duration;
 
-/// Redis servers of which one is the primary, and the Sentinels that know which.
+/// Redis servers that replicate each other: a client finds the one to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replicas {
+pub struct RedisGroup {
     /// The places of the servers in the topology.
     pub servers: Range<usize>,
-    /// The places of the Sentinels.
-    pub sentinels: Range<usize>,
+    /// How a client finds the one to ask.
+    pub found_by: FoundBy,
     /// How long a client waits for an answer.
     pub patience: Duration,
+}
+
+/// How a client finds the Redis server to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FoundBy {
+    /// It is the primary that the Sentinels at these places name.
+    Sentinels(Range<usize>),
+    /// They are a Cluster. It is the primary that serves the slot of the command's keys, and of this key for a command
+    /// without any: WAIT is about what was written under it.
+    Slot(Blob),
 }
 
 /// A connection to one Redis server, opened when needed and again after it broke.

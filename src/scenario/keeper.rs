@@ -12,6 +12,8 @@ pub enum Keeper {
     Redis,
     /// A primary with replicas, and Sentinels.
     Sentinels,
+    /// A Redis Cluster.
+    Cluster,
     /// Several Redis servers.
     Redises,
     /// A ZooKeeper ensemble.
@@ -29,6 +31,7 @@ impl Keeper {
             Keeper::NoServer => 0,
             Keeper::Redis | Keeper::MySql => 1,
             Keeper::Sentinels => 2 + SENTINELS,
+            Keeper::Cluster => PRIMARIES + 1,
             Keeper::Redises | Keeper::ZooKeeper | Keeper::Etcd => 3,
         }
     }
@@ -40,6 +43,7 @@ impl Keeper {
             Keeper::NoServer => Vec::new(),
             Keeper::Redis | Keeper::Redises => (0..servers).map(|server| redis(format!("redis-{server}"))).collect(),
             Keeper::Sentinels => vec![replicated("redis".to_owned(), servers)],
+            Keeper::Cluster => vec![cluster("redis".to_owned(), servers)],
             Keeper::ZooKeeper => {
                 let config = zookeeper::Config { servers: members(), ..zookeeper::Config::default() };
                 vec![ServiceSpec { name: "zk".to_owned(), config: ServiceConfig::ZooKeeper(config) }]
@@ -85,6 +89,22 @@ pub fn replicated(name: String, nodes: usize) -> ServiceSpec {
         replication: Some(replication),
         ..redis::Config::default()
     };
+    ServiceSpec { name, config: ServiceConfig::Redis(config) }
+}
+
+/// How many primaries a Redis Cluster has.
+const PRIMARIES: usize = 3;
+/// The primary that has the replicas: the key of the lock is in one of its slots.
+const REPLICATED: usize = 1;
+
+/// A Redis Cluster that keeps everything, of so many nodes, and finds one down that has not answered for 20 ms.
+pub fn cluster(name: String, nodes: usize) -> ServiceSpec {
+    let replicas = nodes.checked_sub(PRIMARIES).expect("a Cluster has three primaries");
+    let mut sharding =
+        redis::Sharding { replicas: vec![0; PRIMARIES], node_timeout_ms: 20, ..redis::Sharding::default() };
+    sharding.replicas[REPLICATED] = u8::try_from(replicas).expect("a Cluster has few nodes");
+    let config =
+        redis::Config { persistence: redis::Persistence::Durable, cluster: Some(sharding), ..redis::Config::default() };
     ServiceSpec { name, config: ServiceConfig::Redis(config) }
 }
 

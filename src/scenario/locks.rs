@@ -1,6 +1,6 @@
 //! The table of locks and guards, by name, for the matrix, `check`, `sim`, `real` and the catalogue.
 
-use super::guarded::LockKind;
+use super::guarded::{LockKind, On};
 use super::keeper::Keeper;
 use crate::lock::mysql::row::Guard;
 use crate::lock::mysql::table;
@@ -82,9 +82,11 @@ pub struct NamedLock {
 pub static LOCKS: [NamedLock; 9] = [
     named("none", "nothing", Keeper::NoServer, false, |_| LockKind::None),
     named("in-process", "a mutex in the memory of each client", Keeper::NoServer, false, |_| LockKind::InProcess),
-    named("redis", "SET NX PX on one Redis server", Keeper::Redis, true, |timing| LockKind::Redis(timing.redis())),
+    named("redis", "SET NX PX on one Redis server", Keeper::Redis, true, |timing| {
+        LockKind::Redis(timing.redis(), On::Server)
+    }),
     named("redisson", "Redisson's watchdog lock on one Redis server", Keeper::Redis, false, |timing| {
-        LockKind::Redisson(timing.redisson())
+        LockKind::Redisson(timing.redisson(), On::Server)
     }),
     named("redlock", "RedLock on independent Redis servers", Keeper::Redises, false, |timing| {
         LockKind::RedLock(timing.redlock())
@@ -187,11 +189,8 @@ impl Pair {
     /// The lock, so timed; it gives fencing tokens if they are checked.
     pub fn kind(&self, timing: &Timing) -> LockKind {
         match self.lock.kind(timing) {
-            LockKind::Redis(config) => {
-                LockKind::Redis(redis::Config { fencing: self.guard.guard == Guard::Fence, ..config })
-            }
-            LockKind::RedisPrimary(config) => {
-                LockKind::RedisPrimary(redis::Config { fencing: self.guard.guard == Guard::Fence, ..config })
+            LockKind::Redis(config, on) => {
+                LockKind::Redis(redis::Config { fencing: self.guard.guard == Guard::Fence, ..config }, on)
             }
             kind => kind,
         }

@@ -3,7 +3,7 @@
 use super::args::is;
 use super::call::{Call, Kind, Refused, Spec};
 use super::cluster::commands as cluster;
-use super::cluster::table;
+use super::cluster::redirect;
 use super::reply::{Failure, QUOTED_BYTES_MAX, c_string, error_quoting, one_line, wrong_arity};
 use super::{expiry, hashes, keys, lists, multi, pubsub, script, server, sets, streams, strings, zsets};
 use crate::Blob;
@@ -307,7 +307,7 @@ pub(super) fn dispatch(call: &mut Call, command: &Command) -> Result<Option<Valu
         Ok(spec) => spec,
         Err(refused) => return Ok(Some(multi::refuse(call, &words[0], refused.text()?))),
     };
-    if let Some(text) = table::refuse(call, spec, words) {
+    if let Some(text) = redirect::refuse(call, spec, words) {
         return Ok(Some(multi::send_elsewhere(call, spec, text)));
     }
     if multi::writes(call, spec)

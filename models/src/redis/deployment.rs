@@ -1,11 +1,11 @@
 //! What a primary with replicas and Sentinels offers as a service. A lock's place is its string key, on the newest
 //! primary.
 
+use super::address::address;
 use super::args::is;
 use super::call::Call;
 use super::commands;
 use super::failover::{MASTER_NAME, Watched};
-use super::replicated::address;
 use super::reply::Failure;
 use crate::resp::{Command, Value};
 use crate::{

@@ -23,7 +23,8 @@
 //! promoted; Sentinels use their monotonic clock and have no TILT mode, but forget the silence that they saw before a
 //! pause; REPLICAOF connects a server to the new primary at once.
 
-use super::replicated::{Replicated, ReplicationRole, address};
+use super::address::address;
+use super::replicated::{Replicated, ReplicationRole};
 use super::sentinel::{Sentinel, View};
 use super::state::State;
 use super::topology::{Replication, Sentinels};

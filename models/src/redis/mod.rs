@@ -19,9 +19,10 @@
 //! server does for small hashes, and sets answer in byte order, where the real server promises none; a score of -0 is
 //! stored as 0, as in small sorted sets; WAIT answers at once, where the real server takes the whole timeout.
 
+mod address;
 mod args;
 mod call;
-pub mod cluster;
+mod cluster;
 mod commands;
 mod deployment;
 mod expiry;
@@ -48,18 +49,19 @@ mod stream;
 mod streams;
 mod strings;
 mod subscribers;
+mod table;
 mod topology;
 mod transactions;
 mod zsets;
 
-pub use cluster::{Cluster, Sharding};
+pub use cluster::Cluster;
 pub use failover::Watched;
 pub use node::Node;
 pub use persistence::{Fsync, Persistence};
 use serde::{Deserialize, Serialize};
 pub use servers::Servers;
 pub(crate) use service::start;
-pub use topology::{Replication, Sentinels};
+pub use topology::{Replication, Sentinels, Sharding};
 
 /// How a Redis server is set up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

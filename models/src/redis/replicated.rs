@@ -9,6 +9,7 @@
 //! and, after a failover, all clients observe when. [`failover`](super::failover) says what promotes a replica.
 
 use super::Config;
+use super::address::{PORT, address};
 use super::node::Node;
 use super::state::Role;
 use super::stream::{Done, Effect, wire_bytes};
@@ -599,12 +600,4 @@ pub(super) fn sooner(clock: NodeClock, one: Option<Due>, other: Option<Due>) -> 
         Due::Monotonic(at) => i128::from(*at) - i128::from(clock.mono_us),
     };
     one.into_iter().chain(other).min_by_key(within)
-}
-
-/// The port of all servers.
-pub(super) const PORT: u16 = 6379;
-
-/// Where clients find a server: a name that says which member it is, and the port.
-pub(super) fn address(number: u8) -> [Value; 2] {
-    [Value::Bulk(format!("member-{number}").into()), Value::Bulk(PORT.to_string().into())]
 }

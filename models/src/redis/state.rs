@@ -1,10 +1,10 @@
 //! What a Redis server holds.
 
-use super::cluster::table::Table;
 use super::keyspace::Keyspace;
 use super::persistence::Disk;
 use super::script::cache::ScriptCache;
 use super::subscribers::Subscribers;
+use super::table::Table;
 use super::transactions::Transactions;
 
 /// What a server is among the others.

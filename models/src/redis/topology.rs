@@ -1,5 +1,6 @@
 //! Topology: which servers there are beside the first, and what watches over them.
 
+use crate::slots::{last_slots, slot_of};
 use serde::{Deserialize, Serialize};
 
 /// Servers that copy the first one.
@@ -22,7 +23,7 @@ pub struct Replication {
     pub sentinels: Option<Sentinels>,
 }
 
-pub(super) fn max_lag_s() -> u16 {
+fn max_lag_s() -> u16 {
     10
 }
 
@@ -85,5 +86,55 @@ impl Replication {
     /// The `replica-priority` of a server.
     pub(super) fn priority(&self, server: u8) -> u8 {
         self.priorities.get(usize::from(server)).copied().unwrap_or(100)
+    }
+}
+
+/// The primaries of a Cluster, each with a share of the slots, and their replicas.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sharding {
+    /// How many replicas each primary has; as many primaries as there are numbers. The nodes are the primaries, and
+    /// then the replicas, the first primary's first.
+    pub replicas: Vec<u8>,
+    /// `cluster-node-timeout`, in milliseconds: for how long a server must not have answered.
+    pub node_timeout_ms: u32,
+    /// `cluster-require-full-coverage`: no server serves anything while a slot has no primary.
+    pub require_full_coverage: bool,
+    /// `min-replicas-to-write`: a primary with fewer replicas that were heard lately refuses writes; 0: it never does.
+    #[serde(default)]
+    pub min_replicas_to_write: u8,
+    /// `min-replicas-max-lag`, in seconds: how long ago a replica may have been heard.
+    #[serde(default = "max_lag_s")]
+    pub min_replicas_max_lag_s: u16,
+}
+
+impl Default for Sharding {
+    fn default() -> Self {
+        Sharding {
+            replicas: vec![1, 1, 1],
+            node_timeout_ms: 15_000,
+            require_full_coverage: true,
+            min_replicas_to_write: 0,
+            min_replicas_max_lag_s: max_lag_s(),
+        }
+    }
+}
+
+impl Sharding {
+    /// How many nodes there are.
+    pub fn servers(&self) -> u8 {
+        self.shard_numbers().len() as u8
+    }
+
+    /// The shard of each node.
+    pub(super) fn shard_numbers(&self) -> Vec<u8> {
+        let shards = 0..self.replicas.len() as u8;
+        let replicas = self.replicas.iter().zip(shards.clone());
+        shards.chain(replicas.flat_map(|(count, shard)| std::iter::repeat_n(shard, usize::from(*count)))).collect()
+    }
+
+    /// The number of the shard that a key is in.
+    pub fn shard_of(&self, key: &[u8]) -> usize {
+        let slot = slot_of(key);
+        last_slots(self.replicas.len()).iter().position(|last| slot <= *last).expect("all slots are divided")
     }
 }

@@ -121,11 +121,16 @@ fn the_keys_of_commands_are_those_of_the_real_server() {
             }
             let ask = ["COMMAND", "GETKEYS"].map(Blob::from).into_iter().chain(command.words().iter().cloned());
             real.admins[0].send(&Command::from_words(ask));
-            let keys = match real.admins[0].receive().expect("a reply") {
+            let keys: Vec<Blob> = match real.admins[0].receive().expect("a reply") {
                 Value::Array(keys) => keys.iter().filter_map(Value::as_blob).cloned().collect(),
+                // The server would refuse the command without a look at its keys.
+                error if show(&error).contains("Invalid command") || show(&error).contains("Invalid number") => {
+                    continue;
+                }
                 _ => Vec::new(),
             };
-            assert_eq!(redis::cluster::keys(command), keys, "the model's keys (left) of {command}");
+            let model: Vec<Blob> = doublehold_models::keys::keys(command.words()).cloned().collect();
+            assert_eq!(model, keys, "the model's keys (left) of {command}");
             (compared, with_keys) = (compared + 1, with_keys + u64::from(!keys.is_empty()));
         }
     }

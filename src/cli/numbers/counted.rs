@@ -2,7 +2,7 @@
 
 use crate::history::Event;
 use crate::port::mysql::{MySql, Reply, Request, Session};
-use crate::port::{Blob, Host, Instant, Outcome, Ports, Replicas, WallTime};
+use crate::port::{Blob, Host, Instant, Outcome, Ports, RedisGroup, WallTime};
 use std::future::Future;
 use std::hash::Hash;
 use std::ops::Range;
@@ -92,8 +92,8 @@ impl<P: Ports> Ports for Counted<P> {
         self.ports.redis(server)
     }
 
-    fn redis_primary(&self, at: Replicas) -> P::Redis {
-        self.ports.redis_primary(at)
+    fn redis_group(&self, at: RedisGroup) -> P::Redis {
+        self.ports.redis_group(at)
     }
 
     fn zookeeper(&self, servers: Range<usize>) -> P::ZooKeeper {

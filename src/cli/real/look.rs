@@ -1,6 +1,7 @@
 //! What is on the real servers before the clients begin and after they have ended.
 
 use super::super::error::CliError;
+use crate::lock::redis::fence_key;
 use crate::port::{Blob, Command as RedisCommand, Outcome, Redis, Value};
 use crate::property::{Ends, Holder};
 use crate::scenario::guarded::{LOCK, STOCK};
@@ -19,8 +20,8 @@ pub(super) async fn prepare(urls: &[String]) -> Result<(), CliError> {
             Outcome::Fail(why) => return Err(refused(why.to_string())),
             Outcome::Indeterminate(why) => return Err(refused(why.to_string())),
         }
-        let keys = [LOCK, "lock:fence", "stock:seen"];
-        let clear = keys.iter().fold(RedisCommand::new("DEL"), |command, key| command.arg(*key));
+        let keys = [LOCK.into(), fence_key(LOCK.as_bytes()), "stock:seen".into()];
+        let clear = keys.iter().fold(RedisCommand::new("DEL"), |command, key| command.arg(key));
         drop(server.call(clear).await);
         if number == 0 {
             drop(server.call(RedisCommand::new("SET").arg(STOCK).arg(STOCK_AT_START)).await);

@@ -29,6 +29,7 @@ use super::sync::{Mutex, lock};
 use super::{Lease, Lock, NotAcquired, Undo};
 use crate::base::Event;
 use crate::port::{Blob, Outcome, Ports, Redis, Script, Subscription};
+use doublehold_models::slots::beside;
 use scripts::{ACQUIRE, RELEASE, RELEASE_EACH_TIME, RENEW, RENEW_ANY, REWRITE};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -246,7 +247,7 @@ impl<P: Ports> RedissonLock<P> {
     /// The lock `key` on this server, for this owner.
     pub fn owned(host: &P, server: P::Redis, key: impl Into<Blob>, owner: Blob, config: Config) -> Self {
         let key = key.into();
-        let channel = Blob::copy_from(&[key.as_bytes(), b":channel"].concat());
+        let channel = beside(&key, b":channel");
         RedissonLock { host: host.clone(), server, key, channel, owner, config, kept: Arc::default() }
     }
 
@@ -265,7 +266,7 @@ impl<P: Ports> RedissonLock<P> {
 
     /// The keys that the scripts name.
     fn keys(&self, hold: &Blob) -> [Blob; 3] {
-        let latch = Blob::copy_from(&[self.key.as_bytes(), b":latch:", hold.as_bytes()].concat());
+        let latch = beside(&self.key, &[b":latch:", hold.as_bytes()].concat());
         [self.key.clone(), latch, self.channel.clone()]
     }
 

@@ -6,7 +6,7 @@ use crate::lock::redis::Release;
 use crate::lock::redlock::{GiveBack, LateQuorum};
 use crate::lock::{redis, redlock};
 use crate::property;
-use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
+use crate::scenario::guarded::{GuardedScenario, LockKind, On, Work};
 use crate::scenario::mutation::Mutation;
 use crate::world::fault::{ClockSteps, Fault};
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn redlock(name: &str, summary: &'static str, change: impl FnOnce(&mut redlock::
 fn redis(name: &str, summary: &'static str, change: impl FnOnce(&mut redis::Config)) -> GuardedScenario {
     let mut config = TIMING.redis();
     change(&mut config);
-    let workload = workload(LockKind::Redis(config), Work::Plain);
+    let workload = workload(LockKind::Redis(config, On::Server), Work::Plain);
     base(about(&format!("mutant-{name}"), None, summary, "deliberate mistake"), workload)
 }
 

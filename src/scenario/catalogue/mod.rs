@@ -11,6 +11,7 @@
 //! | `known_bad` | Redis locks with one deliberate mistake each |
 //! | `mysql` | guards in the row, lock table, user locks, the shop, the draw; rows M…, S13, S14, and mistakes in SQL |
 //! | `order` | the order flow, rows S…, and mistakes in it |
+//! | `redis_cluster` | Redis locks on a Cluster |
 //! | `redis_failover` | Redis locks on a primary with replicas and Sentinels, rows R5, R7, R8, R26, R32 |
 //! | `redisson` | the watchdog lock, several as one, rows R6, R13–R17, R19, R20, R25, R33, R34, mistakes |
 //! | `zookeeper` | sound ZooKeeper locks, rows Z…, and mistakes in them |
@@ -24,6 +25,7 @@ mod known_bad;
 pub(crate) mod mysql;
 mod order;
 mod redis;
+mod redis_cluster;
 mod redis_failover;
 mod redisson;
 mod zookeeper;
@@ -48,6 +50,7 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
     let mut all = Vec::new();
     all.extend(redis::scenarios());
     all.extend(redis_failover::scenarios());
+    all.extend(redis_cluster::scenarios());
     all.extend(redisson::scenarios());
     all.extend(known_bad::scenarios());
     all.extend(faults::scenarios());

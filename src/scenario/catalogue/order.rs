@@ -6,7 +6,7 @@ use crate::flow::order::naive::First;
 use crate::flow::order::{self, LockScope, breaker, limiter, oracle};
 use crate::lock::mysql::Retry;
 use crate::scenario::flow::FlowScenario;
-use crate::scenario::guarded::LockKind;
+use crate::scenario::guarded::{LockKind, On};
 use crate::scenario::locks::Timing;
 use crate::scenario::mutation::{Edit, Mutation};
 use crate::scenario::order::{Amount, Jobs, Orders, Rebuild};
@@ -229,7 +229,7 @@ fn rebuilt() -> Vec<OrderScenario> {
 fn unlocked_early() -> Vec<OrderScenario> {
     let summary = "the lock is taken and released within the transaction: the next one reads what is not committed yet";
     let sound = orders("order-unlocked-early", Some("M9"), summary)
-        .with(|orders| (orders.hot, orders.lock) = (false, LockKind::Redis(Timing::VIRTUAL.redis())))
+        .with(|orders| (orders.hot, orders.lock) = (false, LockKind::Redis(Timing::VIRTUAL.redis(), On::Server)))
         .service(|service| service.row_lock = false)
         .only(oracle::OrderOversell);
     let inside = |sound: OrderScenario| sound.service(|service| service.lock_scope = LockScope::InsideTransaction);

@@ -5,7 +5,7 @@ use crate::lock::redis::{AfterLostReply, Release, Take, TokenOf};
 use crate::lock::redlock::{Contact, Extension, GiveBack, LateQuorum};
 use crate::lock::{redis, redlock};
 use crate::property;
-use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
+use crate::scenario::guarded::{GuardedScenario, LockKind, On, Work};
 use crate::scenario::locks::Timing;
 use crate::world::fault::{Assumptions, Budgets, ClockSteps, Fault};
 use crate::world::setup::ArrivalTime;
@@ -158,7 +158,7 @@ fn r4() -> Vec<GuardedScenario> {
 fn r9() -> Vec<GuardedScenario> {
     let about = about("delete-without-owner-check", Some("R9"), "a late release deletes another client's lock", DOCS);
     let lock = redis::Config { release: Release::Del, ..TIMING.redis() };
-    let broken = base(about, workload(LockKind::Redis(lock), Work::Hold(ms(20))))
+    let broken = base(about, workload(LockKind::Redis(lock, On::Server), Work::Hold(ms(20))))
         .only(property::ForeignRelease)
         .faults(Fault::Pause, 1)
         .violating("foreign-release");
@@ -175,7 +175,7 @@ fn r10() -> Vec<GuardedScenario> {
         "redis-py#554, #818",
     );
     let lock = redis::Config { take: Take::SetnxThenExpire, ..TIMING.redis() };
-    let broken = base(about, workload(LockKind::Redis(lock), Work::Hold(ms(20))))
+    let broken = base(about, workload(LockKind::Redis(lock, On::Server), Work::Hold(ms(20))))
         .only(property::Leak)
         .faults(Fault::ClientCrash, 1)
         .violating("leak");
@@ -188,7 +188,7 @@ fn r12() -> Vec<GuardedScenario> {
     let source = "derived from client code: a SET NX sent again after its reply was lost finds its own key";
     let about = about("ambiguous-set", Some("R12"), "a lost reply is taken for a no, and the key stays", source);
     let lock = redis::Config { after_lost_reply: AfterLostReply::NilIsNo, ..TIMING.redis() };
-    let mut broken = base(about, workload(LockKind::Redis(lock), Work::Hold(ms(20))))
+    let mut broken = base(about, workload(LockKind::Redis(lock, On::Server), Work::Hold(ms(20))))
         .only(property::Leak)
         .faults(Fault::Break, 1)
         .violating("leak");
@@ -247,7 +247,7 @@ fn r31() -> Vec<GuardedScenario> {
         .only(property::ForeignRelease)
         .faults(Fault::Pause, 1);
     let object = redis::Config { token_of: TokenOf::Object, ..TIMING.redis() };
-    let mistake = |sound: GuardedScenario| sound.lock(LockKind::Redis(object));
+    let mistake = |sound: GuardedScenario| sound.lock(LockKind::Redis(object, On::Server));
     broken_and_fixed(sound, mistake, "fixed", "each acquisition has a token of its own")
 }
 
@@ -273,7 +273,7 @@ pub(super) fn ttl_lock() -> GuardedScenario {
         "shared design",
     );
     let lock = redis::Config { report_validity: false, ..TIMING.redis() };
-    let mut scenario = base(about, workload(LockKind::Redis(lock), Work::Plain)).assume(|assumptions| {
+    let mut scenario = base(about, workload(LockKind::Redis(lock, On::Server), Work::Plain)).assume(|assumptions| {
         assumptions.delay_us_max = None;
         assumptions.expiries_max = Some(0);
     });

@@ -5,7 +5,7 @@ use super::{about, base, listed, ms, workload};
 use crate::lock::redis::{self, ReplicaWait, WaitOver};
 use crate::property;
 use crate::scenario::About;
-use crate::scenario::guarded::{GuardedScenario, LockKind, Work};
+use crate::scenario::guarded::{GuardedScenario, LockKind, On, Work};
 use crate::scenario::keeper;
 use crate::world::fault::{Budgets, Fault};
 use crate::world::setup::ArrivalTime;
@@ -22,7 +22,7 @@ const WAIT_MS: u64 = 10;
 fn on_primary(change: impl FnOnce(&mut redis::Config)) -> LockKind {
     let mut config = TIMING.redis();
     change(&mut config);
-    LockKind::RedisPrimary(config)
+    LockKind::Redis(config, On::Primary)
 }
 
 /// The same, which waits until so many replicas have its key.

@@ -1,6 +1,6 @@
 //! Dispatch: from a lock by its kind to code that is generic over locks.
 
-use super::LockKind;
+use super::{LockKind, On};
 use crate::lock::etcd::{self, EtcdLock};
 use crate::lock::in_process::InProcessLock;
 use crate::lock::multi::MultiLock;
@@ -11,14 +11,14 @@ use crate::lock::redlock::RedLock;
 use crate::lock::reentrant::{Record, Reentrant};
 use crate::lock::zookeeper::{Client, Kind, ZkLock};
 use crate::lock::{Lock, zookeeper};
-use crate::port::{Blob, Ports, Replicas};
+use crate::port::{Blob, FoundBy, Ports, RedisGroup};
 use crate::scenario::keeper::sentinels_among;
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a client waits for an answer of a server that Sentinels watch.
+/// How long a client waits for an answer of a server that has replicas.
 const PATIENCE: Duration = Duration::from_millis(30);
 
 /// How long a thread that waits for a mutex of its own process sleeps before it looks again.
@@ -54,25 +54,17 @@ impl LockKind {
                 let server = ports.mysql(first);
                 Box::pin(code.run(move |name| UserLock::new(&host, server.clone(), name.clone()))).await;
             }
-            LockKind::Redis(config) => {
-                let server = ports.redis(first);
-                Box::pin(code.run(move |name| RedisLock::new(&host, server.clone(), name.clone(), config.clone())))
-                    .await;
+            LockKind::Redis(config, on) => {
+                let make = move |name: &Blob| {
+                    RedisLock::new(&host, on.find(&host, servers.clone(), name), name.clone(), config.clone())
+                };
+                Box::pin(code.run(make)).await;
             }
-            LockKind::RedisPrimary(config) => {
-                let server = ports.redis_primary(replicas(servers));
-                Box::pin(code.run(move |name| RedisLock::new(&host, server.clone(), name.clone(), config.clone())))
-                    .await;
-            }
-            LockKind::Redisson(config) => {
-                let server = ports.redis(first);
-                Box::pin(code.run(move |name| RedissonLock::new(&host, server.clone(), name.clone(), config.clone())))
-                    .await;
-            }
-            LockKind::RedissonPrimary(config) => {
-                let server = ports.redis_primary(replicas(servers));
-                Box::pin(code.run(move |name| RedissonLock::new(&host, server.clone(), name.clone(), config.clone())))
-                    .await;
+            LockKind::Redisson(config, on) => {
+                let make = move |name: &Blob| {
+                    RedissonLock::new(&host, on.find(&host, servers.clone(), name), name.clone(), config.clone())
+                };
+                Box::pin(code.run(make)).await;
             }
             LockKind::RedissonMulti(each, config) => {
                 let servers: Vec<P::Redis> = servers.map(|server| ports.redis(server)).collect();
@@ -115,10 +107,22 @@ impl LockKind {
     }
 }
 
-/// The last of a group's nodes are its Sentinels.
-fn replicas(nodes: Range<usize>) -> Replicas {
-    let first = nodes.end - sentinels_among(nodes.len());
-    Replicas { servers: nodes.start..first, sentinels: first..nodes.end, patience: PATIENCE }
+impl On {
+    /// The Redis that keeps the lock with this name. The last of a group's nodes are its Sentinels.
+    fn find<P: Ports>(self, ports: &P, nodes: Range<usize>, name: &Blob) -> P::Redis {
+        let patience = PATIENCE;
+        match self {
+            On::Server => ports.redis(nodes.start),
+            On::Primary => {
+                let first = nodes.end - sentinels_among(nodes.len());
+                let found_by = FoundBy::Sentinels(first..nodes.end);
+                ports.redis_group(RedisGroup { servers: nodes.start..first, found_by, patience })
+            }
+            On::Cluster => {
+                ports.redis_group(RedisGroup { servers: nodes, found_by: FoundBy::Slot(name.clone()), patience })
+            }
+        }
+    }
 }
 
 fn path(name: &Blob) -> String {

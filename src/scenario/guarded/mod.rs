@@ -40,14 +40,10 @@ pub enum LockKind {
     None,
     /// A flag in the memory of each process.
     InProcess,
-    /// One Redis server.
-    Redis(redis::Config),
-    /// The primary of several Redis servers that Sentinels watch.
-    RedisPrimary(redis::Config),
-    /// A watchdog lock on one Redis server.
-    Redisson(redisson::Config),
-    /// The same on the primary of several.
-    RedissonPrimary(redisson::Config),
+    /// The single-instance lock on a Redis.
+    Redis(redis::Config, On),
+    /// The watchdog lock on a Redis.
+    Redisson(redisson::Config, On),
     /// A lock of the watchdog lock's kind on each of several Redis servers, as one.
     RedissonMulti(redisson::Config, multi::Config),
     /// Several Redis servers.
@@ -66,13 +62,33 @@ pub enum LockKind {
     UserLock,
 }
 
+/// Which Redis keeps a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// One server.
+    Server,
+    /// The primary of several that Sentinels watch.
+    Primary,
+    /// The primary of the key's slot in a Cluster.
+    Cluster,
+}
+
+impl On {
+    fn keeper(self) -> Keeper {
+        match self {
+            On::Server => Keeper::Redis,
+            On::Primary => Keeper::Sentinels,
+            On::Cluster => Keeper::Cluster,
+        }
+    }
+}
+
 impl LockKind {
     /// What keeps it.
     pub fn keeper(&self) -> Keeper {
         match self {
             LockKind::None | LockKind::InProcess => Keeper::NoServer,
-            LockKind::Redis(_) | LockKind::Redisson(_) => Keeper::Redis,
-            LockKind::RedisPrimary(_) | LockKind::RedissonPrimary(_) => Keeper::Sentinels,
+            LockKind::Redis(_, on) | LockKind::Redisson(_, on) => on.keeper(),
             LockKind::RedLock(_) | LockKind::RedissonMulti(..) => Keeper::Redises,
             LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
                 Keeper::ZooKeeper
@@ -257,5 +273,19 @@ impl Guarded {
 
     fn draw(&self, once: Once) -> Draw {
         Draw { unique: once.unique, retry: once.retry, database: self.database() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use doublehold_models::ServiceConfig;
+
+    #[test]
+    fn the_replica_of_the_cluster_is_of_the_shard_that_has_the_lock() {
+        let services = Keeper::Cluster.services(Keeper::Cluster.servers());
+        let ServiceConfig::Redis(config) = &services[0].config else { panic!("a Redis") };
+        let sharding = config.cluster.as_ref().expect("a Cluster");
+        assert_eq!(sharding.replicas[sharding.shard_of(LOCK.as_bytes())], 1);
     }
 }

@@ -99,10 +99,8 @@ impl GuardedScenario {
         let silent = crash || may(&[Fault::Pause]);
         let leased = matches!(
             self.workload.lock,
-            LockKind::Redis(_)
-                | LockKind::RedisPrimary(_)
-                | LockKind::Redisson(_)
-                | LockKind::RedissonPrimary(_)
+            LockKind::Redis(..)
+                | LockKind::Redisson(..)
                 | LockKind::RedLock(_)
                 | LockKind::RedissonMulti(..)
                 | LockKind::Etcd(_)

@@ -10,7 +10,7 @@ use crate::history::Event;
 use crate::lock::zookeeper::sequence::{Order, compare};
 use crate::port::zookeeper::{Answer, CreateMode, Op, Request, Session, SessionId, SessionState};
 use crate::port::{
-    Blob, Command, Etcd, Host, Instant, Outcome, Ports, Redis, Replicas, Value, WallTime, ZooKeeper, etcd,
+    Blob, Command, Etcd, Host, Instant, Outcome, Ports, Redis, RedisGroup, Value, WallTime, ZooKeeper, etcd,
 };
 use std::future::Future;
 use std::hash::Hash;
@@ -169,8 +169,8 @@ impl<P: Ports> Ports for Mutant<P> {
         Mutant { ports: self.ports.redis(server), mutation: self.mutation }
     }
 
-    fn redis_primary(&self, at: Replicas) -> Self::Redis {
-        Mutant { ports: self.ports.redis_primary(at), mutation: self.mutation }
+    fn redis_group(&self, at: RedisGroup) -> Self::Redis {
+        Mutant { ports: self.ports.redis_group(at), mutation: self.mutation }
     }
 
     fn zookeeper(&self, servers: Range<usize>) -> Self::ZooKeeper {

@@ -21,7 +21,7 @@ pub mod servers;
 mod zookeeper;
 
 use crate::history::{Entry, Event};
-use crate::port::{Blob, Host, Instant, Ports, Replicas, WallTime};
+use crate::port::{Blob, FoundBy, Host, Instant, Ports, RedisGroup, WallTime};
 #[cfg(feature = "real-etcd")]
 pub use etcd::{BadAddress, EtcdOptions, RealEtcd};
 #[cfg(feature = "real-kafka")]
@@ -46,6 +46,7 @@ pub struct RealPorts {
     client: usize,
     servers: Arc<[RealRedis]>,
     by_sentinel: Option<RealRedis>,
+    cluster: Option<(Arc<[String]>, RedisOptions)>,
     #[cfg(feature = "real-zookeeper")]
     zookeeper: Arc<[String]>,
     #[cfg(feature = "real-etcd")]
@@ -75,6 +76,7 @@ impl RealPorts {
             client,
             servers: servers.into(),
             by_sentinel: None,
+            cluster: None,
             #[cfg(feature = "real-zookeeper")]
             zookeeper: Arc::default(),
             #[cfg(feature = "real-etcd")]
@@ -90,6 +92,12 @@ impl RealPorts {
     /// The same with the primary that the Sentinels at these URLs name.
     pub fn with_sentinels(self, urls: &[String], options: RedisOptions) -> Result<Self, BadUrl> {
         Ok(RealPorts { by_sentinel: Some(RealRedis::by_sentinels(urls, options)?), ..self })
+    }
+
+    /// The same with the Redis Cluster of which the servers at these URLs know.
+    pub fn with_cluster(self, urls: &[String], options: RedisOptions) -> Result<Self, BadUrl> {
+        RealRedis::by_slot(urls, &Blob::default(), options)?;
+        Ok(RealPorts { cluster: Some((urls.into(), options)), ..self })
     }
 
     /// The same with a ZooKeeper ensemble at these addresses, such as `127.0.0.1:2181`.
@@ -220,9 +228,18 @@ impl Ports for RealPorts {
     }
 
     /// There is one group; its client finds the primary by itself.
-    fn redis_primary(&self, at: Replicas) -> RealRedis {
-        let by_sentinel = self.by_sentinel.clone().expect("these ports have no Sentinels: give them their addresses");
-        by_sentinel.with_patience(at.patience)
+    fn redis_group(&self, at: RedisGroup) -> RealRedis {
+        let found = match &at.found_by {
+            FoundBy::Sentinels(_) => {
+                self.by_sentinel.clone().expect("these ports have no Sentinels: give them their addresses")
+            }
+            FoundBy::Slot(near) => {
+                let (urls, options) =
+                    self.cluster.as_ref().expect("these ports have no Redis Cluster: give them its addresses");
+                RealRedis::by_slot(urls, near, *options).expect("the URLs were good before")
+            }
+        };
+        found.with_patience(at.patience)
     }
 
     /// There is one ensemble; its client finds the servers by itself.

@@ -2,9 +2,14 @@
 
 use super::BadUrl;
 use crate::port::{Blob, Command, Outcome, Redis, Refusal, Script, Subscription, Unknown, Value};
-use ::redis::aio::MultiplexedConnection;
+use ::redis::aio::{MultiplexedConnection, PubSub};
+use ::redis::cluster::{ClusterClient, ClusterConfig};
+use ::redis::cluster_async::ClusterConnection;
+use ::redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use ::redis::sentinel::{SentinelClient, SentinelServerType};
-use ::redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError};
+use ::redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind};
+use doublehold_models::keys::keys;
+use doublehold_models::slots::slot_of;
 use futures_util::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +37,26 @@ enum Source {
     Server(Client),
     /// The primary that Sentinels name.
     Sentinels(Arc<Mutex<SentinelClient>>),
+    /// The primaries of a Cluster.
+    Cluster(Box<Cluster>),
+}
+
+/// A Cluster, and where in it commands without keys go.
+#[derive(Clone)]
+struct Cluster {
+    client: ClusterClient,
+    /// Servers that know the others, each by itself.
+    servers: Arc<[Client]>,
+    /// The slot of commands without keys.
+    slot: u16,
+}
+
+/// An open connection.
+#[derive(Clone)]
+enum Open {
+    One(MultiplexedConnection),
+    /// One to each server of a Cluster.
+    Cluster(ClusterConnection),
 }
 
 /// The name under which Sentinels know the primary.
@@ -42,7 +67,7 @@ const MASTER_NAME: &str = "mymaster";
 pub struct RealRedis {
     source: Source,
     options: RedisOptions,
-    connection: Arc<Mutex<Option<MultiplexedConnection>>>,
+    connection: Arc<Mutex<Option<Open>>>,
 }
 
 impl RealRedis {
@@ -62,6 +87,17 @@ impl RealRedis {
         Ok(RealRedis { source, options, connection: Arc::default() })
     }
 
+    /// The Cluster of which the servers at these URLs know; nothing is connected yet. Commands without keys go to the
+    /// primary of this key's slot.
+    pub fn by_slot(urls: &[String], near: &Blob, options: RedisOptions) -> Result<Self, BadUrl> {
+        let bad = |problem: RedisError| BadUrl { url: urls.join(","), why: problem.to_string() };
+        // The library would send again what may have been done.
+        let client = ClusterClient::builder(urls.iter().map(String::as_str)).retries(0).build().map_err(bad)?;
+        let servers = urls.iter().map(|url| Client::open(url.as_str())).collect::<Result<_, _>>().map_err(bad)?;
+        let source = Source::Cluster(Box::new(Cluster { client, servers, slot: slot_of(near) }));
+        Ok(RealRedis { source, options, connection: Arc::default() })
+    }
+
     /// The same with another time-out for answers.
     #[must_use]
     pub fn with_patience(mut self, response_timeout: Duration) -> Self {
@@ -69,25 +105,43 @@ impl RealRedis {
         self
     }
 
-    /// A client of the server that is asked now.
-    async fn client(&self) -> Result<Client, RedisError> {
-        match &self.source {
-            Source::Server(client) => Ok(client.clone()),
-            Source::Sentinels(sentinels) => sentinels.lock().await.async_get_client().await,
-        }
+    /// A client of the server that is asked now; of a Cluster, of each that is known.
+    async fn clients(&self) -> Result<Vec<Client>, RedisError> {
+        Ok(match &self.source {
+            Source::Server(client) => vec![client.clone()],
+            Source::Sentinels(sentinels) => vec![sentinels.lock().await.async_get_client().await?],
+            Source::Cluster(cluster) => cluster.servers.to_vec(),
+        })
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
+    async fn connect(&self) -> Result<Open, RedisError> {
         let mut connection = self.connection.lock().await;
         if let Some(open) = &*connection {
             return Ok(open.clone());
         }
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.options.connect_timeout))
-            .set_response_timeout(Some(self.options.response_timeout));
-        let open = self.client().await?.get_multiplexed_async_connection_with_config(&config).await?;
+        let RedisOptions { connect_timeout, response_timeout } = self.options;
+        let open = if let Source::Cluster(cluster) = &self.source {
+            let config =
+                ClusterConfig::new().set_connection_timeout(connect_timeout).set_response_timeout(response_timeout);
+            Open::Cluster(cluster.client.get_async_connection_with_config(config).await?)
+        } else {
+            let config = AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(connect_timeout))
+                .set_response_timeout(Some(response_timeout));
+            Open::One(self.clients().await?[0].get_multiplexed_async_connection_with_config(&config).await?)
+        };
         *connection = Some(open.clone());
         Ok(open)
+    }
+
+    /// A connection for subscriptions: of a Cluster any server has all channels.
+    async fn open_pubsub(&self) -> Option<PubSub> {
+        for client in self.clients().await.ok()? {
+            if let Ok(open) = client.get_async_pubsub().await {
+                return Some(open);
+            }
+        }
+        None
     }
 
     async fn forget_connection(&self) {
@@ -95,17 +149,20 @@ impl RealRedis {
     }
 
     async fn send(&self, command: &Command) -> Outcome<Value> {
-        let mut connection = match self.connect().await {
-            Ok(connection) => connection,
+        let Ok(mut connection) = self.connect().await else {
             // Whatever went wrong, the request was not sent.
-            Err(_) => return Outcome::Fail(Refusal::Refused),
+            return Outcome::Fail(Refusal::Refused);
         };
-        let mut words = command.words().iter();
-        let mut request = ::redis::Cmd::new();
-        words.by_ref().for_each(|word| {
+        let mut request = Cmd::new();
+        command.words().iter().for_each(|word| {
             request.arg(word.as_bytes());
         });
-        match request.query_async::<::redis::Value>(&mut connection).await {
+        let answer = match (&mut connection, &self.source) {
+            (Open::One(connection), _) => request.query_async(connection).await,
+            (Open::Cluster(connection), Source::Cluster(cluster)) => cluster.ask(connection, command, request).await,
+            (Open::Cluster(_), _) => unreachable!("only a Cluster is connected so"),
+        };
+        match answer {
             Ok(value) => Outcome::Ok(value_of(value)),
             Err(problem) => self.outcome_of(&problem).await,
         }
@@ -113,16 +170,56 @@ impl RealRedis {
 
     async fn outcome_of(&self, problem: &RedisError) -> Outcome<Value> {
         if let ErrorKind::Server(_) | ErrorKind::Extension = problem.kind() {
-            let text = [problem.code().unwrap_or("ERR"), problem.detail().unwrap_or_default()].join(" ");
-            if matches!(&self.source, Source::Sentinels(_)) && text.starts_with("READONLY") {
+            let text = error_text(problem.code().unwrap_or("ERR"), problem.detail());
+            if matches!(&self.source, Source::Sentinels(_)) && text.starts_with(b"READONLY") {
                 // It was the primary, and is a replica now.
                 self.forget_connection().await;
             }
-            return Outcome::Fail(Refusal::Server(Blob::from(text.trim_end().to_owned())));
+            return Outcome::Fail(Refusal::Server(text));
+        }
+        if problem.kind() == ErrorKind::ClusterConnectionNotFound {
+            // It was not sent.
+            return Outcome::Fail(Refusal::Refused);
         }
         self.forget_connection().await;
         Outcome::Indeterminate(if problem.is_timeout() { Unknown::TimedOut } else { Unknown::ConnectionLost })
     }
+}
+
+/// How often a request is sent that a server of a Cluster did not run, as another one has the slot.
+const TRIES_MAX: usize = 3;
+
+impl Cluster {
+    /// Asks the primary of the slot of a command's keys; what a server refuses with MOVED is sent again.
+    async fn ask(
+        &self,
+        connection: &mut ClusterConnection,
+        command: &Command,
+        request: Cmd,
+    ) -> Result<::redis::Value, RedisError> {
+        let slot = keys(command.words()).next().map_or(self.slot, |key| slot_of(key));
+        let routing = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+        let mut tries = 1;
+        loop {
+            let routing = RoutingInfo::SingleNode(routing.clone());
+            let answer = match connection.route_command(request.clone(), routing).await {
+                // So the library gives what a server refuses.
+                Ok(::redis::Value::ServerError(problem)) => Err(problem.into()),
+                other => other,
+            };
+            let has_moved =
+                matches!(&answer, Err(problem) if problem.kind() == ErrorKind::Server(ServerErrorKind::Moved));
+            if !has_moved || tries == TRIES_MAX {
+                return answer;
+            }
+            tries += 1;
+        }
+    }
+}
+
+/// An error as the server sent it.
+fn error_text(code: &str, detail: Option<&str>) -> Blob {
+    Blob::from([code, detail.unwrap_or_default()].join(" ").trim_end().to_owned())
 }
 
 /// A reply of the redis crate in the port's words.
@@ -134,7 +231,7 @@ fn value_of(value: ::redis::Value) -> Value {
         ::redis::Value::SimpleString(text) => Value::Status(Blob::from(text)),
         ::redis::Value::Okay => Value::OK,
         ::redis::Value::Array(items) => Value::Array(items.into_iter().map(value_of).collect()),
-        ::redis::Value::ServerError(problem) => Value::Error(Blob::from(problem.to_string())),
+        ::redis::Value::ServerError(problem) => Value::Error(error_text(problem.code(), problem.details())),
         // RESP3 only, which this adapter does not ask for.
         other => Value::Error(Blob::from(format!("ERR a reply that RESP2 does not have: {other:?}"))),
     }
@@ -167,8 +264,7 @@ impl Redis for RealRedis {
     }
 
     async fn subscribe(&self, channel: Blob) -> Outcome<RealSubscription> {
-        let Ok(client) = self.client().await else { return Outcome::Fail(Refusal::Refused) };
-        let Ok(mut pubsub) = client.get_async_pubsub().await else { return Outcome::Fail(Refusal::Refused) };
+        let Some(mut pubsub) = self.open_pubsub().await else { return Outcome::Fail(Refusal::Refused) };
         match pubsub.subscribe(channel.as_bytes()).await {
             Ok(()) => Outcome::Ok(RealSubscription { pubsub }),
             Err(problem) => self.outcome_of(&problem).await.map(|_| unreachable!("an error is no answer")),
@@ -178,7 +274,7 @@ impl Redis for RealRedis {
 
 /// A channel that is listened to on a real Redis.
 pub struct RealSubscription {
-    pubsub: ::redis::aio::PubSub,
+    pubsub: PubSub,
 }
 
 impl Subscription for RealSubscription {

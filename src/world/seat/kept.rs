@@ -2,6 +2,7 @@
 
 use super::exchange::WaitId;
 use super::sessions::Sessions;
+use super::slots::KnownSlots;
 use smallvec::SmallVec;
 
 /// The state of one client's libraries.
@@ -13,6 +14,8 @@ pub(super) struct Kept {
     pub places: SmallVec<[(u16, u16); 1]>,
     /// The server that is taken for the primary of each group of Redis servers, by the group's first server.
     pub primaries: SmallVec<[(u16, Option<u16>); 1]>,
+    /// What is known of each Redis Cluster, by its first server.
+    pub clusters: SmallVec<[(u16, KnownSlots); 1]>,
 }
 
 impl Kept {

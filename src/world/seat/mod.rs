@@ -10,6 +10,7 @@
 //! | `inbox`, `messages` | what a node sends of its own accord |
 //! | `kept`, `libraries` | the state of the client libraries, and the dispatch of events to them |
 //! | `sessions` | the client's book of ZooKeeper sessions |
+//! | `slots` | what a client of a Redis Cluster knows of its slots |
 //! | `redis`, `mysql`, `zookeeper`, `etcd`, `kafka` | the ports |
 
 mod client;
@@ -23,10 +24,11 @@ mod messages;
 mod mysql;
 mod redis;
 mod sessions;
+mod slots;
 mod zookeeper;
 
 use crate::history::Event;
-use crate::port::{Blob, Host, Instant, Ports, Replicas, WallTime};
+use crate::port::{Blob, Host, Instant, Ports, RedisGroup, WallTime};
 use client::{Round, Running};
 pub use client::{Seat, Task, Tasks};
 use etcd::SeatEtcd;
@@ -35,7 +37,7 @@ use kafka::SeatKafka;
 use mysql::SeatMySql;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use redis::{Group, Route, SeatRedis};
+use redis::SeatRedis;
 use smallvec::SmallVec;
 use std::future::Future;
 use std::hash::{Hash, Hasher};
@@ -129,13 +131,11 @@ impl Ports for SeatPorts {
     type MySql = SeatMySql;
 
     fn redis(&self, server: usize) -> SeatRedis {
-        SeatRedis { seat: Arc::clone(&self.seat), route: Route::Server(place(server)), channel: 0 }
+        SeatRedis::new(&self.seat, place(server))
     }
 
-    fn redis_primary(&self, at: Replicas) -> SeatRedis {
-        let Replicas { servers, sentinels, patience } = at;
-        let group = Group { servers: places(servers), sentinels: places(sentinels), patience };
-        SeatRedis { seat: Arc::clone(&self.seat), route: Route::Primary(Arc::new(group)), channel: 0 }
+    fn redis_group(&self, at: RedisGroup) -> SeatRedis {
+        SeatRedis::of_group(&self.seat, at)
     }
 
     fn kafka(&self, server: usize) -> SeatKafka {

@@ -161,6 +161,8 @@ impl Host {
         let start = time::Instant::now();
         while self.system.violation.is_none() && !self.system.is_quiescent() {
             let wakes_at = self.system.next_wake();
+            let is_over = wakes_at.is_some_and(|at_us| at_us < self.system.now_us);
+            assert!(!is_over, "a service wants to be woken at a moment that is over");
             let own = wakes_at.filter(|wakes| self.events.next_at().is_none_or(|due| *wakes < due));
             let next = own.map(|at_us| (at_us, None)).or_else(|| self.events.next().map(|(at, due)| (at, Some(due))));
             let Some((at_us, due)) = next else { break };

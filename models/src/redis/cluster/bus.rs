@@ -10,7 +10,8 @@
 //! replica that was elected in its place both serve.
 
 use super::super::pubsub::deliveries;
-use super::Cluster;
+use super::member::View;
+use super::servers::Cluster;
 use crate::{Blob, NodeClock, Output, Response};
 
 /// A primary serves again so long after its start (`CLUSTER_WRITABLE_DELAY`), in microseconds.
@@ -19,56 +20,6 @@ const WRITABLE_DELAY_US: u64 = 2_000_000;
 const REJOIN_DELAY_US: std::ops::RangeInclusive<u64> = 500_000..=5_000_000;
 /// A primary that answers again is no longer down after so many node timeouts (`CLUSTER_FAIL_UNDO_TIME_MULT`).
 const UNDO_TIMEOUTS: u64 = 2;
-
-/// What one server makes of another; moments are of its own monotonic clock, in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum View {
-    /// It answers.
-    Fine,
-    /// It has not answered since this moment.
-    Silent(u64),
-    /// Not for a node timeout: it counts for its failover.
-    PossiblyDown(u64),
-    /// Not for one and a half: the server does not count on it.
-    Unreachable,
-    /// A majority agrees, since this moment.
-    Down { since: u64, answers: bool },
-}
-
-/// A server on the bus.
-#[derive(Clone, Hash)]
-pub(super) struct Member {
-    /// What it makes of each server, itself included.
-    pub views: Vec<View>,
-    /// A primary that has the Cluster's state at *fail* keeps it until then, by its monotonic clock.
-    pub fails_until: u64,
-    pub in_minority: bool,
-    /// It has synchronized with a primary since it started: otherwise it cannot be elected.
-    pub linked: bool,
-    /// It is a replica whose election delay is over.
-    pub may_be_elected: bool,
-    /// What was published to it while it was paused, each with its channel.
-    pub unread: Vec<(Blob, Blob)>,
-}
-
-impl Member {
-    pub(super) fn new(servers: usize) -> Self {
-        let views = vec![View::Fine; servers];
-        Member { views, fails_until: 0, in_minority: false, linked: true, may_be_elected: false, unread: Vec::new() }
-    }
-
-    pub(super) fn finds_down(&self, server: u8) -> Option<u64> {
-        match self.views[usize::from(server)] {
-            View::Down { since, .. } => Some(since),
-            _ => None,
-        }
-    }
-
-    /// It reports this server to the others.
-    fn reports(&self, server: u8) -> bool {
-        !matches!(self.views[usize::from(server)], View::Fine | View::Silent(_))
-    }
-}
 
 impl Cluster {
     fn timeout_us(&self) -> u64 {
@@ -99,16 +50,17 @@ impl Cluster {
     }
 
     /// Changes the views of a member whose time has come.
-    pub(super) fn pass_time(&mut self, number: u8, now_us: u64) {
+    fn pass_time(&mut self, number: u8, now_us: u64) {
         for server in self.data.numbers() {
-            let view = self.members[usize::from(number)].views[usize::from(server)];
-            if self.due(view).is_some_and(|at| at <= now_us) {
-                self.members[usize::from(number)].views[usize::from(server)] = match view {
+            let mut view = self.members[usize::from(number)].views[usize::from(server)];
+            while self.due(view).is_some_and(|at| at <= now_us) {
+                view = match view {
                     View::Silent(since) => View::PossiblyDown(since),
                     View::PossiblyDown(_) => View::Unreachable,
                     _ => View::Fine,
                 };
             }
+            self.members[usize::from(number)].views[usize::from(server)] = view;
         }
     }
 
@@ -119,10 +71,13 @@ impl Cluster {
             for server in self.data.numbers() {
                 self.see(number, server, now_us);
             }
+            self.pass_time(number, now_us);
         }
         self.agree(clocks);
         for number in self.data.numbers() {
-            self.judge(number, clocks[usize::from(number)].mono_us);
+            let now_us = clocks[usize::from(number)].mono_us;
+            self.judge(number, now_us);
+            self.pass_election_delay(number, now_us);
         }
         self.data.refresh_acknowledgements(clocks);
     }

@@ -1,10 +1,10 @@
 //! Commands about the Cluster: CLUSTER, READONLY, READWRITE.
 
+use super::super::address::{PORT, address};
 use super::super::args::int;
 use super::super::call::Call;
-use super::super::replicated::PORT;
 use super::super::reply::{Failure, Reply, not_modelled};
-use super::table::Table;
+use super::super::table::Table;
 use crate::Blob;
 use crate::resp::Value;
 use crate::slots::{SLOTS, slot_of};
@@ -41,7 +41,7 @@ fn id(server: u8) -> Blob {
 
 fn slots(table: &Table) -> Value {
     let server = |number: u8| {
-        let [host, _] = super::super::replicated::address(number);
+        let [host, _] = address(number);
         Value::Array(vec![host, Value::Int(PORT.into()), Value::Bulk(id(number)), Value::Array(Vec::new())])
     };
     let mut first = 0;

@@ -7,8 +7,8 @@
 //! lost.
 
 use super::super::replicated::ReplicationRole;
-use super::Cluster;
-use super::table::{Owner, Table};
+use super::super::table::Owner;
+use super::servers::Cluster;
 use crate::resp::Value;
 use crate::{NodeClock, Output, Response};
 
@@ -67,7 +67,6 @@ impl Cluster {
         let table = self.table_mut(number);
         let shard = usize::from(table.shard);
         table.owners[shard] = Owner { epoch, server: number };
-        self.pass_election_delay(number, 0);
         self.refresh(clocks);
     }
 
@@ -105,15 +104,6 @@ impl Cluster {
             }
             self.data.demote(number, primary);
         }
-        self.pass_election_delay(number, clocks[usize::from(number)].mono_us);
         self.refresh(clocks);
-    }
-
-    pub(super) fn table(&self, number: u8) -> &Table {
-        self.data.server(number).node.state.table.as_ref().expect("a server of a Cluster has a table")
-    }
-
-    pub(super) fn table_mut(&mut self, number: u8) -> &mut Table {
-        self.data.server_mut(number).node.state.table.as_mut().expect("a server of a Cluster has a table")
     }
 }

@@ -1,7 +1,7 @@
 //! What a Cluster offers as a service. A lock's place is its key, on the primary that was elected last for its slot.
 
 use super::super::replicated::sooner;
-use super::Cluster;
+use super::servers::Cluster;
 use crate::slots::slot_of;
 use crate::{At, Blob, ConnId, Due, Ends, Holder, Lost, NodeClock, Output, Request, ServiceKind, Step, Steps};
 
@@ -93,11 +93,8 @@ impl ServiceKind for Cluster {
     }
 
     fn tick(&mut self, clocks: &[NodeClock], member: u8, out: &mut Vec<Output>) {
-        let clock = clocks[usize::from(member)];
-        self.data.tick(clock, member, out);
-        self.pass_time(member, clock.mono_us);
+        self.data.tick(clocks[usize::from(member)], member, out);
         self.refresh(clocks);
-        self.pass_election_delay(member, clock.mono_us);
     }
 
     fn crash(&mut self, clocks: &[NodeClock], member: u8, lost: Lost, out: &mut Vec<Output>) {

@@ -7,7 +7,7 @@ mod values;
 
 use super::args::{int, is};
 use super::call::{Call, Kind, Refused};
-use super::cluster::table;
+use super::cluster::redirect;
 use super::reply::{Failure, QUOTED_BYTES_MAX, Reply, error_quoting, not_modelled};
 use crate::Blob;
 use crate::resp::{Command, Value};
@@ -25,7 +25,7 @@ fn serve(call: &mut Call, command: &Command) -> Reply {
         Ok(spec) if spec.kind == Kind::NoScript => "ERR This Redis command is not allowed from script",
         Ok(spec) => match call.refuse_writes().filter(|_| spec.kind == Kind::Write) {
             Some(refusal) => refusal,
-            None => match table::refuse_in_script(call, spec, words) {
+            None => match redirect::refuse_in_script(call, spec, words) {
                 Some(refusal) => refusal,
                 None => return call.execute(spec, words),
             },
