@@ -47,6 +47,10 @@ fn bad_input_is_named() {
     );
     check(&["real", "--lock", "redlock", "--redis", "nonsense"], 2, "is not a Redis URL");
     check(&["real", "--lock", "zookeeper", "--redis", "redis://127.0.0.1:1"], 2, "--zookeeper");
+    check(&["real", "--lock", "redis-sentinel", "--redis", "redis://127.0.0.1:1"], 2, "--sentinel");
+    check(&["real", "--lock", "redis-cluster", "--redis", "redis://127.0.0.1:1"], 2, "--cluster");
+    check(&["real", "--lock", "redlock", "--spawn", "--kill", "--lag"], 2, "--lock redlock has none");
+    check(&["real", "--lock", "redis-sentinel", "--spawn", "--lag"], 2, "--kill");
 }
 
 #[test]

@@ -377,6 +377,13 @@ pub(super) struct RealOptions {
     /// Servers that run already, such as `redis://127.0.0.1:6379`. The first also keeps the guarded counter.
     #[arg(long, value_name = "URL", num_args = 1..)]
     pub redis: Vec<String>,
+    /// Sentinels that run already and watch a primary as `mymaster`, such as `redis://127.0.0.1:26379`. The guarded counter
+    /// is on the first of `--redis`.
+    #[arg(long, value_name = "URL", num_args = 1.., conflicts_with = "spawn", requires = "redis")]
+    pub sentinel: Vec<String>,
+    /// Servers of a Redis Cluster that runs already, such as `redis://127.0.0.1:7000`; the others they name.
+    #[arg(long, value_name = "URL", num_args = 1.., conflicts_with = "spawn", requires = "redis")]
+    pub cluster: Vec<String>,
     /// The servers of a ZooKeeper ensemble that runs already, such as `127.0.0.1:2181`. The guarded counter is on the first
     /// of `--redis`.
     #[arg(long, value_name = "HOST:PORT", num_args = 1.., conflicts_with = "spawn", requires = "redis")]
@@ -402,12 +409,30 @@ pub(super) struct RealOptions {
     /// Kill a server under load (of an ensemble the leader), and start it again after the TTL.
     #[arg(long, requires = "spawn")]
     pub kill: bool,
-    /// Where the history goes.
+    /// Before the kill, stop the primary's replica, write megabytes that it does not read, and wait until the lock is
+    /// taken: the kill loses that.
+    #[arg(long, requires = "kill")]
+    pub lag: bool,
+    /// The holder does nothing but hold the lock, for so long, unless the lock tells it that it is lost.
+    #[arg(long, value_parser = some_time, value_name = "TIME", conflicts_with_all = ["guard", "stock"])]
+    pub hold: Option<Duration>,
+    /// How often to do all this, on new servers each time.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), requires = "spawn")]
+    pub trials: u16,
+    /// Where the history goes; of several trials, that of the first that violates a property, or of the last.
     #[arg(long, value_name = "FILE", default_value = "doublehold-history.json")]
     pub history: PathBuf,
-    /// For machines: one JSON object.
+    /// For machines: one JSON object for each trial.
     #[arg(long)]
     pub json: bool,
+}
+
+#[cfg(feature = "real-redis")]
+impl RealOptions {
+    /// How long a client waits for the lock.
+    pub(super) fn wait(&self) -> Duration {
+        2 * self.ttl + 2 * self.hold.unwrap_or_default()
+    }
 }
 
 #[cfg(feature = "real-redis")]

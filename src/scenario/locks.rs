@@ -16,7 +16,7 @@ pub struct Timing {
     pub session: Duration,
     /// The delay between two attempts on Redis servers: from the first to below the second.
     pub retry_delay: (Duration, Duration),
-    /// How long an attempt waits for each server of several.
+    /// How long an attempt waits for each server of several, and for one that has replicas.
     pub node_timeout: Duration,
     /// The delay between two attempts on a lock table.
     pub table_retry_delay: Duration,
@@ -79,7 +79,7 @@ pub struct NamedLock {
 }
 
 /// The locks.
-pub static LOCKS: [NamedLock; 9] = [
+pub static LOCKS: [NamedLock; 13] = [
     named("none", "nothing", Keeper::NoServer, false, |_| LockKind::None),
     named("in-process", "a mutex in the memory of each client", Keeper::NoServer, false, |_| LockKind::InProcess),
     named("redis", "SET NX PX on one Redis server", Keeper::Redis, true, |timing| {
@@ -87,6 +87,22 @@ pub static LOCKS: [NamedLock; 9] = [
     }),
     named("redisson", "Redisson's watchdog lock on one Redis server", Keeper::Redis, false, |timing| {
         LockKind::Redisson(timing.redisson(), On::Server)
+    }),
+    named("redis-sentinel", "SET NX PX on a primary that Sentinels watch", Keeper::Sentinels, true, |timing| {
+        LockKind::Redis(timing.redis(), On::Primary(timing.node_timeout))
+    }),
+    named("redis-cluster", "SET NX PX on a Redis Cluster", Keeper::Cluster, true, |timing| {
+        LockKind::Redis(timing.redis(), On::Cluster(timing.node_timeout))
+    }),
+    named(
+        "redisson-sentinel",
+        "the watchdog lock on a primary that Sentinels watch",
+        Keeper::Sentinels,
+        false,
+        |timing| LockKind::Redisson(timing.redisson(), On::Primary(timing.node_timeout)),
+    ),
+    named("redisson-cluster", "the watchdog lock on a Redis Cluster", Keeper::Cluster, false, |timing| {
+        LockKind::Redisson(timing.redisson(), On::Cluster(timing.node_timeout))
     }),
     named("redlock", "RedLock on independent Redis servers", Keeper::Redises, false, |timing| {
         LockKind::RedLock(timing.redlock())

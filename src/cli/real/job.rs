@@ -35,11 +35,19 @@ pub(super) struct Job {
     pub urls: Vec<String>,
     pub zookeeper: Vec<String>,
     pub etcd: Vec<String>,
+    /// The URLs of the Sentinels.
+    pub sentinels: Vec<String>,
+    /// The URLs of servers of the Redis Cluster.
+    pub cluster: Vec<String>,
+    /// For how long a holder holds; `None`: it writes the counter.
+    pub hold_ms: Option<u64>,
     pub mysql: Option<String>,
     pub first_client: usize,
     pub clients: usize,
     pub time_ms: u64,
     pub ttl_ms: u64,
+    /// How long a client waits for the lock.
+    pub wait_ms: u64,
 }
 
 impl Job {
@@ -50,6 +58,14 @@ impl Job {
     /// The ports of one of its clients, which connect when they are used.
     async fn ports(&self, client: usize, journal: Journal) -> Result<RealPorts, CliError> {
         let ports = RealPorts::new(client, &self.urls, RedisOptions::default(), journal);
+        let ports = ports.and_then(|ports| match &self.sentinels[..] {
+            [] => Ok(ports),
+            urls => ports.with_sentinels(urls, RedisOptions::default()),
+        });
+        let ports = ports.and_then(|ports| match &self.cluster[..] {
+            [] => Ok(ports),
+            urls => ports.with_cluster(urls, RedisOptions::default()),
+        });
         let ports = ports.map_err(|problem| CliError::Usage(problem.to_string()))?;
         #[cfg(feature = "real-zookeeper")]
         let ports = ports.with_zookeeper(&self.zookeeper);
@@ -92,7 +108,9 @@ impl Job {
     fn guarded(&self) -> Guarded {
         let ttl = Duration::from_millis(self.ttl_ms);
         let pair = Pair::named((&self.pair.0, &self.pair.1)).expect("the parent has looked the names up");
+        let hold = self.hold_ms.map(Duration::from_millis);
         let work = match pair.guard.guard {
+            _ if let Some(hold) = hold => Work::HoldUntilLost(hold),
             guard if self.sells => sell(guard),
             Guard::Fence => Work::Fenced,
             _ => Work::Plain,
@@ -105,7 +123,7 @@ impl Job {
             // A session is for more than one operation.
             operations: if self.keeps_sessions() { SESSION_OPERATIONS } else { 1 },
             think: Duration::ZERO,
-            wait: 2 * ttl,
+            wait: Duration::from_millis(self.wait_ms),
             interrupt: None,
             tries: 1,
             mutation: None,

@@ -14,12 +14,14 @@ use crate::history::Entry;
 use crate::scenario::keeper::Keeper;
 use job::Job;
 use look::{look, prepare};
-use report::{HUNG, print, summarize};
+use report::{HUNG, RealReport, print, summarize};
 use servers::Fleet;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+/// How long a replica lags, at the longest, before the primary is killed.
+const LAG_MAX: Duration = Duration::from_secs(30);
 /// How long a client may take to end after its time is over.
 const GRACE: Duration = Duration::from_secs(15);
 
@@ -28,6 +30,13 @@ pub(super) fn run(options: &RealOptions, stop: &AtomicBool) -> Result<u8, CliErr
     if options.kill && !options.spawn {
         return Err(CliError::Usage("--kill is for servers that were started with --spawn".into()));
     }
+    let has_replicas = matches!(chosen.pair.lock.keeper, Keeper::Sentinels | Keeper::Cluster);
+    if options.lag && !has_replicas {
+        return Err(CliError::Usage(format!(
+            "--lag is for a lock with replicas, and --lock {} has none",
+            options.lock
+        )));
+    }
     let on_etcd = chosen.pair.lock.keeper == Keeper::Etcd;
     if on_etcd && options.ttl.subsec_nanos() != 0 {
         return Err(CliError::Usage("an etcd lease lasts whole seconds: give --ttl 2s, 3s …".into()));
@@ -35,25 +44,52 @@ pub(super) fn run(options: &RealOptions, stop: &AtomicBool) -> Result<u8, CliErr
     if options.ttl < Duration::from_millis(100) {
         return Err(CliError::Usage("a TTL below 100ms leaves no time for real servers".into()));
     }
-    let mut fleet = Fleet::start(&chosen, options)?;
+    let (mut worst, mut violated) = (0, 0);
+    for trial in 0..options.trials {
+        let report = try_once(options, &chosen, stop)?;
+        let code = report.exit_code();
+        if violated == 0 {
+            write_file(&options.history, &serde_json::to_string_pretty(&report.entries).expect("plain data"))?;
+        }
+        violated += u16::from(code == VIOLATED);
+        // A violation outweighs whatever went wrong in another trial.
+        worst = if code == VIOLATED || (worst != VIOLATED && code > worst) { code } else { worst };
+        if options.trials > 1 && !options.json {
+            say!("trial {} of {}", trial + 1, options.trials);
+        }
+        print(&report, &chosen, options);
+        if report.interrupted {
+            break;
+        }
+    }
+    if options.trials > 1 && !options.json {
+        say!("{violated} of {} trials violate a property", options.trials);
+    }
+    Ok(worst)
+}
+
+/// The exit code of a run that violates a property.
+const VIOLATED: u8 = 1;
+
+/// One run: new servers, clients that contend, the verdict.
+fn try_once(options: &RealOptions, chosen: &GuardedBy, stop: &AtomicBool) -> Result<RealReport, CliError> {
+    let mut fleet = Fleet::start(chosen, options)?;
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let control = control.map_err(|problem| CliError::Environment(format!("cannot start tokio: {problem}")))?;
     control.block_on(prepare(&fleet.urls))?;
     control.block_on(fleet.find_cluster())?;
-    let first = job_of(options, &chosen, &fleet, 0);
+    let first = job_of(options, chosen, &fleet, 0);
     control.block_on(first.prepare())?;
     let mut incidents = Vec::new();
     let started = Instant::now();
-    let mut entries = contend(options, &chosen, &mut fleet, stop, &mut incidents)?;
+    let mut entries = contend(options, chosen, &mut fleet, stop, &mut incidents)?;
     let seconds = started.elapsed().as_secs_f64();
     entries.sort_by_key(|entry| entry.at_us);
     let left = control.block_on(look(&fleet.urls));
     let audit = control.block_on(first.audit())?;
-    let mut report = summarize(options, &chosen, entries, left, audit, seconds, incidents);
+    let mut report = summarize(options, chosen, entries, left, audit, seconds, incidents);
     report.interrupted = stop.load(Ordering::SeqCst);
-    write_file(&options.history, &serde_json::to_string_pretty(&report.entries).expect("plain data"))?;
-    print(&report, &chosen, options);
-    Ok(report.exit_code())
+    Ok(report)
 }
 
 /// Runs the worker processes, and the faults that were asked for, and collects the history.
@@ -67,8 +103,9 @@ fn contend(
     let mut workers = start_workers(options, chosen, fleet)?;
     let readers: Vec<_> = workers.iter_mut().map(worker::read_history).collect();
     let started = Instant::now();
-    let deadline = options.time + GRACE;
+    let deadline = options.time + options.wait() + options.hold.unwrap_or_default() + GRACE;
     let mut killed_at = None;
+    let mut lagging_since: Option<Instant> = None;
     let mut restarted = false;
     let mut ending = false;
     while workers.iter_mut().any(|worker| matches!(worker.try_wait(), Ok(None))) {
@@ -84,7 +121,15 @@ fn contend(
             break;
         }
         incidents.extend(fleet.ended());
-        if options.kill && killed_at.is_none() && started.elapsed() > options.time / 3 {
+        if options.lag && lagging_since.is_none() && started.elapsed() > options.time / 3 {
+            incidents.push(fleet.fall_behind()?);
+            lagging_since = Some(Instant::now());
+        }
+        let may_kill = match lagging_since {
+            Some(since) => fleet.was_just_taken(options.ttl, since.elapsed()) || since.elapsed() > LAG_MAX,
+            None => !options.lag && started.elapsed() > options.time / 3,
+        };
+        if options.kill && killed_at.is_none() && may_kill {
             let victim = fleet.kill_one()?;
             incidents.push(format!("killed {victim} after {:.1} s", started.elapsed().as_secs_f64()));
             killed_at = Some(Instant::now());
@@ -123,10 +168,18 @@ fn job_of(options: &RealOptions, chosen: &GuardedBy, fleet: &Fleet, first_client
         urls: fleet.urls.clone(),
         zookeeper: fleet.zookeeper.clone(),
         etcd: fleet.etcd.clone(),
+        sentinels: fleet.sentinels.clone(),
+        cluster: fleet.cluster.clone(),
+        hold_ms: options.hold.map(millis),
         mysql: fleet.mysql.clone(),
         first_client,
         clients: options.clients.into(),
-        time_ms: u64::try_from(options.time.as_millis()).unwrap_or(u64::MAX),
-        ttl_ms: u64::try_from(options.ttl.as_millis()).unwrap_or(u64::MAX),
+        time_ms: millis(options.time),
+        ttl_ms: millis(options.ttl),
+        wait_ms: millis(options.wait()),
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

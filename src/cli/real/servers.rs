@@ -3,8 +3,13 @@
 use super::super::args::RealOptions;
 use super::super::error::CliError;
 use super::super::guarded_by::GuardedBy;
+use crate::port::{Blob, Command, Outcome, Redis};
+use crate::scenario::guarded::LOCK;
 use crate::scenario::keeper::Keeper;
-use crate::world::real::servers::{RedisServer, Server, SpawnError};
+use crate::world::real::servers::{ClusterServers, RedisServer, SentinelServer, Server, SpawnError, Watch};
+use crate::world::real::{RealRedis, RedisOptions};
+use doublehold_models::slots::{last_slots, slot_of};
+use std::time::{Duration, Instant};
 
 /// All servers of a run.
 pub(super) struct Fleet {
@@ -14,8 +19,14 @@ pub(super) struct Fleet {
     pub zookeeper: Vec<String>,
     /// The addresses of the etcd servers.
     pub etcd: Vec<String>,
+    /// The URLs of the Sentinels.
+    pub sentinels: Vec<String>,
+    /// The URLs of servers of the Redis Cluster.
+    pub cluster: Vec<String>,
     /// The URL of the MySQL server.
     pub mysql: Option<String>,
+    /// The URL of the primary that was started with a replica, which is the last of `started`.
+    primary: Option<String>,
     started: Vec<(String, Box<dyn Server>)>,
     /// Which of the started ones `--kill` may be for.
     lock_servers: usize,
@@ -45,6 +56,8 @@ fn check(chosen: &GuardedBy, options: &RealOptions) -> Result<(), CliError> {
     let needed = [
         (chosen.redis_servers(1) > 0, options.redis.is_empty(), "the Redis servers", "--redis URL…"),
         (keeper == Keeper::ZooKeeper, options.zookeeper.is_empty(), "the ensemble", "--zookeeper HOST:PORT…"),
+        (keeper == Keeper::Sentinels, options.sentinel.is_empty(), "the Sentinels", "--sentinel URL…"),
+        (keeper == Keeper::Cluster, options.cluster.is_empty(), "the Redis Cluster", "--cluster URL…"),
         (keeper == Keeper::Etcd, options.etcd.is_empty(), "the cluster", "--etcd HOST:PORT…"),
         (chosen.sells, options.mysql.is_none(), "the database", "--mysql URL"),
     ];
@@ -63,7 +76,10 @@ impl Fleet {
             urls: options.redis.clone(),
             zookeeper: options.zookeeper.clone(),
             etcd: options.etcd.clone(),
+            sentinels: options.sentinel.clone(),
+            cluster: options.cluster.clone(),
             mysql: options.mysql.clone(),
+            primary: None,
             started: Vec::new(),
             lock_servers: 1,
             victim: None,
@@ -90,6 +106,11 @@ impl Fleet {
             self.lock_servers = 1;
             self.started.push((format!("redis-{number}"), Box::new(server)));
         }
+        match keeper {
+            Keeper::Sentinels => self.spawn_watched()?,
+            Keeper::Cluster => self.spawn_redis_cluster()?,
+            _ => {}
+        }
         #[cfg(feature = "real-zookeeper")]
         if keeper == Keeper::ZooKeeper {
             let servers = crate::world::real::servers::ZooKeeperServer::start_ensemble(CLUSTER, options.ttl / 2)?;
@@ -105,6 +126,73 @@ impl Fleet {
         Ok(())
     }
 
+    /// A primary and its replica, and the Sentinels that watch them.
+    fn spawn_watched(&mut self) -> Result<(), CliError> {
+        let primary = RedisServer::start()?;
+        let replica = RedisServer::start_replica(primary.port())?;
+        let failover_timeout = 2 * DOWN_AFTER;
+        let watch = Watch { primary: primary.port(), quorum: 2, down_after: DOWN_AFTER, failover_timeout };
+        for number in 0..SENTINELS {
+            let sentinel = SentinelServer::start(watch)?;
+            self.sentinels.push(sentinel.url());
+            self.started.push((format!("sentinel-{number}"), Box::new(sentinel)));
+        }
+        self.take_in_pair("redis-lock", [primary, replica]);
+        Ok(())
+    }
+
+    /// A Cluster, in which each primary has a replica.
+    fn spawn_redis_cluster(&mut self) -> Result<(), CliError> {
+        let servers = ClusterServers::start(&[1; PRIMARIES], DOWN_AFTER)?;
+        self.cluster = servers.urls();
+        let slot = slot_of(LOCK.as_bytes());
+        let owner = last_slots(PRIMARIES).iter().position(|last| slot <= *last).expect("each slot has a primary");
+        let mut servers = servers.into_servers();
+        let replica = servers.remove(PRIMARIES + owner);
+        let primary = servers.remove(owner);
+        let others = servers.into_iter().enumerate();
+        self.started.extend(others.map(|(at, server)| (format!("cluster-{at}"), Box::new(server) as Box<dyn Server>)));
+        self.take_in_pair("cluster-lock", [primary, replica]);
+        Ok(())
+    }
+
+    /// The primary that keeps the lock, and its replica.
+    fn take_in_pair(&mut self, name: &str, [primary, replica]: [RedisServer; 2]) {
+        self.lock_servers = 2;
+        self.primary = Some(primary.url());
+        self.started.push((format!("{name}-primary"), Box::new(primary)));
+        self.started.push((format!("{name}-replica"), Box::new(replica)));
+    }
+
+    fn connect(&self) -> Result<::redis::Connection, ::redis::RedisError> {
+        ::redis::Client::open(self.primary.as_deref().unwrap_or_default())?.get_connection()
+    }
+
+    /// True if the lock's key has been set a moment ago, and since the replica began to lag.
+    pub(super) fn was_just_taken(&self, ttl: Duration, lagging_for: Duration) -> bool {
+        let ask = |mut connection| ::redis::cmd("PTTL").arg(LOCK).query::<i64>(&mut connection);
+        let left = self.connect().and_then(ask).ok().and_then(|left_ms| u64::try_from(left_ms).ok());
+        let age = left.map(|left_ms| ttl.saturating_sub(Duration::from_millis(left_ms)));
+        age.is_some_and(|age| age < lagging_for.min(JUST_NOW))
+    }
+
+    /// Stops the replica, and lets the primary write more than the sockets between them hold.
+    pub(super) fn fall_behind(&mut self) -> Result<String, CliError> {
+        let failed = |why: String| CliError::Environment(format!("the replica cannot be made to lag: {why}"));
+        let Some((name, replica)) = self.started.last_mut() else { return Err(failed("there is none".into())) };
+        replica.pause(true).map_err(|problem| failed(problem.to_string()))?;
+        let name = name.clone();
+        let mut connection = self.connect().map_err(|problem| failed(problem.to_string()))?;
+        let piece = vec![b'x'; PIECE_BYTES];
+        for _ in 0..PIECES {
+            // In a Cluster the key must be in the lock's slot.
+            let key = doublehold_models::slots::beside(LOCK.as_bytes(), b":filler");
+            let set = ::redis::cmd("SET").arg(key.as_bytes()).arg(&piece).arg("EX").arg(60).exec(&mut connection);
+            set.map_err(|problem| failed(problem.to_string()))?;
+        }
+        Ok(format!("{name} stopped, and lags"))
+    }
+
     #[cfg(any(feature = "real-zookeeper", feature = "real-etcd", feature = "real-mysql"))]
     fn take_in(&mut self, name: &str, servers: Vec<impl Server + 'static>) {
         let count = servers.len();
@@ -117,6 +205,13 @@ impl Fleet {
 
     /// Makes sure that the cluster answers, if there is one.
     pub(super) async fn find_cluster(&self) -> Result<(), CliError> {
+        for url in &self.sentinels {
+            self.wait_for(url, &["SENTINEL", "CKQUORUM", "mymaster"], "usable").await?;
+            self.wait_for(url, &["SENTINEL", "REPLICAS", "mymaster"], "master-link-status").await?;
+        }
+        for url in &self.cluster {
+            self.wait_for(url, &["CLUSTER", "INFO"], "cluster_state:ok").await?;
+        }
         #[cfg(feature = "real-zookeeper")]
         if !self.zookeeper.is_empty() {
             use crate::port::{Outcome, ZooKeeper};
@@ -157,6 +252,25 @@ impl Fleet {
         Ok(())
     }
 
+    /// Waits until a server answers so.
+    async fn wait_for(&self, url: &str, words: &[&'static str], answer: &str) -> Result<(), CliError> {
+        let server = RealRedis::new(url, RedisOptions::default());
+        let server = server.map_err(|problem| CliError::Usage(problem.to_string()))?;
+        let command = Command::from_words(words.iter().map(|word| Blob::from(*word)));
+        let started = Instant::now();
+        loop {
+            let outcome = server.call(command.clone()).await;
+            if matches!(&outcome, Outcome::Ok(value) if format!("{value:?}").contains(answer)) {
+                return Ok(());
+            }
+            if started.elapsed() > ANSWER_WAIT {
+                let words = words.join(" ");
+                return Err(CliError::Environment(format!("{url} does not answer {words} with {answer}: {outcome:?}")));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// What ended by itself, and how.
     pub(super) fn ended(&mut self) -> Vec<String> {
         let tell = |(name, server): &mut (String, Box<dyn Server>)| {
@@ -174,7 +288,13 @@ impl Fleet {
             self.started.get_mut(at).ok_or_else(|| CliError::Usage("there is no server to kill".into()))?;
         server.kill().map_err(|problem| CliError::Environment(format!("cannot kill {name}: {problem}")))?;
         self.victim = Some(at);
-        Ok(name.clone())
+        let name = name.clone();
+        if let Some((_, replica)) = self.started.last_mut().filter(|_| self.primary.is_some()) {
+            replica
+                .pause(false)
+                .map_err(|problem| CliError::Environment(format!("a replica stays stopped: {problem}")))?;
+        }
+        Ok(name)
     }
 
     /// Starts the killed server again, and tells which it is.
@@ -187,8 +307,18 @@ impl Fleet {
 }
 
 /// How long a cluster may take to answer before anything is run on it.
-#[cfg(any(feature = "real-zookeeper", feature = "real-etcd"))]
-const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// The servers of a cluster.
 #[cfg(any(feature = "real-zookeeper", feature = "real-etcd"))]
 const CLUSTER: u8 = 3;
+/// The Sentinels of a primary.
+const SENTINELS: u8 = 3;
+/// The primaries of a Redis Cluster.
+const PRIMARIES: usize = 3;
+/// After which Sentinels, and the servers of a Cluster, find a server down.
+const DOWN_AFTER: Duration = Duration::from_millis(500);
+/// A lock that was taken within this time was just taken.
+const JUST_NOW: Duration = Duration::from_millis(300);
+/// What is written before a kill so that the replica lags: more than the sockets hold.
+const PIECES: usize = 64;
+const PIECE_BYTES: usize = 1 << 20;

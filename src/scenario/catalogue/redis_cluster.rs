@@ -18,7 +18,7 @@ const WAIT_MS: u64 = 10;
 fn lock(replicas: Option<usize>) -> LockKind {
     let mut config = TIMING.redis();
     config.replicas = replicas.map(|replicas| ReplicaWait { replicas, timeout: ms(WAIT_MS), over: WaitOver::TheSame });
-    LockKind::Redis(config, On::Cluster)
+    LockKind::Redis(config, On::Cluster(TIMING.node_timeout))
 }
 
 /// The rows.

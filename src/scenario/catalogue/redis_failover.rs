@@ -22,7 +22,7 @@ const WAIT_MS: u64 = 10;
 fn on_primary(change: impl FnOnce(&mut redis::Config)) -> LockKind {
     let mut config = TIMING.redis();
     change(&mut config);
-    LockKind::Redis(config, On::Primary)
+    LockKind::Redis(config, On::Primary(TIMING.node_timeout))
 }
 
 /// The same, which waits until so many replicas have its key.

@@ -49,7 +49,8 @@ fn failover() -> Vec<GuardedScenario> {
     let summary = "the watchdog lock on a primary with Sentinels, one of whose servers crashes";
     let about = about("redisson-failover", None, summary, SOURCE);
     let replicas = Some(ReplicaWait { replicas: 1, timeout: ms(10), over: WaitOver::TheSame });
-    let lock = |replicas| LockKind::Redisson(Config { replicas, ..TIMING.redisson() }, On::Primary);
+    let lock =
+        |replicas| LockKind::Redisson(Config { replicas, ..TIMING.redisson() }, On::Primary(TIMING.node_timeout));
     let broken = crashing(about, lock(None)).work(Work::Hold(ms(50)));
     let waits = broken.clone().lock(lock(replicas));
     vec![broken, waits.fixed("waits", "attempts and renewals wait for the replica")]
@@ -66,7 +67,9 @@ fn r6() -> Vec<GuardedScenario> {
     let summary = "the watchdog renews on a primary that is cut off, while its replica is promoted";
     let about = about("split-brain", Some("R6"), summary, source);
     let replicas = Some(ReplicaWait { replicas: 1, timeout: ms(10), over: WaitOver::TheSame });
-    let lock = |renewed_on| LockKind::Redisson(Config { replicas, renewed_on, ..TIMING.redisson() }, On::Primary);
+    let lock = |renewed_on| {
+        LockKind::Redisson(Config { replicas, renewed_on, ..TIMING.redisson() }, On::Primary(TIMING.node_timeout))
+    };
     let mut broken = base(about, workload(lock(RenewedOn::Primary), Work::HoldUntilLost(ms(130))))
         .servers(2 + keeper::FEW_SENTINELS)
         .only(property::Belief)

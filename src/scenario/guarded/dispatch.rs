@@ -18,9 +18,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a client waits for an answer of a server that has replicas.
-const PATIENCE: Duration = Duration::from_millis(30);
-
 /// How long a thread that waits for a mutex of its own process sleeps before it looks again.
 const IN_PROCESS_RETRY: Duration = Duration::from_millis(10);
 
@@ -110,15 +107,15 @@ impl LockKind {
 impl On {
     /// The Redis that keeps the lock with this name. The last of a group's nodes are its Sentinels.
     fn find<P: Ports>(self, ports: &P, nodes: Range<usize>, name: &Blob) -> P::Redis {
-        let patience = PATIENCE;
         match self {
             On::Server => ports.redis(nodes.start),
-            On::Primary => {
-                let first = nodes.end - sentinels_among(nodes.len());
+            On::Primary(patience) => {
+                // Real servers have no places: their addresses are known otherwise.
+                let first = nodes.end.saturating_sub(sentinels_among(nodes.len()));
                 let found_by = FoundBy::Sentinels(first..nodes.end);
                 ports.redis_group(RedisGroup { servers: nodes.start..first, found_by, patience })
             }
-            On::Cluster => {
+            On::Cluster(patience) => {
                 ports.redis_group(RedisGroup { servers: nodes, found_by: FoundBy::Slot(name.clone()), patience })
             }
         }

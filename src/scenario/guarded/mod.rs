@@ -67,18 +67,18 @@ pub enum LockKind {
 pub enum On {
     /// One server.
     Server,
-    /// The primary of several that Sentinels watch.
-    Primary,
-    /// The primary of the key's slot in a Cluster.
-    Cluster,
+    /// The primary of several that Sentinels watch, of which a client waits so long for an answer.
+    Primary(Duration),
+    /// The primary of the key's slot in a Cluster, likewise.
+    Cluster(Duration),
 }
 
 impl On {
     fn keeper(self) -> Keeper {
         match self {
             On::Server => Keeper::Redis,
-            On::Primary => Keeper::Sentinels,
-            On::Cluster => Keeper::Cluster,
+            On::Primary(_) => Keeper::Sentinels,
+            On::Cluster(_) => Keeper::Cluster,
         }
     }
 }

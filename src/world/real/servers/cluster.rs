@@ -40,7 +40,6 @@ impl ClusterServers {
                 ("--cluster-config-file", "nodes.conf".to_owned()),
                 ("--cluster-node-timeout", node_timeout.as_millis().to_string()),
                 ("--cluster-port", place.bus_port.to_string()),
-                ("--repl-diskless-sync-delay", "0".to_owned()),
             ];
             let options = options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
             RedisServer::start_in_cluster(place.port, options.collect(), &nodes(places, primaries, number))
@@ -56,6 +55,11 @@ impl ClusterServers {
     /// The URL of each server.
     pub fn urls(&self) -> Vec<String> {
         self.servers.iter().map(RedisServer::url).collect()
+    }
+
+    /// The servers, one by one.
+    pub fn into_servers(self) -> Vec<RedisServer> {
+        self.servers
     }
 
     /// The server with this number.

@@ -84,6 +84,10 @@ impl Server for MariaDbServer {
         self.process.kill()
     }
 
+    fn pause(&mut self, paused: bool) -> io::Result<()> {
+        self.process.pause(paused)
+    }
+
     fn restart(&mut self) -> Result<(), SpawnError> {
         self.launch()
     }

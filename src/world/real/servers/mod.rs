@@ -18,6 +18,7 @@ pub use etcd::EtcdServer;
 #[cfg(feature = "real-mysql")]
 pub use mariadb::MariaDbServer;
 pub use redis::{AppendFsync, RedisServer};
+use rustix::process::{Pid, Signal, kill_process};
 pub use sentinel::{SentinelServer, Watch};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -66,6 +67,9 @@ pub trait Server: Send {
 
     /// Starts it again on the same port, with what its disk kept.
     fn restart(&mut self) -> Result<(), SpawnError>;
+
+    /// Stops its process for a while, as `kill -STOP` does, or lets it go on.
+    fn pause(&mut self, paused: bool) -> io::Result<()>;
 
     /// How it ended, if it ended by itself.
     fn ended(&mut self) -> Option<String>;
@@ -126,6 +130,12 @@ impl Process {
 
     fn id(&self) -> Option<u32> {
         self.0.as_ref().map(|(child, _)| child.id())
+    }
+
+    fn pause(&self, paused: bool) -> io::Result<()> {
+        let signal = if paused { Signal::STOP } else { Signal::CONT };
+        let process = self.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        process.map_or(Ok(()), |process| Ok(kill_process(process, signal)?))
     }
 
     fn kill(&mut self) -> io::Result<()> {

@@ -62,6 +62,19 @@ impl RedisServer {
         Ok(server)
     }
 
+    /// Starts a replica of the server on this port of loopback.
+    pub fn start_replica(primary: u16) -> Result<Self, SpawnError> {
+        let folder = tempfile::Builder::new().prefix("doublehold-redis-").tempdir()?;
+        let options = vec!["--replicaof".to_owned(), "127.0.0.1".to_owned(), primary.to_string()];
+        let fsync = AppendFsync::Always;
+        let mut server = RedisServer { folder, port: 0, process: Process::default(), fsync, options };
+        on_a_free_port(|port| {
+            server.port = port;
+            server.launch()
+        })?;
+        Ok(server)
+    }
+
     /// Starts a server of a Cluster on this port, which knows the others from this `nodes.conf`.
     pub(super) fn start_in_cluster(port: u16, options: Vec<String>, nodes: &str) -> Result<Self, SpawnError> {
         let folder = tempfile::Builder::new().prefix("doublehold-redis-").tempdir()?;
@@ -114,7 +127,7 @@ impl RedisServer {
         let mut command = Command::new(program());
         command.arg("--port").arg(self.port.to_string()).args(["--bind", "127.0.0.1", "--daemonize", "no"]);
         command.args(["--save", "", "--appendonly", "yes", "--appendfsync", self.fsync.name()]);
-        command.args(&self.options);
+        command.args(["--repl-diskless-sync-delay", "0"]).args(&self.options);
         command.arg("--dir").arg(self.folder.path()).arg("--logfile").arg(&log).stderr(Stdio::null());
         launch(&mut self.process, command, self.folder.path(), (&log, self.port))
     }
@@ -147,6 +160,10 @@ pub(super) fn launch(
 impl Server for RedisServer {
     fn kill(&mut self) -> io::Result<()> {
         self.process.kill()
+    }
+
+    fn pause(&mut self, paused: bool) -> io::Result<()> {
+        self.process.pause(paused)
     }
 
     fn restart(&mut self) -> Result<(), SpawnError> {
