@@ -1,7 +1,7 @@
 //! A failover of a real Cluster and of the simulated one: the same course of events, all replies compared.
 
 use super::cluster::{wait_until_usable, with_names};
-use super::group::{Group, Simulated, shows, try_to_ask, wait};
+use super::group::{Group, Simulated, shows, try_to_ask, wait, without_offsets};
 use super::show;
 use super::wire::Connection;
 use doublehold::world::real::servers::{ClusterServers, Server};
@@ -45,7 +45,7 @@ fn course(group: &mut dyn Group) -> Vec<String> {
     let mut log = Vec::new();
     let mut ask = |group: &mut dyn Group, member: u8, line: &str| {
         let reply = group.ask(member, &command(line));
-        log.push(format!("{member}> {line}: {}", show(&role_only(&reply))));
+        log.push(format!("{member}> {line}: {}", show(&without_offsets(&reply))));
     };
     let until = |group: &mut dyn Group, member: u8, line: &str, text: &'static str| {
         group.wait_until(member, &command(line), &|reply| shows(reply, text));
@@ -95,22 +95,6 @@ fn course(group: &mut dyn Group) -> Vec<String> {
     log
 }
 
-/// A server's role without offsets.
-fn role_only(value: &Value) -> Value {
-    match value {
-        Value::Array(parts) => match &parts[..] {
-            [role @ Value::Bulk(name), Value::Int(_), Value::Array(replicas)] if name.as_bytes() == b"master" => {
-                Value::Array(vec![role.clone(), Value::Int(replicas.len() as i64)])
-            }
-            [role @ Value::Bulk(name), _, _, state, Value::Int(_)] if name.as_bytes() == b"slave" => {
-                Value::Array(vec![role.clone(), state.clone()])
-            }
-            _ => value.clone(),
-        },
-        other => other.clone(),
-    }
-}
-
 struct Real {
     servers: ClusterServers,
     ports: Vec<u16>,
@@ -128,7 +112,7 @@ impl Real {
         subscriber.send(&Command::new("SUBSCRIBE").arg("ch"));
         subscriber.receive().expect("a subscription is confirmed");
         let real = Real { servers, ports, subscriber };
-        wait(|| real.try_to_ask(0, &command("ROLE")).is_some_and(|role| shows(&role_only(&role), ":1")));
+        wait(|| real.try_to_ask(0, &command("ROLE")).is_some_and(|role| shows(&without_offsets(&role), ":1")));
         real
     }
 

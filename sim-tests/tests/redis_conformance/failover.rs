@@ -1,6 +1,6 @@
 //! A failover on real Sentinels and on the simulated ones: the same course of events, all replies compared.
 
-use super::group::{Group, Simulated, shows, tell, try_to_ask, wait};
+use super::group::{Group, Simulated, shows, tell, try_to_ask, wait, without_offsets};
 use super::show;
 use super::wire::Connection;
 use doublehold::world::real::servers::{RedisServer, SentinelServer, Server, Watch};
@@ -37,7 +37,7 @@ fn course(group: &mut dyn Group) -> Vec<String> {
     let mut ask = |group: &mut dyn Group, member: u8, line: &str| {
         let command = Command::from_words(line.split(' ').map(|word| Blob::copy_from(word.as_bytes())));
         let reply = group.ask(member, &command);
-        log.push(format!("{member}> {line}: {}", show(&known_names(&reply))));
+        log.push(format!("{member}> {line}: {}", show(&without_offsets(&reply))));
         reply
     };
     let load = Command::new("SCRIPT").arg("LOAD").arg(SCRIPT);
@@ -77,7 +77,7 @@ fn course(group: &mut dyn Group) -> Vec<String> {
     for line in ["SET d 4", "WAIT 1 1000", "ROLE"] {
         ask(group, 1, line);
     }
-    log.push(format!("told: {}", show(&known_names(&group.told()))));
+    log.push(format!("told: {}", show(&without_offsets(&group.told()))));
     log
 }
 
@@ -86,23 +86,7 @@ fn who_is_primary() -> Command {
 }
 
 fn is_server(number: u8) -> impl Fn(&Value) -> bool {
-    move |value| show(&known_names(value)).contains(&format!("member-{number}"))
-}
-
-/// A reply in which servers have names, and offsets are left out.
-fn known_names(value: &Value) -> Value {
-    match value {
-        Value::Array(parts) => match &parts[..] {
-            [role @ Value::Bulk(name), Value::Int(_), Value::Array(replicas)] if name.as_bytes() == b"master" => {
-                Value::Array(vec![role.clone(), Value::Int(replicas.len() as i64)])
-            }
-            [role @ Value::Bulk(name), _, _, state, Value::Int(_)] if name.as_bytes() == b"slave" => {
-                Value::Array(vec![role.clone(), state.clone()])
-            }
-            _ => Value::Array(parts.iter().map(known_names).collect()),
-        },
-        other => other.clone(),
-    }
+    move |value| show(&without_offsets(value)).contains(&format!("member-{number}"))
 }
 
 /// The model of them.

@@ -180,10 +180,13 @@ pub(super) fn print(report: &RealReport, chosen: &GuardedBy, options: &RealOptio
         line("acquire", latency);
         line("hold   ", hold);
     }
+    say!("  history: {} entries in {}", report.entries.len(), options.history.display());
+    if options.hold.is_some() {
+        return;
+    }
     let fell = report.fell.map_or("could not be read".to_owned(), |fell| format!("fell by {fell}"));
     let (what, done) = if chosen.sells { ("stock", "sold") } else { ("counter", "writes accepted") };
     say!("  {what}: {fell}, {accepted} {done} ({:.0}/s), {unknown} unknown", rate(*accepted as f64));
-    say!("  history: {} entries in {}", report.entries.len(), options.history.display());
 }
 
 /// The first violations of each property.
