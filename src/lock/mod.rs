@@ -5,6 +5,7 @@
 //! | [`redis`] | `SET key token NX PX ttl` on one server | no failover, pauses and delays below the TTL |
 //! | [`redisson`] | a hash that a watchdog renews | no failover, no pause of the watchdog beyond the TTL |
 //! | [`redlock`] | RedLock on N independent servers | bounded drift, no clock steps, durable or delayed restarts |
+//! | [`timestamp`] | `SETNX key timestamp` on one server, as before `SET NX PX` | wall clocks that agree |
 //! | [`multi`] | several locks as one | what its members need |
 //! | [`zookeeper`] | ephemeral sequential nodes on a ZooKeeper ensemble | no pause beyond the session time-out |
 //! | [`etcd`] | keys with a lease on an etcd cluster, in the order of their creation | no pause beyond the lease |
@@ -27,6 +28,7 @@ pub mod reentrant;
 pub mod resource;
 pub mod segmented;
 mod sync;
+pub mod timestamp;
 mod undo;
 pub mod zookeeper;
 

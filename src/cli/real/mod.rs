@@ -134,7 +134,8 @@ fn contend(
             incidents.push(format!("killed {victim} after {:.1} s", started.elapsed().as_secs_f64()));
             killed_at = Some(Instant::now());
         }
-        let away = options.ttl.min(options.time / 3);
+        // Back before its replica has been promoted, it would still have the lock.
+        let away = if options.lag { options.ttl } else { options.ttl.min(options.time / 3) };
         if killed_at.is_some_and(|at| at.elapsed() > away) && !restarted {
             let victim = fleet.restart_it()?;
             incidents.push(format!("restarted {victim} after {:.1} s", started.elapsed().as_secs_f64()));

@@ -3,6 +3,7 @@
 use super::{about, base, broken_and_fixed, fencing, listed, ms, workload};
 use crate::lock::redis::{AfterLostReply, Release, Take, TokenOf};
 use crate::lock::redlock::{Contact, Extension, GiveBack, LateQuorum};
+use crate::lock::timestamp::{self, Steal};
 use crate::lock::{redis, redlock};
 use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LockKind, On, Work};
@@ -64,7 +65,8 @@ pub(super) fn drifting(scenario: GuardedScenario) -> GuardedScenario {
 
 /// Sound locks, and failures.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    [sound(), late_write(), r1(), r2(), r3(), r4(), r9(), r10(), r12(), r24(), r28(), r29(), r31(), s13()].concat()
+    [sound(), late_write(), r1(), r2(), r3(), r4(), r9(), r10(), r12(), r24(), r27(), r28(), r29(), r31(), s13()]
+        .concat()
 }
 
 /// A connection breaks while a write is on its way: the holder knows nothing and releases, the write arrives nevertheless.
@@ -213,6 +215,21 @@ fn redlock_with(change: impl FnOnce(&mut redlock::Config), sound: GuardedScenari
     let mut config = TIMING.redlock();
     change(&mut config);
     sound.lock(LockKind::RedLock(config))
+}
+
+/// A client crashes while it holds, and two find the lock when its time is over.
+fn r27() -> Vec<GuardedScenario> {
+    let source = "Redis docs, SETNX, design pattern: locking with SETNX";
+    let summary = "two clients read the same old timestamp, and the slower one deletes the faster one's lock";
+    let about = about("timestamp-lock-stolen", Some("R27"), summary, source);
+    let lock = |steal| LockKind::Timestamp(timestamp::Config { time: TIMING.ttl, steal, retry_delay: ms(60) });
+    let mut sound = base(about, workload(lock(Steal::GetSet), Work::Hold(ms(20))))
+        .only(property::Belief)
+        .faults(Fault::ClientCrash, 1);
+    sound.parameters.clients = 3;
+    sound.arrival = ArrivalTime::AnyTime;
+    let mistake = |sound: GuardedScenario| sound.lock(lock(Steal::DelThenSetnx));
+    broken_and_fixed(sound, mistake, "fixed", "GETSET, and a look at what was there")
 }
 
 /// Two clients that ask four servers at once: each may get two, where three are needed.

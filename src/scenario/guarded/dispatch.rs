@@ -9,6 +9,7 @@ use crate::lock::redis::RedisLock;
 use crate::lock::redisson::RedissonLock;
 use crate::lock::redlock::RedLock;
 use crate::lock::reentrant::{Record, Reentrant};
+use crate::lock::timestamp::TimestampLock;
 use crate::lock::zookeeper::{Client, Kind, ZkLock};
 use crate::lock::{Lock, zookeeper};
 use crate::port::{Blob, FoundBy, Ports, RedisGroup};
@@ -62,6 +63,10 @@ impl LockKind {
                     RedissonLock::new(&host, on.find(&host, servers.clone(), name), name.clone(), config.clone())
                 };
                 Box::pin(code.run(make)).await;
+            }
+            LockKind::Timestamp(config) => {
+                let server = ports.redis(first);
+                Box::pin(code.run(move |name| TimestampLock::new(&host, server.clone(), name.clone(), config))).await;
             }
             LockKind::RedissonMulti(each, config) => {
                 let servers: Vec<P::Redis> = servers.map(|server| ports.redis(server)).collect();

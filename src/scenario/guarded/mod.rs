@@ -14,7 +14,7 @@ use crate::history::Fact;
 use crate::lock::mysql::row;
 use crate::lock::mysql::{self, Retry};
 use crate::lock::reentrant::Reentry;
-use crate::lock::{etcd, multi, redis, redisson, redlock, zookeeper};
+use crate::lock::{etcd, multi, redis, redisson, redlock, timestamp, zookeeper};
 use crate::port::mysql::{MySql, Session};
 use crate::port::{Ports, Unanswered, answered};
 use crate::world::setup::ServiceSpec;
@@ -44,6 +44,8 @@ pub enum LockKind {
     Redis(redis::Config, On),
     /// The watchdog lock on a Redis.
     Redisson(redisson::Config, On),
+    /// The timestamp lock on one Redis server.
+    Timestamp(timestamp::Config),
     /// A lock of the watchdog lock's kind on each of several Redis servers, as one.
     RedissonMulti(redisson::Config, multi::Config),
     /// Several Redis servers.
@@ -88,6 +90,7 @@ impl LockKind {
     pub fn keeper(&self) -> Keeper {
         match self {
             LockKind::None | LockKind::InProcess => Keeper::NoServer,
+            LockKind::Timestamp(_) => Keeper::Redis,
             LockKind::Redis(_, on) | LockKind::Redisson(_, on) => on.keeper(),
             LockKind::RedLock(_) | LockKind::RedissonMulti(..) => Keeper::Redises,
             LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {

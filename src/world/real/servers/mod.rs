@@ -24,6 +24,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use watchdog::Watchdog;
 #[cfg(feature = "real-zookeeper")]
@@ -162,6 +163,22 @@ impl Drop for Process {
     }
 }
 
+/// The ports that servers get: below those that the system gives to outgoing connections. The others of a cluster
+/// connect to a server that is down again and again, and one of these connections could have its port when it returns.
+const PORTS: std::ops::Range<u16> = 10_000..32_768;
+
+/// A free port of loopback, each time another one. Processes begin at different ones.
 fn free_port() -> io::Result<u16> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr().map(|address| address.port())
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(101);
+    let mut last = None;
+    for _ in PORTS {
+        let number = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % PORTS.len() as u32;
+        let port = PORTS.start + number as u16;
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(_) => return Ok(port),
+            Err(problem) => last = Some(problem),
+        }
+    }
+    Err(last.expect("there are ports"))
 }

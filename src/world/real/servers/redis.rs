@@ -1,7 +1,7 @@
 //! redis-server.
 
 use super::{Process, Server, SpawnError, free_port};
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,6 +11,8 @@ use tempfile::TempDir;
 const PROGRAM: &str = "redis-server";
 /// How long a server may take to answer after its start.
 const START_WAIT: Duration = Duration::from_secs(10);
+/// How long an answer may take before it is asked for again.
+const ANSWER_WAIT: Duration = Duration::from_secs(1);
 /// How often to try another port, should somebody take the one that was free.
 pub(super) const PORT_TRIES: usize = 5;
 
@@ -145,7 +147,8 @@ pub(super) fn on_a_free_port(mut start: impl FnMut(u16) -> Result<(), SpawnError
     Err(SpawnError::DoesNotStart { program: PROGRAM, why: last })
 }
 
-/// Starts redis-server, as a server or as a Sentinel, and waits until it accepts connections.
+/// Starts redis-server, as a server or as a Sentinel, and waits until it answers: it accepts connections before it knows
+/// whether it has all its ports.
 pub(super) fn launch(
     process: &mut Process,
     command: Command,
@@ -154,7 +157,15 @@ pub(super) fn launch(
 ) -> Result<(), SpawnError> {
     let missing = SpawnError::NotInstalled { program: PROGRAM, package: PROGRAM, option: "--redis URL" };
     process.launch(command, folder, missing)?;
-    process.wait_until(PROGRAM, START_WAIT, log, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
+    process.wait_until(PROGRAM, START_WAIT, log, || answers(port).is_ok())
+}
+
+/// Asks for any answer: while it loads its data, it says so.
+fn answers(port: u16) -> io::Result<()> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(ANSWER_WAIT))?;
+    stream.write_all(b"PING\r\n")?;
+    stream.read_exact(&mut [0])
 }
 
 impl Server for RedisServer {
