@@ -6,8 +6,8 @@
 //! with the real server.
 //!
 //! Without the `nodes` feature only the wire vocabulary is built: [`Blob`], [`resp::Command`], [`resp::Value`],
-//! [`keys`], [`slots`], [`zookeeper::wire`], [`etcd::wire`] and [`kafka::wire`], which the ports of the `doublehold` crate speak in every
-//! world.
+//! [`keys`], [`slots`], [`zookeeper::wire`], [`etcd::wire`] and [`kafka::wire`], which the ports of the `doublehold`
+//! crate speak in every world.
 
 #[cfg(feature = "nodes")]
 #[macro_use]

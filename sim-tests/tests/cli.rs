@@ -50,6 +50,7 @@ fn bad_input_is_named() {
     check(&["real", "--lock", "redis-sentinel", "--redis", "redis://127.0.0.1:1"], 2, "--sentinel");
     check(&["real", "--lock", "redis-cluster", "--redis", "redis://127.0.0.1:1"], 2, "--cluster");
     check(&["real", "--lock", "redlock", "--spawn", "--kill", "--lag"], 2, "--lock redlock has none");
+    check(&["real", "order", "--lock", "redis-cluster", "--spawn"], 2, "servers that the order flow does not have");
     check(&["real", "--lock", "redis-sentinel", "--spawn", "--lag"], 2, "--kill");
 }
 

@@ -377,8 +377,8 @@ pub(super) struct RealOptions {
     /// Servers that run already, such as `redis://127.0.0.1:6379`. The first also keeps the guarded counter.
     #[arg(long, value_name = "URL", num_args = 1..)]
     pub redis: Vec<String>,
-    /// Sentinels that run already and watch a primary as `mymaster`, such as `redis://127.0.0.1:26379`. The guarded counter
-    /// is on the first of `--redis`.
+    /// Sentinels that run already and watch a primary as `mymaster`, such as `redis://127.0.0.1:26379`. The guarded
+    /// counter is on the first of `--redis`.
     #[arg(long, value_name = "URL", num_args = 1.., conflicts_with = "spawn", requires = "redis")]
     pub sentinel: Vec<String>,
     /// Servers of a Redis Cluster that runs already, such as `redis://127.0.0.1:7000`; the others they name.

@@ -1,23 +1,24 @@
 //! The timestamp lock, from before Redis had `SET NX PX`.
 //!
-//! **Algorithm** ([Redis docs, SETNX, "Design pattern: locking with SETNX"](https://redis.io/docs/latest/commands/setnx/)):
-//! `SETNX key until` takes the lock, where `until` is when its holder will be done by its own wall clock. Who finds a moment
-//! that is over takes the lock with `GETSET key until`, unless the value that this gives is one that is not over:
-//! somebody was faster. That `GETSET` has then put a later moment into the other's lock, which does no harm. The holder
-//! deletes the key if its time is not over.
+//! **Algorithm** ([Redis docs](https://redis.io/docs/latest/commands/setnx/), SETNX, "Design pattern: locking with
+//! SETNX"): `SETNX key deadline` takes the lock; the deadline is by the client's wall clock. A client that reads a
+//! deadline in the past sends `GETSET key deadline`. If the old value is still in the past, the client holds the lock;
+//! otherwise another client took it first, and its deadline is now a little later, which does no harm. The holder
+//! deletes the key, unless its deadline has passed.
 //!
 //! **Claims** that at most one client holds the lock, and that the lock of a client that crashed is taken by another.
 //!
-//! **Assumes** that the clients' wall clocks agree, and that a holder stops before its time is over.
+//! **Assumes** that the clients' wall clocks agree, and that a holder stops before its deadline.
 //!
-//! **Broken by** taking the lock with `DEL` and `SETNX`, as the document warns: of two clients that have read the same old
-//! moment, the slower one deletes the lock that the faster one has just taken (scenario `timestamp-lock-stolen`).
+//! **Broken by** taking the lock with `DEL` and `SETNX`, as the document warns: of two clients that have read the same
+//! old deadline, the slower one deletes the lock that the faster one has just taken (scenario
+//! `timestamp-lock-stolen`).
 
 use super::{Lease, Lock, NotAcquired};
 use crate::port::{Blob, Command, Outcome, Ports, Redis, Value, WallTime};
 use std::time::Duration;
 
-/// How a lock is taken whose time is over.
+/// How a lock is taken whose deadline has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Steal {
     /// `GETSET`, and a look at what was there.
@@ -29,9 +30,9 @@ pub enum Steal {
 /// The options of the lock.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// For how long a holder holds at the most.
+    /// The longest time that a holder holds.
     pub time: Duration,
-    /// How a lock is taken whose time is over.
+    /// How a lock is taken whose deadline has passed.
     pub steal: Steal,
     /// The delay between attempts.
     pub retry_delay: Duration,
@@ -52,7 +53,7 @@ impl<P: Ports> TimestampLock<P> {
         TimestampLock { host: host.clone(), server, key: key.into(), config }
     }
 
-    /// A command about the key. Without an answer the lock may be taken, until its time is over.
+    /// Sends a command about the key. Without an answer the lock may be taken, until its deadline.
     async fn ask(&self, name: &'static str, value: Option<&Blob>) -> Result<Value, NotAcquired> {
         let command = value.into_iter().fold(Command::new(name).arg(&self.key), Command::arg);
         match self.server.call(command).await {
@@ -61,28 +62,28 @@ impl<P: Ports> TimestampLock<P> {
         }
     }
 
-    /// True if a moment that was read from the key is over.
-    fn is_over(&self, value: &Value) -> bool {
-        let until = value.as_blob().and_then(Blob::to_int).map(WallTime::from);
-        until.is_some_and(|until| self.host.wall() > until)
+    /// True if a deadline that was read from the key has passed.
+    fn has_passed(&self, value: &Value) -> bool {
+        let deadline = value.as_blob().and_then(Blob::to_int).map(WallTime::from);
+        deadline.is_some_and(|deadline| self.host.wall() > deadline)
     }
 
-    async fn take(&self, until: &Blob) -> Result<bool, NotAcquired> {
+    async fn take(&self, deadline: &Blob) -> Result<bool, NotAcquired> {
         let is_new = |reply: Value| reply.as_int() == Some(1);
-        if self.ask("SETNX", Some(until)).await.map(is_new)? {
+        if self.ask("SETNX", Some(deadline)).await.map(is_new)? {
             return Ok(true);
         }
-        if !self.is_over(&self.ask("GET", None).await?) {
+        if !self.has_passed(&self.ask("GET", None).await?) {
             return Ok(false);
         }
         match self.config.steal {
             Steal::GetSet => {
-                let before = self.ask("GETSET", Some(until)).await?;
-                Ok(before.is_nil() || self.is_over(&before))
+                let before = self.ask("GETSET", Some(deadline)).await?;
+                Ok(before.is_nil() || self.has_passed(&before))
             }
             Steal::DelThenSetnx => {
                 self.ask("DEL", None).await?;
-                self.ask("SETNX", Some(until)).await.map(is_new)
+                self.ask("SETNX", Some(deadline)).await.map(is_new)
             }
         }
     }
@@ -99,18 +100,18 @@ impl<P: Ports> Lock for TimestampLock<P> {
         &self.key
     }
 
-    /// What an attempt has taken that is dropped, or whose answer is lost, stays until its time is over: the value does not
-    /// say whose it is, so nothing can safely give it back.
+    /// What an attempt took that was dropped, or whose answer was lost, stays until its deadline: the value does not
+    /// say whose it is, so no client can safely give it back.
     async fn attempt(&self) -> Result<Lease, NotAcquired> {
-        let until = Blob::from((self.host.wall() + self.config.time).as_micros());
+        let deadline = Blob::from((self.host.wall() + self.config.time).as_micros());
         let valid_until = self.host.monotonic() + self.config.time;
-        if !self.take(&until).await? {
+        if !self.take(&deadline).await? {
             return Err(NotAcquired::Held);
         }
         if self.host.monotonic() >= valid_until {
             return Err(NotAcquired::Expired);
         }
-        Ok(Lease { token: until, fence: None, valid_until: Some(valid_until), session: None, hold: None })
+        Ok(Lease { token: deadline, fence: None, valid_until: Some(valid_until), session: None, hold: None })
     }
 
     async fn unlock(&self, lease: Lease) -> Outcome<bool> {

@@ -193,8 +193,8 @@ pub(crate) fn replicated_sequence(family: usize, seed: u64, len: usize) -> Vec<S
 const CLUSTER_MEMBERS: usize = 4;
 /// Hash tags whose slots the first, second and third primary serve.
 const TAGS: [&str; 3] = ["{b}", "{c}", "{a}"];
-const ABOUT_CLUSTER: &str = "READONLY/READONLY/READWRITE/CLUSTER SLOTS/CLUSTER MYID/CLUSTER KEYSLOT k/CLUSTER KEYSLOT x/\
-    CLUSTER COUNTKEYSINSLOT i/CLUSTER COUNTKEYSINSLOT 3300/CLUSTER x*/CLUSTER KEYSLOT k k/READONLY x";
+const ABOUT_CLUSTER: &str = "READONLY/READONLY/READWRITE/CLUSTER SLOTS/CLUSTER MYID/CLUSTER KEYSLOT k/\
+    CLUSTER KEYSLOT x/CLUSTER COUNTKEYSINSLOT i/CLUSTER COUNTKEYSINSLOT 3300/CLUSTER x*/CLUSTER KEYSLOT k k/READONLY x";
 
 /// The same on a Cluster: most of it at the primary of a hash tag that the keys have, or do not have.
 pub(crate) fn clustered_sequence(family: usize, seed: u64, len: usize) -> Vec<Step> {

@@ -14,7 +14,7 @@ use crate::history::Entry;
 use crate::scenario::keeper::Keeper;
 use job::Job;
 use look::{look, prepare};
-use report::{HUNG, RealReport, print, summarize};
+use report::{HUNG, NOT_KILLED, RealReport, print, summarize};
 use servers::Fleet;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,26 +44,23 @@ pub(super) fn run(options: &RealOptions, stop: &AtomicBool) -> Result<u8, CliErr
     if options.ttl < Duration::from_millis(100) {
         return Err(CliError::Usage("a TTL below 100ms leaves no time for real servers".into()));
     }
-    let (mut worst, mut violated) = (0, 0);
-    for trial in 0..options.trials {
+    let (mut worst, mut violated, mut tried) = (0, 0, 0);
+    while tried < options.trials && !stop.load(Ordering::SeqCst) {
         let report = try_once(options, &chosen, stop)?;
         let code = report.exit_code();
         if violated == 0 {
             write_file(&options.history, &serde_json::to_string_pretty(&report.entries).expect("plain data"))?;
         }
-        violated += u16::from(code == VIOLATED);
+        (tried, violated) = (tried + 1, violated + u16::from(code == VIOLATED));
         // A violation outweighs whatever went wrong in another trial.
         worst = if code == VIOLATED || (worst != VIOLATED && code > worst) { code } else { worst };
         if options.trials > 1 && !options.json {
-            say!("trial {} of {}", trial + 1, options.trials);
+            say!("trial {tried} of {}", options.trials);
         }
         print(&report, &chosen, options);
-        if report.interrupted {
-            break;
-        }
     }
     if options.trials > 1 && !options.json {
-        say!("{violated} of {} trials violate a property", options.trials);
+        say!("{violated} of {tried} trials violate a property");
     }
     Ok(worst)
 }
@@ -88,7 +85,7 @@ fn try_once(options: &RealOptions, chosen: &GuardedBy, stop: &AtomicBool) -> Res
     let left = control.block_on(look(&fleet.urls));
     let audit = control.block_on(first.audit())?;
     let mut report = summarize(options, chosen, entries, left, audit, seconds, incidents);
-    report.interrupted = stop.load(Ordering::SeqCst);
+    report.cut_short |= stop.load(Ordering::SeqCst);
     Ok(report)
 }
 
@@ -146,6 +143,9 @@ fn contend(
         // After a hang the history is judged up to here.
         let _ = worker.kill();
         let _ = worker.wait();
+    }
+    if options.kill && killed_at.is_none() {
+        incidents.push(NOT_KILLED.to_owned());
     }
     let histories = readers.into_iter().map(|reader| reader.join().unwrap_or_default());
     Ok(histories.flatten().collect())

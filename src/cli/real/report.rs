@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// What is told of clients that did not end by themselves.
 pub(super) const HUNG: &str = "some clients did not end in time and were killed";
+/// What is told of a run that was to kill a server.
+pub(super) const NOT_KILLED: &str = "no server was killed: the clients ended before its moment came";
 /// How many violations of one property are printed.
 const SHOWN_MAX: usize = 3;
 
@@ -42,14 +44,14 @@ pub(super) struct RealReport {
     seconds: f64,
     incidents: Vec<String>,
     died: bool,
-    /// The user ended it: it saw less than was asked for.
-    pub interrupted: bool,
+    /// It saw less than was asked for: the user ended it, or no server was killed.
+    pub cut_short: bool,
 }
 
 impl RealReport {
     pub(super) fn exit_code(&self) -> u8 {
         let tried = self.counts.acquired > 0 || self.counts.accepted > 0;
-        match (self.violations.is_empty(), self.died, tried && !self.interrupted) {
+        match (self.violations.is_empty(), self.died, tried && !self.cut_short) {
             (false, ..) => 1,
             (true, true, _) => super::super::error::ENVIRONMENT,
             // Nothing was tried, or not all that was asked for: that is no pass.
@@ -137,7 +139,8 @@ pub(super) fn summarize(
         let what = format!("{accepted} writes were accepted ({unknown} unknown), but the counter fell by {fell}");
         violations.push((monotonic_us(), Violation { property: "effect".to_owned(), what }));
     }
-    RealReport { entries, violations, counts, fell, seconds, incidents, died, interrupted: false }
+    let cut_short = incidents.iter().any(|incident| incident == NOT_KILLED);
+    RealReport { entries, violations, counts, fell, seconds, incidents, died, cut_short }
 }
 
 pub(super) fn print(report: &RealReport, chosen: &GuardedBy, options: &RealOptions) {

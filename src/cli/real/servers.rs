@@ -264,8 +264,13 @@ impl Fleet {
                 return Ok(());
             }
             if started.elapsed() > ANSWER_WAIT {
+                let why = match outcome {
+                    Outcome::Ok(value) => format!("{value:?}"),
+                    Outcome::Fail(why) => why.to_string(),
+                    Outcome::Indeterminate(why) => why.to_string(),
+                };
                 let words = words.join(" ");
-                return Err(CliError::Environment(format!("{url} does not answer {words} with {answer}: {outcome:?}")));
+                return Err(CliError::Environment(format!("{url} does not answer {words} with {answer}: {why}")));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -31,7 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub(super) fn run(options: &RealOrderOptions, stop: &AtomicBool) -> Result<u8, CliError> {
     let kept_by = lock(&options.lock).expect("clap knows the names").keeper;
-    if matches!(kept_by, Keeper::Etcd | Keeper::Redises) {
+    if !matches!(kept_by, Keeper::NoServer | Keeper::Redis | Keeper::ZooKeeper | Keeper::MySql) {
         let why = format!("--lock {} is kept by servers that the order flow does not have", options.lock);
         return Err(CliError::Usage(format!("{why}: it has one Redis, MariaDB and ZooKeeper")));
     }

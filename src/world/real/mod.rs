@@ -46,7 +46,7 @@ pub struct RealPorts {
     client: usize,
     servers: Arc<[RealRedis]>,
     by_sentinel: Option<RealRedis>,
-    cluster: Option<(Arc<[String]>, RedisOptions)>,
+    cluster: Option<RealRedis>,
     #[cfg(feature = "real-zookeeper")]
     zookeeper: Arc<[String]>,
     #[cfg(feature = "real-etcd")]
@@ -96,8 +96,7 @@ impl RealPorts {
 
     /// The same with the Redis Cluster of which the servers at these URLs know.
     pub fn with_cluster(self, urls: &[String], options: RedisOptions) -> Result<Self, BadUrl> {
-        RealRedis::by_slot(urls, &Blob::default(), options)?;
-        Ok(RealPorts { cluster: Some((urls.into(), options)), ..self })
+        Ok(RealPorts { cluster: Some(RealRedis::of_cluster(urls, options)?), ..self })
     }
 
     /// The same with a ZooKeeper ensemble at these addresses, such as `127.0.0.1:2181`.
@@ -234,9 +233,7 @@ impl Ports for RealPorts {
                 self.by_sentinel.clone().expect("these ports have no Sentinels: give them their addresses")
             }
             FoundBy::Slot(near) => {
-                let (urls, options) =
-                    self.cluster.as_ref().expect("these ports have no Redis Cluster: give them its addresses");
-                RealRedis::by_slot(urls, near, *options).expect("the URLs were good before")
+                self.cluster.clone().expect("these ports have no Redis Cluster: give them its addresses").near(near)
             }
         };
         found.with_patience(at.patience)

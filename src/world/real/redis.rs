@@ -87,15 +87,23 @@ impl RealRedis {
         Ok(RealRedis { source, options, connection: Arc::default() })
     }
 
-    /// The Cluster of which the servers at these URLs know; nothing is connected yet. Commands without keys go to the
-    /// primary of this key's slot.
-    pub fn by_slot(urls: &[String], near: &Blob, options: RedisOptions) -> Result<Self, BadUrl> {
+    /// The Cluster of which the servers at these URLs know; nothing is connected yet.
+    pub fn of_cluster(urls: &[String], options: RedisOptions) -> Result<Self, BadUrl> {
         let bad = |problem: RedisError| BadUrl { url: urls.join(","), why: problem.to_string() };
         // The library would send again what may have been done.
         let client = ClusterClient::builder(urls.iter().map(String::as_str)).retries(0).build().map_err(bad)?;
         let servers = urls.iter().map(|url| Client::open(url.as_str())).collect::<Result<_, _>>().map_err(bad)?;
-        let source = Source::Cluster(Box::new(Cluster { client, servers, slot: slot_of(near) }));
+        let source = Source::Cluster(Box::new(Cluster { client, servers, slot: slot_of(b"") }));
         Ok(RealRedis { source, options, connection: Arc::default() })
+    }
+
+    /// The same, over the same connection, with commands without keys sent to the primary of this key's slot.
+    #[must_use]
+    pub fn near(mut self, key: &Blob) -> Self {
+        if let Source::Cluster(cluster) = &mut self.source {
+            cluster.slot = slot_of(key);
+        }
+        self
     }
 
     /// The same with another time-out for answers.

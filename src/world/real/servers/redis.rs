@@ -147,8 +147,8 @@ pub(super) fn on_a_free_port(mut start: impl FnMut(u16) -> Result<(), SpawnError
     Err(SpawnError::DoesNotStart { program: PROGRAM, why: last })
 }
 
-/// Starts redis-server, as a server or as a Sentinel, and waits until it answers: it accepts connections before it knows
-/// whether it has all its ports.
+/// Starts redis-server, as a server or as a Sentinel, and waits until it answers. It accepts connections before it has
+/// all its ports.
 pub(super) fn launch(
     process: &mut Process,
     command: Command,

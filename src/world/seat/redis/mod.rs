@@ -168,7 +168,7 @@ impl Subscription for SeatSubscription {
     async fn next(&mut self) -> Option<Blob> {
         match self.messages.next().await? {
             Response::Redis(Value::Array(parts)) => parts.last().and_then(Value::as_blob).cloned(),
-            other => panic!("a Redis sent {other} of its own accord"),
+            other => panic!("not a message of a Redis channel: {other}"),
         }
     }
 }
