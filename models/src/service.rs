@@ -279,6 +279,11 @@ pub trait ServiceKind: Any {
         true
     }
 
+    /// True if it may end a connection although nothing has happened to that.
+    fn hangs_up(&self) -> bool {
+        false
+    }
+
     /// True if members go on while others are paused or out of reach, and the service says what each then does.
     fn is_group(&self) -> bool {
         false

@@ -1,6 +1,6 @@
 //! Clients of a real primary that Sentinels watch, and of a real Cluster: what they are told over a failover.
 
-use doublehold::port::{Blob, Command, FoundBy, Outcome, Ports, Redis, RedisGroup, Subscription, Value};
+use doublehold::port::{Blob, Command, FoundBy, Outcome, Ports, Redis, RedisGroup, Refusal, Subscription, Value};
 use doublehold::world::real::servers::{ClusterServers, RedisServer, SentinelServer, Server, Watch};
 use doublehold::world::real::{RealPorts, RealRedis, RedisOptions};
 use doublehold_models::slots::{last_slots, slot_of};
@@ -41,11 +41,36 @@ async fn until(redis: &RealRedis, command: Command, is: impl Fn(&Value) -> bool)
     }
 }
 
+/// Sets the key until a replica has it, by WAIT in one pipeline with the write.
+async fn write_twice(redis: &RealRedis, value: &'static str) {
+    let started = Instant::now();
+    let wait = || Command::new("WAIT").arg(1i64).arg(100i64);
+    loop {
+        let outcomes = redis.pipeline([set(value), wait()]).await;
+        if matches!(&outcomes, [Outcome::Ok(written), Outcome::Ok(Value::Int(1))] if written.is_ok()) {
+            return;
+        }
+        assert!(started.elapsed() < GROUP_WAIT, "no replica has the write: {outcomes:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What a server refuses in the middle of a pipeline is told, and the rest is done all the same.
+async fn refused_in_the_middle(redis: &RealRedis) {
+    let words = |words: &[&'static str]| Command::from_words(words.iter().map(|word| Blob::from(*word)));
+    let get = || words(&["GET", KEY]);
+    let [before, refused, after] = redis.pipeline([get(), words(&["INCR", KEY]), get()]).await;
+    assert!(
+        matches!(&refused, Outcome::Fail(Refusal::Server(text)) if text.starts_with(b"ERR value is not an integer"))
+    );
+    assert!(matches!(&before, Outcome::Ok(value) if !value.is_nil()), "{before:?}");
+    assert_eq!(before, after);
+}
+
 /// A write that a replica has survives the kill of the primary, and the client finds the new one.
 async fn course(redis: RealRedis, kill: impl FnOnce()) {
-    let wait = Command::new("WAIT").arg(1i64).arg(100i64);
-    until(&redis, set("before"), Value::is_ok).await;
-    until(&redis, wait, |count| *count == Value::Int(1)).await;
+    write_twice(&redis, "before").await;
+    refused_in_the_middle(&redis).await;
     let Outcome::Ok(mut news) = redis.subscribe(CHANNEL.into()).await else { panic!("a server runs") };
     let told = redis.call(Command::new("PUBLISH").arg(CHANNEL).arg("hello")).await;
     assert!(matches!(told, Outcome::Ok(_)), "{told:?}");

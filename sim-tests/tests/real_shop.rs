@@ -114,7 +114,14 @@ fn workload(lock: LockKind, work: Work) -> Guarded {
 }
 
 fn sell(lock: LockKind, guard: Guard) -> Guarded {
-    let sell = Sell { from_redis: false, stock_at_start: STOCK, guard, retry: RETRY, unique_orders: true };
+    let sell = Sell {
+        from_redis: false,
+        stock_at_start: STOCK,
+        guard,
+        retry: RETRY,
+        unique_orders: true,
+        takes: Duration::ZERO,
+    };
     workload(lock, Work::Sell(sell))
 }
 

@@ -5,7 +5,7 @@ use super::error::CliError;
 use super::output::{Meter, write_file};
 use crate::report::matrix::{Cell, Effort, Shows, head, line, preface, row, selected, trace_file};
 use crate::scenario::locks::Pair;
-use crate::scenario::matrix::{Stock, rows};
+use crate::scenario::matrix::{COLUMNS, Stock, rows};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,7 +31,7 @@ pub(super) fn run(options: &MatrixOptions, stop: &AtomicBool) -> Result<u8, CliE
             }
             let name = format!("{} in front of {}", one.name(), stock.name());
             meter.show(done, || name);
-            let cells = row(stock, &one, effort, stop);
+            let cells = row(stock, &one, &COLUMNS, effort, stop);
             files.extend(cells.iter().filter_map(trace_of).map(|(file, text)| (options.folder().join(file), text)));
             table += &line(&one, &cells, options.output.is_some());
             table.push('\n');

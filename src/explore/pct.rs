@@ -47,7 +47,7 @@ type Actor = (Target, u8);
 fn actor(choice: &Choice) -> Actor {
     let kind = match choice.act {
         Act::Serve | Act::Take(Step::Grant) | Act::HangUp => 1,
-        Act::Deliver => 2,
+        Act::Deliver | Act::DeliverEnd(_) => 2,
         Act::Resume | Act::Restart | Act::Heal | Act::Take(Step::CatchUp | Step::Synced) => 3,
         // Clocks are set in one order: what they are set to has a priority of its own.
         Act::SetClock { drift_ppm, offset_us } => {

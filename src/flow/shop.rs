@@ -12,6 +12,7 @@ use crate::lock::mysql::{Client, Retry, Stop, Transaction};
 use crate::lock::resource::{Access, Counter, Resource};
 use crate::port::mysql::{MySql, Session};
 use crate::port::{Blob, Outcome, Ports, Unanswered, answered};
+use std::time::Duration;
 
 const INSERT_STOCK: &str = "INSERT INTO stock (id, stock) VALUES (?, ?)";
 const INSERT_ORDER: &str = "INSERT INTO task_record (scene_code, order_id, unique_id) VALUES ('order', ?, ?)";
@@ -29,6 +30,8 @@ pub struct Shop {
     pub retry: Retry,
     /// Whether a request's order can be there only once.
     pub unique_orders: bool,
+    /// How long the shop works between its check of the stock and its write.
+    pub takes: Duration,
     /// The place of the MySQL server in the topology.
     pub database: usize,
 }
@@ -69,7 +72,7 @@ impl Shop {
     ) -> Result<(), NotSold> {
         match self.stock {
             StockAt::Row(id) => {
-                let sale = Sale { request, id, guard: self.guard, fence, holds };
+                let sale = Sale { shop: self, ports, request, id, fence, holds };
                 match client.transact(ports, self.retry, &sale).await {
                     Ok(taken) => outcome_of(taken),
                     // The order is there: an earlier try had come through.
@@ -79,9 +82,16 @@ impl Shop {
             }
             StockAt::Redis(server) => {
                 let counter = Counter::new(ports.redis(server), STOCK_KEY);
-                outcome_of(take_from_redis(&counter, self.guard, fence, holds).await?)?;
+                outcome_of(take_from_redis(&counter, self.guard, fence, holds, self.work(ports)).await?)?;
                 insert_order(client.session(), request).await
             }
+        }
+    }
+
+    /// What the shop does between its check and its write.
+    async fn work<P: Ports>(&self, ports: &P) {
+        if !self.takes.is_zero() {
+            ports.sleep(self.takes).await;
         }
     }
 }
@@ -104,22 +114,24 @@ fn not_sold(stop: &Stop) -> NotSold {
 }
 
 /// Deduction and order in one transaction.
-struct Sale<'a, F> {
+struct Sale<'a, P, F> {
+    shop: &'a Shop,
+    ports: &'a P,
     request: &'a Blob,
     id: i64,
-    guard: Guard,
     fence: Option<u64>,
     holds: F,
 }
 
-impl<F: Fn() -> bool + Send + Sync> Transaction for Sale<'_, F> {
+impl<P: Ports, F: Fn() -> bool + Send + Sync> Transaction for Sale<'_, P, F> {
     type Output = Taken;
 
     async fn run<S: Session>(&self, session: &mut S) -> Result<Taken, Stop> {
         if !(self.holds)() {
             return Err(Stop::GivenUp);
         }
-        let taken = row::take(session, self.id, 1, self.guard, self.fence).await?;
+        let work = self.shop.work(self.ports);
+        let taken = row::take(session, (self.id, 1), self.shop.guard, self.fence, work).await?;
         if taken == Taken::Done {
             let params = vec![self.request.into(), self.request.into()];
             within(session.run(INSERT_ORDER, params).await)?;
@@ -142,6 +154,7 @@ async fn take_from_redis(
     guard: Guard,
     fence: Option<u64>,
     holds: impl Fn() -> bool,
+    work: impl Future<Output = ()>,
 ) -> Result<Taken, NotSold> {
     let known = |outcome: Outcome<Taken>| match outcome {
         Outcome::Ok(taken) => Ok(taken),
@@ -160,6 +173,7 @@ async fn take_from_redis(
     if stock < 1 {
         return Ok(Taken::NotEnough);
     }
+    work.await;
     if !holds() {
         return Err(NotSold::NotHeld);
     }

@@ -10,7 +10,8 @@
 //! without it), that its wall clock does not jump, and that the holder stops before the TTL is over.
 //!
 //! Of a primary with replicas, the lock can wait until replicas have its key ([`ReplicaWait`]). That narrows the window
-//! in which a failover loses it, and closes it only where every replica that may be promoted is waited for.
+//! in which a failover loses it, and closes it only where every replica that may be promoted is waited for, and `WAIT`
+//! is sent in one pipeline with the write (`wait-after-reconnect`).
 //!
 //! **Broken by** a failover to a replica that lacks the key (scenarios `failover-loses-lock`, `wait-one-of-two`); by a
 //! pause longer than the TTL (`pause-past-expiry`); by deleting without looking whose the key is
@@ -90,28 +91,56 @@ pub struct ReplicaWait {
     pub over: WaitOver,
 }
 
+/// Whether enough replicas have a write.
+type Replicated = Result<(), NotAcquired>;
+
 impl ReplicaWait {
-    /// Waits until so many replicas have what this connection wrote.
-    pub async fn wait<R: Redis>(&self, server: &R) -> Result<(), NotAcquired> {
-        let ReplicaWait { replicas, timeout, over } = *self;
-        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        let wait = Command::new("WAIT").arg(replicas as u64).arg(timeout_ms);
-        let answer = match over {
-            WaitOver::TheSame => server.call(wait).await,
-            WaitOver::Another => server.another().call(wait).await,
+    /// Sends a write, and waits until so many replicas have it.
+    async fn write<R: Redis>(&self, server: &R, write: Command) -> (Outcome<Value>, Replicated) {
+        let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        let wait = Command::new("WAIT").arg(self.replicas as u64).arg(timeout_ms);
+        if self.over == WaitOver::OnePipeline {
+            let [written, counted] = server.pipeline([write, wait]).await;
+            return (written, self.judge(counted));
+        }
+        let written = server.call(write).await;
+        let counted = match (&written, self.over) {
+            (Outcome::Fail(_) | Outcome::Indeterminate(_), _) => return (written, Err(NotAcquired::Unavailable)),
+            (_, WaitOver::Another) => server.another().call(wait).await,
+            (_, WaitOver::OnePipeline | WaitOver::NextCall) => server.call(wait).await,
         };
-        let granted = answer.ok().and_then(|value| value.as_int()).ok_or(NotAcquired::Unavailable)?;
-        let granted = usize::try_from(granted).unwrap_or_default();
-        if granted >= replicas { Ok(()) } else { Err(NotAcquired::NoQuorum { granted, needed: replicas }) }
+        (written, self.judge(counted))
+    }
+
+    /// Whether those are enough.
+    fn judge(&self, counted: Outcome<Value>) -> Replicated {
+        let granted = counted.ok().and_then(|value| value.as_int()).ok_or(NotAcquired::Unavailable)?;
+        let (granted, needed) = (usize::try_from(granted).unwrap_or_default(), self.replicas);
+        if granted >= needed { Ok(()) } else { Err(NotAcquired::NoQuorum { granted, needed }) }
     }
 }
 
-/// Over which connection `WAIT` is sent.
+/// Sends a write, and makes sure that replicas have it where that is wanted.
+pub(super) async fn write<R: Redis>(
+    server: &R,
+    replicas: Option<&ReplicaWait>,
+    write: Command,
+) -> (Outcome<Value>, Replicated) {
+    match replicas {
+        Some(wait) => wait.write(server, write).await,
+        None => (server.call(write).await, Ok(())),
+    }
+}
+
+/// Over which connection `WAIT` is sent. It counts the replicas that have what *its* connection wrote, and all of them
+/// where that wrote nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitOver {
-    /// The one that the key was set on.
-    TheSame,
-    /// Another one of the client's: it counts what that one wrote (R32).
+    /// The one that the key is set on, whatever becomes of it: both commands are sent in one pipeline.
+    OnePipeline,
+    /// The client's connection at the next call: a new one if the first has ended meanwhile.
+    NextCall,
+    /// Another one of the client's (R32).
     Another,
 }
 
@@ -187,7 +216,7 @@ pub struct RedisLock<P: Ports> {
 
 /// What the server said to one try.
 enum Answer {
-    Granted { fence: Option<u64> },
+    Granted { fence: Option<u64>, replicated: Replicated },
     Held,
 }
 
@@ -227,15 +256,37 @@ impl<P: Ports> RedisLock<P> {
         if self.config.after_lost_reply == AfterLostReply::NilIsNo {
             return Ok(Answer::Held);
         }
-        match self.server.call(Command::new("GET").arg(&self.key)).await {
-            Outcome::Ok(Value::Bulk(owner)) if owner == *token => {
+        let (looked, replicated) = self.look(token).await;
+        match looked {
+            Outcome::Ok(true) => {
                 // The fencing token went with the lost reply; the counter's value is a later one, which is as good.
                 let fence = if self.config.fencing { self.read_fence().await? } else { None };
-                Ok(Answer::Granted { fence })
+                Ok(Answer::Granted { fence, replicated })
             }
-            Outcome::Ok(_) => Ok(Answer::Held),
+            Outcome::Ok(false) => Ok(Answer::Held),
             Outcome::Fail(_) | Outcome::Indeterminate(_) => Err(NotAcquired::Unavailable),
         }
+    }
+
+    /// Whether the key holds our token. Where replicas must have it, by a write: a connection that has only looked has
+    /// nothing that `WAIT` could count.
+    async fn look(&self, token: &Blob) -> (Outcome<bool>, Replicated) {
+        if self.config.replicas.is_some() {
+            return self.extend(token).await;
+        }
+        let owner = self.server.call(Command::new("GET").arg(&self.key)).await;
+        (owner.map(|owner| owner == Value::Bulk(token.clone())), Ok(()))
+    }
+
+    /// Sets a new TTL if the key holds our token.
+    async fn extend(&self, token: &Blob) -> (Outcome<bool>, Replicated) {
+        let extend = EXTEND.command(std::slice::from_ref(&self.key), &[token.clone(), self.ttl_ms().into()]);
+        let (extended, replicated) = self.write(extend).await;
+        (extended.map(|value| value.as_int() == Some(1)), replicated)
+    }
+
+    async fn write(&self, command: Command) -> (Outcome<Value>, Replicated) {
+        write(&self.server, self.config.replicas.as_ref(), command).await
     }
 
     async fn read_fence(&self) -> Result<Option<u64>, NotAcquired> {
@@ -246,28 +297,34 @@ impl<P: Ports> RedisLock<P> {
     }
 
     async fn set(&self, token: &Blob) -> Outcome<Answer> {
-        let granted = |yes: bool| if yes { Answer::Granted { fence: None } } else { Answer::Held };
+        let granted = |yes: bool, replicated| match yes {
+            true => Answer::Granted { fence: None, replicated },
+            false => Answer::Held,
+        };
         if self.config.fencing {
             let keys = [self.key.clone(), self.fence_key.clone()];
-            let reply = self.server.eval(&ACQUIRE_FENCED, &keys, &[token.clone(), self.ttl_ms().into()]).await;
+            let acquire = ACQUIRE_FENCED.command(&keys, &[token.clone(), self.ttl_ms().into()]);
+            let (reply, replicated) = self.write(acquire).await;
             return reply.map(|value| match value.as_int().and_then(|fence| u64::try_from(fence).ok()) {
-                Some(fence) => Answer::Granted { fence: Some(fence) },
+                Some(fence) => Answer::Granted { fence: Some(fence), replicated },
                 None => Answer::Held,
             });
         }
         match self.config.take {
             Take::SetNxPx => {
                 let set = Command::new("SET").arg(&self.key).arg(token).arg("NX").arg("PX").arg(self.ttl_ms());
-                self.server.call(set).await.map(|value| granted(value.is_ok()))
+                let (reply, replicated) = self.write(set).await;
+                reply.map(|value| granted(value.is_ok(), replicated))
             }
             Take::SetnxThenExpire => {
                 let set = Command::new("SETNX").arg(&self.key).arg(token);
                 let reply = self.server.call(set).await.map(|value| value.as_int() == Some(1));
                 if reply == Outcome::Ok(true) {
-                    let expire = Command::new("PEXPIRE").arg(&self.key).arg(self.ttl_ms());
-                    return self.server.call(expire).await.map(|_| granted(true));
+                    let (reply, replicated) =
+                        self.write(Command::new("PEXPIRE").arg(&self.key).arg(self.ttl_ms())).await;
+                    return reply.map(|_| granted(true, replicated));
                 }
-                reply.map(granted)
+                reply.map(|yes| granted(yes, Ok(())))
             }
         }
     }
@@ -316,11 +373,7 @@ impl<P: Ports> Lock for RedisLock<P> {
         };
         let mut undo = Undo::new(self, lease.clone());
         match self.take(&token).await {
-            Ok(Answer::Granted { fence }) => {
-                let replicated = match &self.config.replicas {
-                    Some(wait) => wait.wait(&self.server).await,
-                    None => Ok(()),
-                };
+            Ok(Answer::Granted { fence, replicated }) => {
                 if let Err(why) = replicated {
                     drop(undo.give_back().await);
                     return Err(why);
@@ -357,12 +410,10 @@ impl<P: Ports> Lock for RedisLock<P> {
 
     async fn prolong(&self, lease: &Lease) -> Result<Lease, NotAcquired> {
         let start = self.host.monotonic();
-        let args = [lease.token.clone(), self.ttl_ms().into()];
-        match self.server.eval(&EXTEND, std::slice::from_ref(&self.key), &args).await {
-            Outcome::Ok(value) if value.as_int() == Some(1) => {
-                Ok(Lease { valid_until: self.valid_until(start), ..lease.clone() })
-            }
-            Outcome::Ok(_) => Err(NotAcquired::Lost),
+        let (extended, replicated) = self.extend(&lease.token).await;
+        match extended {
+            Outcome::Ok(true) => replicated.map(|()| Lease { valid_until: self.valid_until(start), ..lease.clone() }),
+            Outcome::Ok(false) => Err(NotAcquired::Lost),
             Outcome::Fail(_) | Outcome::Indeterminate(_) => Err(NotAcquired::Unavailable),
         }
     }

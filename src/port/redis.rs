@@ -33,15 +33,21 @@ pub trait Redis: Clone + Send + Sync + 'static {
     type Subscription: Subscription;
 
     /// Sends one command. An error reply is a [`Outcome::Fail`]: the server says that it did nothing.
-    fn call(&self, command: Command) -> impl Future<Output = Outcome<Value>> + Send;
+    fn call(&self, command: Command) -> impl Future<Output = Outcome<Value>> + Send {
+        async move {
+            let [outcome] = self.pipeline([command]).await;
+            outcome
+        }
+    }
+
+    /// Sends commands one after the other over one connection, without waiting for a reply in between: if that
+    /// connection ends, a later one of them does not reach the server over a new one. The group's server is found, and
+    /// asked again elsewhere, by the first.
+    fn pipeline<const N: usize>(&self, commands: [Command; N]) -> impl Future<Output = [Outcome<Value>; N]> + Send;
 
     /// Runs a script on the server, atomically.
     fn eval(&self, script: &Script, keys: &[Blob], args: &[Blob]) -> impl Future<Output = Outcome<Value>> + Send {
-        let mut command = Command::new("EVAL").arg(script.body).arg(keys.len() as i64);
-        for word in keys.iter().chain(args) {
-            command = command.arg(word);
-        }
-        self.call(command)
+        self.call(script.command(keys, args))
     }
 
     /// A further connection to the same server, as pools keep them: requests on two connections overtake each other.
@@ -62,4 +68,12 @@ pub trait Subscription: Send {
 pub struct Script {
     /// The text. Its first line is a comment that names it in traces.
     pub body: &'static str,
+}
+
+impl Script {
+    /// The command that runs it.
+    pub fn command(&self, keys: &[Blob], args: &[Blob]) -> Command {
+        let command = Command::new("EVAL").arg(self.body).arg(keys.len() as i64);
+        keys.iter().chain(args).fold(command, Command::arg)
+    }
 }

@@ -5,7 +5,7 @@ use super::count;
 use crate::explore::{Limits, Verdict};
 use crate::property::CONVERGENCE;
 use crate::scenario::locks::Pair;
-use crate::scenario::matrix::{COLUMNS, Stock, cell, cell_name, rows};
+use crate::scenario::matrix::{COLUMNS, Column, Stock, cell, cell_name, rows};
 use crate::scenario::{SIMULATED, Scenario, setup_for};
 use crate::trace::Recorder;
 use crate::world::simulated::run;
@@ -117,15 +117,16 @@ impl Cell {
     }
 }
 
-/// The cells of a row, one after the other.
-pub fn row(stock: Stock, row: &Pair, effort: Effort, stop: &AtomicBool) -> Vec<Cell> {
+/// The cells of a row in these columns, one after the other; the first is without a fault.
+pub fn row(stock: Stock, row: &Pair, columns: &[Column], effort: Effort, stop: &AtomicBool) -> Vec<Cell> {
     let mut cells: Vec<Cell> = Vec::new();
-    for column in COLUMNS {
+    for column in columns.iter().copied() {
         let anyway = cells.first().is_some_and(|first| matches!(first.shows, Shows::Oversold(_)));
-        cells.push(if anyway {
-            Cell { name: cell_name(stock, row, column), shows: Shows::OversoldAnyway }
-        } else {
-            look(&cell(stock, row, column), effort, stop)
+        let without = |shows| Cell { name: cell_name(stock, row, column), shows };
+        cells.push(match cell(stock, row, column) {
+            None => without(Shows::Impossible),
+            Some(_) if anyway => without(Shows::OversoldAnyway),
+            Some(cell) => look(&cell, effort, stop),
         });
     }
     cells
@@ -164,7 +165,10 @@ pub fn preface(effort: Effort) -> String {
          five requests each. *Oversells*: a minimal trace, which `doublehold replay` follows; or a seed, for \
          `doublehold sim`. What oversells without a fault is not tried with one.\n\n\
          The servers of a Redis lock keep nothing when they crash (their default keeps minutes-old snapshots); the stock's Redis and the database lose \
-         nothing, but in the last column: there the database fails over to a replica that may lack what was answered, which no lock can mend.\n",
+         nothing, but in the last column: there the database fails over to a replica that may lack what was answered, \
+         which no lock can mend. In the three columns before it the lock's Redis is a primary with Sentinels, or a \
+         Cluster, and the shop works for seven tenths of the TTL between its check and its write, since a failover \
+         takes time: a node crashes while replicas fall behind, or a partition leaves a primary with clients.\n",
         effort.states, effort.seeds
     );
     text

@@ -52,6 +52,9 @@ pub enum Act {
     Serve,
     /// A client is told the first thing that waits for it on a connection.
     Deliver,
+    /// A client is told so many things that wait for it on a connection, and with them that it has ended, before its
+    /// code goes on. What else was in flight is lost.
+    DeliverEnd(u8),
     /// A node learns that the other end of a connection is gone; requests that it has not served are lost.
     HangUp,
     /// A client's timer fires.
@@ -199,6 +202,8 @@ impl fmt::Display for Act {
             Act::Start => f.write_str("start"),
             Act::Serve => f.write_str("serve"),
             Act::Deliver => f.write_str("deliver"),
+            Act::DeliverEnd(0) => f.write_str("deliver the end"),
+            Act::DeliverEnd(told) => write!(f, "deliver {told} and the end"),
             Act::HangUp => f.write_str("hang up"),
             Act::Fire(id) => write!(f, "timer #{id} fires"),
             Act::Advance(to_us) => write!(f, "passes to {}", millis(to_us)),

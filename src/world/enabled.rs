@@ -131,6 +131,7 @@ impl System {
         for (at, link) in self.links.iter().enumerate() {
             if self.can_deliver(at) {
                 into.push(Choice::link(link.name(), Act::Deliver));
+                into.extend(self.ends_at(at).map(|act| Choice::link(link.name(), act)));
             }
             if self.can_serve(at) {
                 into.push(Choice::link(link.name(), Act::Serve));

@@ -60,8 +60,13 @@ pub enum Arrival {
     Answer(WaitId, Message<Outcome<Response>>),
     /// A message that the node pushed.
     Message(Message<Response>),
-    /// The connection has broken; these requests were open on it.
-    Broken(SmallVec<[WaitId; 4]>),
+    /// The connection has ended; these requests were not answered on it.
+    Ended {
+        /// The requests.
+        open: SmallVec<[WaitId; 4]>,
+        /// What comes before it may be lost: it broke, and the client may not have received that.
+        lossy: bool,
+    },
 }
 
 impl Arrival {
@@ -69,6 +74,16 @@ impl Arrival {
     pub fn refused(client: ClientId, id: WaitId) -> Arrival {
         Arrival::Answer(id, Message::new(client, Outcome::Fail(Refusal::Refused)))
     }
+}
+
+/// What a client has not been told when its end of a connection goes.
+pub struct Unheard {
+    /// What had been sent to it.
+    pub arrivals: SmallVec<[Arriving; 1]>,
+    /// The requests that are answered there.
+    pub answered: SmallVec<[WaitId; 4]>,
+    /// Those that are not.
+    pub unanswered: SmallVec<[WaitId; 4]>,
 }
 
 /// The client's end of a connection is gone.
@@ -162,6 +177,11 @@ impl DerefMut for Links {
     }
 }
 
+/// True if the answer to a request is on its way to the client.
+fn is_answered(arrivals: &[Arriving], id: WaitId) -> bool {
+    arrivals.iter().any(|arriving| matches!(&arriving.what, Arrival::Answer(of, _) if *of == id))
+}
+
 impl Link {
     /// A fresh connection.
     pub fn new(client: ClientId, node: u16, lane: u8, channel: u8, purpose: Purpose) -> Self {
@@ -204,32 +224,46 @@ impl Link {
         self.purpose != Purpose::Commands
     }
 
-    /// Takes the client's end off: what it waited for.
-    pub fn detach(&mut self, gone: Gone) -> SmallVec<[WaitId; 4]> {
-        let mut waited: SmallVec<[WaitId; 4]> = SmallVec::new();
-        for arriving in self.arrivals.drain(..) {
-            // A break that the client has not been told of yet is still to be told.
-            if let Arrival::Broken(ids) = arriving.what {
-                waited.extend(ids);
-            }
+    /// Takes the client's end off: what had been sent to the client, and the requests that were not answered.
+    pub fn detach(&mut self, gone: Gone) -> Unheard {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        // A break that the client has not been told of yet is still to be told.
+        let mut unanswered: SmallVec<[WaitId; 4]> = SmallVec::new();
+        if let Some(Arrival::Ended { open, .. }) = arrivals.last_mut().map(|last| &mut last.what) {
+            unanswered.append(open);
+            arrivals.pop();
         }
-        waited.append(&mut self.open);
+        let (answered, open) = std::mem::take(&mut self.open).into_iter().partition(|id| is_answered(&arrivals, *id));
+        unanswered.extend::<SmallVec<[WaitId; 4]>>(open);
         (self.stalled, self.dark) = (false, false);
         (self.silence_us_max, self.silent_since_us) = (None, None);
         self.gone = Some(gone);
-        waited
+        Unheard { arrivals, answered, unanswered }
     }
 
-    /// The node's end is gone with everything in flight. The client will be told.
+    /// The node's end is gone. The client will be told, and may have received what was in flight to it.
     pub fn lose(&mut self, due_by: DueBy) {
-        let waited = self.detach(Gone { due_by: None, lossy: true, silent: false });
+        let unheard = self.detach(Gone { due_by: None, lossy: true, silent: false });
         self.gone = None;
         self.requests.clear();
         self.pending.clear();
         self.slow = false;
-        if self.tells_idle() || !waited.is_empty() {
-            self.arrivals.push(Arriving { what: Arrival::Broken(waited), due_by });
+        self.end(unheard, due_by);
+    }
+
+    /// The client will be told of the end of a connection, after what it may have received on it before.
+    pub fn end(&mut self, unheard: Unheard, due_by: DueBy) {
+        let Unheard { arrivals, answered, unanswered: open } = unheard;
+        if self.tells_idle() || !open.is_empty() || !answered.is_empty() {
+            (self.arrivals, self.open) = (arrivals, answered);
+            self.arrivals.push(Arriving { what: Arrival::Ended { open, lossy: true }, due_by });
         }
+    }
+
+    /// Of a connection that has ended the client reads nothing more but the end.
+    pub fn discard_unread(&mut self) {
+        let last = self.arrivals.len() - 1;
+        self.arrivals.drain(..last);
     }
 
     /// True if what is sent on it reaches no server: it is silent, or has broken and the client has not been told yet.
@@ -239,7 +273,7 @@ impl Link {
 
     /// True if it has broken and the client has not been told yet.
     pub fn is_broken(&self) -> bool {
-        self.arrivals.iter().any(|arriving| matches!(arriving.what, Arrival::Broken(_)))
+        self.arrivals.last().is_some_and(|last| matches!(last.what, Arrival::Ended { .. }))
     }
 
     /// The node closes it: requests in flight are lost, what the node had sent still arrives.
@@ -248,12 +282,12 @@ impl Link {
             return;
         }
         self.requests.clear();
-        let answered =
-            |id: &WaitId| self.arrivals.iter().any(|at| matches!(&at.what, Arrival::Answer(of, _) if of == id));
-        let pending: SmallVec<[WaitId; 4]> = self.open.iter().copied().filter(|id| !answered(id)).collect();
-        self.open.retain(|id| !pending.contains(id));
-        if self.tells_idle() || !pending.is_empty() {
-            self.arrivals.push(Arriving { what: Arrival::Broken(pending), due_by });
+        let (answered, open) =
+            std::mem::take(&mut self.open).into_iter().partition(|id| is_answered(&self.arrivals, *id));
+        self.open = answered;
+        let open: SmallVec<[WaitId; 4]> = open;
+        if self.tells_idle() || !open.is_empty() {
+            self.arrivals.push(Arriving { what: Arrival::Ended { open, lossy: false }, due_by });
         }
     }
 
@@ -309,8 +343,7 @@ impl Link {
 
     /// True if the client waits for this on it.
     pub fn waits_for(&self, id: WaitId) -> bool {
-        self.open.contains(&id)
-            || self.arrivals.iter().any(|arriving| matches!(&arriving.what, Arrival::Answer(of, _) if *of == id))
+        self.open.contains(&id) || is_answered(&self.arrivals, id)
     }
 
     /// The client does not wait for this any more.

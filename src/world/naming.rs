@@ -34,7 +34,7 @@ impl fmt::Display for Subject<'_> {
         };
         let arrow = match act {
             Act::Serve | Act::Take(_) | Act::HangUp => "→",
-            Act::Deliver => "←",
+            Act::Deliver | Act::DeliverEnd(_) => "←",
             _ => "–",
         };
         write!(f, "client-{} {arrow} {}", link.client, system.node_name(usize::from(link.node)))?;

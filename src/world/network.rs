@@ -3,7 +3,7 @@
 use super::choice::{Act, LinkName};
 use super::client::Status;
 use super::inputs::Wake;
-use super::link::{Arrival, Arriving, DueBy, Gone, InFlight, Link, Pending};
+use super::link::{Arrival, Arriving, DueBy, Gone, InFlight, Link, Pending, Unheard};
 use super::message::Message;
 use super::node::NodeState;
 use super::oracles::By;
@@ -223,8 +223,8 @@ impl System {
     // The client's end goes.
 
     /// Takes the client's end off a connection. The node's end goes with it where the node could not tell.
-    fn detach(&mut self, at: usize, gone: Gone) -> SmallVec<[WaitId; 4]> {
-        let waited = self.links[at].detach(gone);
+    fn detach(&mut self, at: usize, gone: Gone) -> Unheard {
+        let unheard = self.links[at].detach(gone);
         let name = self.links[at].name();
         if self.links[at].connecting {
             // It was to be sent once the client had connected.
@@ -234,7 +234,7 @@ impl System {
         if self.find_link(name).is_some() {
             self.push(Pushed::HangUp(name, gone.lossy));
         }
-        waited
+        unheard
     }
 
     /// The node has no more use for the rest of a connection: nothing is in flight, and it keeps nothing. Where it keeps
@@ -264,13 +264,13 @@ impl System {
         let link = &self.links[at];
         let (client, node, channel) = (usize::from(link.client), link.node, link.channel);
         let (purpose, tells_idle) = (link.purpose, link.tells_idle());
-        let waited = self.detach(at, Gone { due_by: self.due_by(), lossy: true, silent: false });
-        if tells_idle || !waited.is_empty() {
+        let unheard = self.detach(at, Gone { due_by: self.due_by(), lossy: true, silent: false });
+        if tells_idle || !unheard.unanswered.is_empty() || !unheard.answered.is_empty() {
             let at = self.channel(client, node, channel, purpose);
             let due_by = self.arrival_due_by(&self.links[at]);
-            self.links[at].arrivals.push(Arriving { what: Arrival::Broken(waited), due_by });
-            let name = self.links[at].name();
-            self.push(Pushed::Deliver(name));
+            self.links[at].end(unheard, due_by);
+            let (name, arrivals) = (self.links[at].name(), self.links[at].arrivals.len());
+            (0..arrivals).for_each(|_| self.push(Pushed::Deliver(name)));
         }
     }
 
@@ -506,24 +506,56 @@ impl System {
         running && (!link.arrivals.is_empty() && !self.is_cut_to_client(link) || self.is_given_up(link))
     }
 
+    /// How a client may be told at once of what waits for it on a connection that has ended, and of the end.
+    ///
+    /// Its code is late, as a thread that is not scheduled, and its library has read both before the code goes on: what
+    /// the code then sends goes over a new connection. That is told apart from a pause before or after it.
+    pub(super) fn ends_at(&self, at: usize) -> impl Iterator<Item = Act> + use<> {
+        let link = &self.links[at];
+        let last = link.arrivals.len().saturating_sub(1);
+        let first = match link.arrivals.last().map(|last| &last.what) {
+            Some(Arrival::Ended { lossy: true, .. }) if !self.is_given_up(link) => 0,
+            Some(Arrival::Ended { lossy: false, .. }) if !self.is_given_up(link) => last,
+            _ => last + 1,
+        };
+        // Without something before the end there is nothing that it is told with.
+        (first..=last).filter(move |_| last > 0).map(|told| Act::DeliverEnd(told as u8))
+    }
+
     pub(super) fn deliver(&mut self, at: usize) -> Wake {
         let at = if self.is_given_up(&self.links[at]) { self.give_up(at) } else { at };
+        let client = usize::from(self.links[at].client);
+        let told = self.take_first(at);
+        self.wake(client, told)
+    }
+
+    /// A client is told so many things and the end of a connection together.
+    pub(super) fn deliver_end(&mut self, at: usize, told: u8) -> Wake {
+        let client = usize::from(self.links[at].client);
+        let mut all: Vec<Told> = (0..told).map(|_| self.take_first(at)).collect();
+        self.links[at].discard_unread();
+        all.push(self.take_first(at));
+        self.wake(client, Told::Together(all))
+    }
+
+    /// Takes the first thing that waits for a client on a connection.
+    fn take_first(&mut self, at: usize) -> Told {
         let link = &mut self.links[at];
-        let (client, node, channel) = (usize::from(link.client), link.node, link.channel);
-        let told = match link.arrivals.remove(0).what {
+        let (node, channel) = (link.node, link.channel);
+        match link.arrivals.remove(0).what {
             Arrival::Answer(id, outcome) => {
                 link.answered(id);
                 Told::Answer(id, outcome.take())
             }
             Arrival::Message(message) => Told::Message(node, channel, message.take()),
-            Arrival::Broken(mut ids) => {
-                // What was sent since then went into a connection that was broken already.
+            Arrival::Ended { open: mut ids, .. } => {
+                // The answers to some were lost, and what was sent since then went into a connection that had ended
+                // already.
                 ids.append(&mut link.open);
                 self.links.remove(at);
                 Told::Hangup(node, channel, ids)
             }
-        };
-        self.wake(client, told)
+        }
     }
 
     /// The client gives a silent connection up; the place where it is told so.
@@ -533,15 +565,19 @@ impl System {
             (usize::from(link.client), link.node, link.channel)
         };
         self.break_link(at);
-        self.channel(client, node, channel, Purpose::Push)
+        let at = self.channel(client, node, channel, Purpose::Push);
+        self.links[at].discard_unread();
+        at
     }
 
-    /// True if whatever a client is told next is what comes next on this connection: nothing can come on another, no timer
-    /// is due, and it is not the end of the connection. What is sent to it meanwhile queues up behind.
+    /// True if whatever a client is told next is what comes next on this connection: nothing can come on another, no
+    /// timer is due, and it is not the end of the connection, nor can that come with it. What is sent to it meanwhile
+    /// queues up behind.
     pub fn hears_only(&self, at: LinkName) -> bool {
         let Some(place) = self.find_link(at) else { return false };
         let link = &self.links[place];
-        let ends = link.slow || link.arrivals.first().is_none_or(|next| matches!(next.what, Arrival::Broken(_)));
+        let service = &self.services[self.service_of(link.node.into())];
+        let ends = link.slow || link.arrivals.is_empty() || link.is_broken() || service.hangs_up();
         // A subscription or a session may bring something at any time.
         let quiet = |other: &Link| {
             other.gone.is_some()
@@ -559,6 +595,13 @@ impl System {
     }
 
     // What names and worlds ask.
+
+    /// How the client may be told of the end of a connection together with what came before it; nothing where that is
+    /// not to be told now.
+    pub fn ends_of(&self, at: LinkName) -> SmallVec<[Act; 2]> {
+        let at = self.find_link(at).filter(|at| self.can_deliver(*at));
+        at.map_or_else(SmallVec::new, |at| self.ends_at(at).collect())
+    }
 
     /// True if a connection is slow.
     pub fn is_slow(&self, at: LinkName) -> bool {
@@ -589,7 +632,7 @@ impl System {
         match arriving.map(|arriving| &arriving.what) {
             Some(Arrival::Answer(id, _)) => format!("#{id}"),
             Some(Arrival::Message(_)) => "message".to_owned(),
-            Some(Arrival::Broken(_)) => "broken".to_owned(),
+            Some(Arrival::Ended { .. }) => "broken".to_owned(),
             None => "silence".to_owned(),
         }
     }

@@ -50,6 +50,7 @@ impl System {
             (Target::Link(name), act) => self.find_link(name).is_some_and(|at| match act {
                 Act::Serve => self.can_serve(at),
                 Act::Deliver => self.can_deliver(at),
+                Act::DeliverEnd(_) => self.ends_of(name).contains(&act),
                 Act::HangUp => self.can_hang_up(at),
                 Act::Take(_) => self.steps().contains(&choice),
                 _ => false,

@@ -216,6 +216,7 @@ impl System {
             Act::Serve => self.serve(at, recorder),
             Act::Take(Step::Grant) => self.grant(at, recorder),
             Act::Deliver => return Some(self.deliver(at)),
+            Act::DeliverEnd(told) => return Some(self.deliver_end(at, told)),
             Act::HangUp => self.hang_up(at),
             Act::Break => self.break_link(at),
             Act::Stall => self.stall(at),

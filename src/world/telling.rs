@@ -16,7 +16,7 @@ impl Recorder {
         let name = choice.name(system);
         let (who, what) = name.split_once(": ").unwrap_or((&name, ""));
         match (choice.at, choice.act) {
-            (_, Act::Serve | Act::Take(Step::Grant) | Act::Deliver) => {}
+            (_, Act::Serve | Act::Take(Step::Grant) | Act::Deliver | Act::DeliverEnd(_)) => {}
             (Target::Link(_), _) => self.push(system, "network", None, &name),
             (at, _) => {
                 let own_us = at.client().map(|client| system.client_clock(client.into()).mono_us as i64);

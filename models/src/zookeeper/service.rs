@@ -32,6 +32,11 @@ impl ServiceKind for Ensemble {
         self.serve(clocks, conn, request, out);
     }
 
+    /// Those of sessions that have ended, or have moved to another server.
+    fn hangs_up(&self) -> bool {
+        true
+    }
+
     fn disconnect(&mut self, clocks: &[NodeClock], conn: ConnId) {
         self.forget(clocks, conn);
     }

@@ -65,13 +65,15 @@ pub enum Defect {
     FiresFirst,
     /// No fault hits while a message is in flight.
     SparesMessages,
+    /// Code goes on after each thing that it is told, never only when its connection has ended too.
+    NeverLate,
     /// Clients that run different code may change places.
     SwapsUnlike,
 }
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Defect; 12] = [
+    pub const ALL: [Defect; 13] = [
         Defect::OmitsSeen,
         Defect::OmitsArrivals,
         Defect::OmitsRequests,
@@ -83,6 +85,7 @@ impl Defect {
         Defect::ServesFirst,
         Defect::FiresFirst,
         Defect::SparesMessages,
+        Defect::NeverLate,
         Defect::SwapsUnlike,
     ];
 
@@ -113,6 +116,10 @@ impl Defect {
             Defect::ServesFirst => alone(|choice| choice.act == Act::Serve),
             Defect::FiresFirst => alone(|choice| matches!(choice.act, Act::Fire(_))),
             Defect::SparesMessages if in_flight => (0..enabled.len()).filter(|at| !enabled[*at].is_fault()).collect(),
+            Defect::NeverLate => {
+                let is_late = |choice: &Choice| matches!(choice.act, Act::DeliverEnd(told) if told > 0);
+                (0..enabled.len()).filter(|at| !is_late(&enabled[*at])).collect()
+            }
             // Faults first: a state that has spent its budget must come before its like to hide it.
             Defect::OmitsBudgets => (0..enabled.len()).rev().collect(),
             _ => all(),

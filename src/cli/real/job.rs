@@ -137,7 +137,14 @@ const TABLES: &str = "SELECT COUNT(*) FROM information_schema.tables WHERE table
 /// Sells from the stock in MySQL.
 fn sell(guard: Guard) -> Work {
     let retry = Retry { tries: 100, delay: Duration::from_millis(1), unknown: true };
-    Work::Sell(Sell { from_redis: false, stock_at_start: STOCK_AT_START, guard, retry, unique_orders: true })
+    Work::Sell(Sell {
+        from_redis: false,
+        stock_at_start: STOCK_AT_START,
+        guard,
+        retry,
+        unique_orders: true,
+        takes: Duration::ZERO,
+    })
 }
 
 #[cfg(feature = "real-mysql")]

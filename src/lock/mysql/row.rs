@@ -51,20 +51,21 @@ pub enum Taken {
     Stale,
 }
 
-/// Takes `count` from the number in row `id`, within the session's transaction.
+/// Takes `count` from the number in row `id`, within the session's transaction. Between a read and the write, `work` is
+/// done.
 pub async fn take<S: Session>(
     session: &mut S,
-    id: i64,
-    count: i64,
+    (id, count): (i64, i64),
     guard: Guard,
     fence: Option<u64>,
+    work: impl Future<Output = ()> + Send,
 ) -> Result<Taken, Stop> {
     match guard {
-        Guard::Nothing => read_then_write(session, READ, id, count).await,
-        Guard::ForUpdate => read_then_write(session, READ_FOR_UPDATE, id, count).await,
-        Guard::Version => optimistic(session, id, count).await,
-        Guard::Decrement => decrement(session, id, count).await,
-        Guard::Fence => fenced(session, id, count, fence.unwrap_or(0)).await,
+        Guard::Nothing => read_then_write(session, READ, (id, count), work).await,
+        Guard::ForUpdate => read_then_write(session, READ_FOR_UPDATE, (id, count), work).await,
+        Guard::Version => optimistic(session, (id, count), work).await,
+        Guard::Decrement => decrement(session, (id, count)).await,
+        Guard::Fence => fenced(session, (id, count), fence.unwrap_or(0), work).await,
     }
 }
 
@@ -75,33 +76,49 @@ async fn read<S: Session>(session: &mut S, sql: &'static str, id: i64) -> Result
     Ok((number(0), number(1)))
 }
 
-async fn read_then_write<S: Session>(session: &mut S, sql: &'static str, id: i64, count: i64) -> Result<Taken, Stop> {
+async fn read_then_write<S: Session>(
+    session: &mut S,
+    sql: &'static str,
+    (id, count): (i64, i64),
+    work: impl Future<Output = ()>,
+) -> Result<Taken, Stop> {
     let (stock, _) = read(session, sql, id).await?;
     if stock < count {
         return Ok(Taken::NotEnough);
     }
+    work.await;
     within(session.run(WRITE, vec![(stock - count).into(), id.into()]).await)?;
     Ok(Taken::Done)
 }
 
 /// Compare and set: no row changed means that somebody else was first.
-async fn optimistic<S: Session>(session: &mut S, id: i64, count: i64) -> Result<Taken, Stop> {
+async fn optimistic<S: Session>(
+    session: &mut S,
+    (id, count): (i64, i64),
+    work: impl Future<Output = ()>,
+) -> Result<Taken, Stop> {
     let (stock, version) = read(session, READ, id).await?;
     if stock < count {
         return Ok(Taken::NotEnough);
     }
+    work.await;
     let params = vec![(stock - count).into(), id.into(), version.into()];
     let changed = within(session.run(WRITE_VERSION, params).await)?;
     if changed.affected == 0 { Err(Stop::Conflict) } else { Ok(Taken::Done) }
 }
 
-async fn decrement<S: Session>(session: &mut S, id: i64, count: i64) -> Result<Taken, Stop> {
+async fn decrement<S: Session>(session: &mut S, (id, count): (i64, i64)) -> Result<Taken, Stop> {
     let changed = within(session.run(DECREMENT, vec![count.into(), id.into(), count.into()]).await)?;
     Ok(if changed.affected == 0 { Taken::NotEnough } else { Taken::Done })
 }
 
 /// The token comes before the read: whoever has read without it could write what a later holder has not seen.
-async fn fenced<S: Session>(session: &mut S, id: i64, count: i64, fence: u64) -> Result<Taken, Stop> {
+async fn fenced<S: Session>(
+    session: &mut S,
+    (id, count): (i64, i64),
+    fence: u64,
+    work: impl Future<Output = ()>,
+) -> Result<Taken, Stop> {
     let fence = i64::try_from(fence).unwrap_or(i64::MAX);
     within(session.run(CLAIM, vec![fence.into(), id.into()]).await)?;
     let (stock, seen) = read(session, READ_FENCED, id).await?;
@@ -111,6 +128,7 @@ async fn fenced<S: Session>(session: &mut S, id: i64, count: i64, fence: u64) ->
     if stock < count {
         return Ok(Taken::NotEnough);
     }
+    work.await;
     within(session.run(WRITE, vec![(stock - count).into(), id.into()]).await)?;
     Ok(Taken::Done)
 }

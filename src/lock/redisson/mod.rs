@@ -24,7 +24,7 @@ mod scripts;
 
 use super::hold::Hold;
 use super::lifetime::{Lifetime, Renewal};
-use super::redis::ReplicaWait;
+use super::redis::{self, ReplicaWait};
 use super::sync::{Mutex, lock};
 use super::{Lease, Lock, NotAcquired, Undo};
 use crate::base::Event;
@@ -233,7 +233,8 @@ fn millis(duration: Duration) -> Blob {
 
 /// What the server said to one attempt.
 enum Answer {
-    Granted,
+    /// It is ours; whether enough replicas have it.
+    Granted(Result<(), NotAcquired>),
     /// It is another's, for so long at the most.
     Held(Duration),
 }
@@ -272,9 +273,10 @@ impl<P: Ports> RedissonLock<P> {
 
     async fn acquire_once(&self, hold: &Blob) -> Outcome<Answer> {
         let arguments = [self.owner.clone(), millis(self.first_ttl()), hold.clone()];
-        let reply = self.server.eval(&ACQUIRE, &self.keys(hold)[..2], &arguments).await;
+        let acquire = ACQUIRE.command(&self.keys(hold)[..2], &arguments);
+        let (reply, replicated) = redis::write(&self.server, self.config.replicas.as_ref(), acquire).await;
         reply.map(|value| match value.as_int() {
-            None => Answer::Granted,
+            None => Answer::Granted(replicated),
             // In whole milliseconds, and the key is gone only when the last of them is over.
             Some(left_ms) => Answer::Held(Duration::from_millis(u64::try_from(left_ms).unwrap_or_default() + 1)),
         })
@@ -298,8 +300,7 @@ impl<P: Ports> RedissonLock<P> {
             }
         }
         match answer {
-            Outcome::Ok(Answer::Granted) => {
-                let replicated = self.wait_for_replicas().await;
+            Outcome::Ok(Answer::Granted(replicated)) => {
                 let expired = valid_until.is_some_and(|until| self.host.monotonic() >= until);
                 if let Err(why) = replicated.and(if expired { Err(NotAcquired::Expired) } else { Ok(()) }) {
                     drop(undo.give_back().await);
@@ -320,13 +321,6 @@ impl<P: Ports> RedissonLock<P> {
                 drop(undo.give_back().await);
                 Err(NotAcquired::Unavailable.into())
             }
-        }
-    }
-
-    async fn wait_for_replicas(&self) -> Result<(), NotAcquired> {
-        match &self.config.replicas {
-            None => Ok(()),
-            Some(wait) => wait.wait(&self.server).await,
         }
     }
 
@@ -392,14 +386,13 @@ impl<P: Ports> RedissonLock<P> {
             Renew::Anyway => &RENEW_ANY,
             Renew::Rewrite => &REWRITE,
         };
-        let keys = std::slice::from_ref(&self.key);
-        match self.server.eval(script, keys, &[self.owner.clone(), self.ttl_ms()]).await {
-            Outcome::Ok(value) if value.as_int() == Some(1) => match self.config.renewed_on {
-                RenewedOn::Primary => Renewal::Renewed,
-                RenewedOn::Replicas => match self.wait_for_replicas().await {
-                    Ok(()) => Renewal::Renewed,
-                    Err(_) => Renewal::Unanswered,
-                },
+        let renew = script.command(std::slice::from_ref(&self.key), &[self.owner.clone(), self.ttl_ms()]);
+        let replicas = self.config.replicas.as_ref().filter(|_| self.config.renewed_on == RenewedOn::Replicas);
+        let (reply, replicated) = redis::write(&self.server, replicas, renew).await;
+        match reply {
+            Outcome::Ok(value) if value.as_int() == Some(1) => match replicated {
+                Ok(()) => Renewal::Renewed,
+                Err(_) => Renewal::Unanswered,
             },
             Outcome::Ok(_) => Renewal::Gone,
             Outcome::Fail(_) | Outcome::Indeterminate(_) => match self.config.after_failed_renewal {

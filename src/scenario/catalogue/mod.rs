@@ -69,7 +69,7 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
 
 /// Scenarios whose search takes minutes: found by their names, but no part of the catalogue.
 pub(super) fn long() -> impl Iterator<Item = GuardedScenario> {
-    redisson::long().into_iter()
+    redisson::long().into_iter().chain(redis_failover::long())
 }
 
 pub(super) const fn ms(ms: u64) -> Duration {

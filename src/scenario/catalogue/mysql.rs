@@ -45,7 +45,7 @@ pub(super) fn scenarios() -> Vec<GuardedScenario> {
 
 /// The shop sells one piece to two that want it.
 fn sell(guard: Guard) -> Sell {
-    Sell { from_redis: false, stock_at_start: 1, guard, retry: RETRY, unique_orders: true }
+    Sell { from_redis: false, stock_at_start: 1, guard, retry: RETRY, unique_orders: true, takes: Duration::ZERO }
 }
 
 fn shop(

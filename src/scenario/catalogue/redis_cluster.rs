@@ -17,7 +17,8 @@ const WAIT_MS: u64 = 10;
 /// The single-instance lock on the primary that has its key; it waits until so many replicas have it.
 fn lock(replicas: Option<usize>) -> LockKind {
     let mut config = TIMING.redis();
-    config.replicas = replicas.map(|replicas| ReplicaWait { replicas, timeout: ms(WAIT_MS), over: WaitOver::TheSame });
+    config.replicas =
+        replicas.map(|replicas| ReplicaWait { replicas, timeout: ms(WAIT_MS), over: WaitOver::OnePipeline });
     LockKind::Redis(config, On::Cluster(TIMING.node_timeout))
 }
 

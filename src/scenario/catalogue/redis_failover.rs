@@ -64,7 +64,7 @@ fn r5() -> Vec<GuardedScenario> {
         about("failover-loses-lock", Some("R5"), "the replica that is promoted lacks the lock's key", FAILOVER_DOCS);
     let broken = crashing(about, on_primary(|_| ()));
     let etcd = broken.clone().lock(listed("etcd", &TIMING)).fixed("fixed", "a lock that is kept by consensus");
-    let waits = broken.clone().lock(waiting_for(1, WaitOver::TheSame));
+    let waits = broken.clone().lock(waiting_for(1, WaitOver::OnePipeline));
     vec![broken, etcd, waits.fixed("waits", "the lock waits for the one replica that can be promoted")]
 }
 
@@ -72,7 +72,7 @@ fn r7() -> Vec<GuardedScenario> {
     let source = "Redis replication docs, safety of replication when the primary has persistence turned off";
     let summary = "a primary without persistence restarts empty before the Sentinels notice";
     let about = about("primary-restarts-empty", Some("R7"), summary, source);
-    let mut broken = crashing(about, waiting_for(1, WaitOver::TheSame)).keeps(Persistence::None);
+    let mut broken = crashing(about, waiting_for(1, WaitOver::OnePipeline)).keeps(Persistence::None);
     broken.simulation.down_us_max = 5_000;
     let fixed = broken
         .clone()
@@ -85,12 +85,12 @@ fn r8() -> Vec<GuardedScenario> {
     let source = "redisson#5256; Redis WAIT docs";
     let about =
         about("wait-one-of-two", Some("R8"), "WAIT is content with one replica, and the other is promoted", source);
-    let broken = crashing(about, waiting_for(1, WaitOver::TheSame))
+    let broken = crashing(about, waiting_for(1, WaitOver::OnePipeline))
         .servers(3 + keeper::FEW_SENTINELS)
         .replication(|replication| replication.priorities = vec![100, 100, 10]);
     let fixed = broken
         .clone()
-        .lock(waiting_for(2, WaitOver::TheSame))
+        .lock(waiting_for(2, WaitOver::OnePipeline))
         .fixed("fixed", "the lock waits for every replica that can be promoted");
     vec![broken, fixed]
 }
@@ -111,18 +111,36 @@ fn r26() -> Vec<GuardedScenario> {
     vec![broken, fixed]
 }
 
-fn r32() -> Vec<GuardedScenario> {
-    let source = "derived from pooled clients; Redis WAIT docs: it counts the writes of its own connection";
-    let about = about("wait-on-another-connection", Some("R32"), "WAIT counts what another connection wrote", source);
-    // The next holder waits for a replica too: the old primary, once that has been set right.
+/// The next holder waits for a replica too: the old primary, which comes back and is set right at once.
+fn replaced_at_once(scenario: GuardedScenario) -> GuardedScenario {
     let at_once = |replication: &mut Replication| {
         replication.sentinels.iter_mut().for_each(|sentinels| sentinels.hello_ms = 1);
     };
-    let mut broken = crashing(about, waiting_for(1, WaitOver::Another)).replication(at_once);
-    (broken.simulation.down_us_max, broken.simulation.fault_every_us) = (50_000, 10_000);
+    let mut scenario = scenario.replication(at_once);
+    (scenario.simulation.down_us_max, scenario.simulation.fault_every_us) = (50_000, 10_000);
+    scenario
+}
+
+fn r32() -> Vec<GuardedScenario> {
+    let source = "derived from pooled clients; Redis WAIT docs: it counts the writes of its own connection";
+    let about = about("wait-on-another-connection", Some("R32"), "WAIT counts what another connection wrote", source);
+    let broken = replaced_at_once(crashing(about, waiting_for(1, WaitOver::Another)));
     let fixed = broken
         .clone()
-        .lock(waiting_for(1, WaitOver::TheSame))
+        .lock(waiting_for(1, WaitOver::OnePipeline))
         .fixed("fixed", "WAIT on the connection that set the key");
+    vec![broken, fixed]
+}
+
+/// Those that take a minute.
+pub(super) fn long() -> Vec<GuardedScenario> {
+    let source = "derived from R32: Redis WAIT docs; clients that connect again between two calls";
+    let summary = "the connection ends after SET, and WAIT is sent over a new one that wrote nothing";
+    let about = about("wait-after-reconnect", None, summary, source);
+    let broken = replaced_at_once(crashing(about, waiting_for(1, WaitOver::NextCall)))
+        .servers(2 + keeper::FEW_SENTINELS)
+        .faults(Fault::Break, 1);
+    let fixed =
+        broken.clone().lock(waiting_for(1, WaitOver::OnePipeline)).fixed("fixed", "SET and WAIT in one pipeline");
     vec![broken, fixed]
 }

@@ -48,7 +48,7 @@ fn sound() -> Vec<GuardedScenario> {
 fn failover() -> Vec<GuardedScenario> {
     let summary = "the watchdog lock on a primary with Sentinels, one of whose servers crashes";
     let about = about("redisson-failover", None, summary, SOURCE);
-    let replicas = Some(ReplicaWait { replicas: 1, timeout: ms(10), over: WaitOver::TheSame });
+    let replicas = Some(ReplicaWait { replicas: 1, timeout: ms(10), over: WaitOver::OnePipeline });
     let lock =
         |replicas| LockKind::Redisson(Config { replicas, ..TIMING.redisson() }, On::Primary(TIMING.node_timeout));
     let broken = crashing(about, lock(None)).work(Work::Hold(ms(50)));
@@ -66,7 +66,7 @@ fn r6() -> Vec<GuardedScenario> {
     let source = "Redis Sentinel docs; aphyr.com/posts/283-jepsen-redis";
     let summary = "the watchdog renews on a primary that is cut off, while its replica is promoted";
     let about = about("split-brain", Some("R6"), summary, source);
-    let replicas = Some(ReplicaWait { replicas: 1, timeout: ms(10), over: WaitOver::TheSame });
+    let replicas = Some(ReplicaWait { replicas: 1, timeout: ms(10), over: WaitOver::OnePipeline });
     let lock = |renewed_on| {
         LockKind::Redisson(Config { replicas, renewed_on, ..TIMING.redisson() }, On::Primary(TIMING.node_timeout))
     };

@@ -157,6 +157,8 @@ pub struct Sell {
     pub retry: Retry,
     /// Whether a request's order can be there only once.
     pub unique_orders: bool,
+    /// How long the shop works between its check of the stock and its write.
+    pub takes: Duration,
 }
 
 /// How the draw makes sure that each user draws once.
@@ -269,9 +271,9 @@ impl Guarded {
     }
 
     fn shop(&self, sell: Sell) -> Shop {
-        let Sell { from_redis, stock_at_start, guard, retry, unique_orders } = sell;
+        let Sell { from_redis, stock_at_start, guard, retry, unique_orders, takes } = sell;
         let stock = if from_redis { StockAt::Redis(self.servers) } else { StockAt::Row(1) };
-        Shop { stock, stock_at_start, guard, retry, unique_orders, database: self.database() }
+        Shop { stock, stock_at_start, guard, retry, unique_orders, takes, database: self.database() }
     }
 
     fn draw(&self, once: Once) -> Draw {

@@ -204,6 +204,10 @@ impl<R: Redis> Redis for Mutant<R> {
         self.ports.call(mutate(self.mutation, command)).await
     }
 
+    fn pipeline<const N: usize>(&self, commands: [Command; N]) -> impl Future<Output = [Outcome<Value>; N]> + Send {
+        self.ports.pipeline(commands.map(|command| mutate(self.mutation, command)))
+    }
+
     fn another(&self) -> Self {
         Mutant { ports: self.ports.another(), mutation: self.mutation }
     }

@@ -5,12 +5,13 @@ use crate::port::{Blob, Command, Outcome, Redis, Refusal, Script, Subscription, 
 use ::redis::aio::{MultiplexedConnection, PubSub};
 use ::redis::cluster::{ClusterClient, ClusterConfig};
 use ::redis::cluster_async::ClusterConnection;
-use ::redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
+use ::redis::cluster_routing::{Route, SingleNodeRoutingInfo, SlotAddr};
 use ::redis::sentinel::{SentinelClient, SentinelServerType};
-use ::redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind};
+use ::redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind};
 use doublehold_models::keys::keys;
 use doublehold_models::slots::slot_of;
 use futures_util::StreamExt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -156,24 +157,32 @@ impl RealRedis {
         *self.connection.lock().await = None;
     }
 
-    async fn send(&self, command: &Command) -> Outcome<Value> {
+    /// Sends commands one after the other over one connection.
+    async fn send<const N: usize>(&self, commands: &[Command; N]) -> [Outcome<Value>; N] {
         let Ok(mut connection) = self.connect().await else {
-            // Whatever went wrong, the request was not sent.
-            return Outcome::Fail(Refusal::Refused);
+            // Whatever went wrong, nothing was sent.
+            return std::array::from_fn(|_| Outcome::Fail(Refusal::Refused));
         };
-        let mut request = Cmd::new();
-        command.words().iter().for_each(|word| {
-            request.arg(word.as_bytes());
-        });
-        let answer = match (&mut connection, &self.source) {
-            (Open::One(connection), _) => request.query_async(connection).await,
-            (Open::Cluster(connection), Source::Cluster(cluster)) => cluster.ask(connection, command, request).await,
+        let pipeline = pipeline_of(commands);
+        let answers = match (&mut connection, &self.source) {
+            (Open::One(connection), _) => connection.send_packed_commands(&pipeline, 0, N).await,
+            (Open::Cluster(connection), Source::Cluster(cluster)) => cluster.ask(connection, commands, &pipeline).await,
             (Open::Cluster(_), _) => unreachable!("only a Cluster is connected so"),
         };
-        match answer {
-            Ok(value) => Outcome::Ok(value_of(value)),
-            Err(problem) => self.outcome_of(&problem).await,
+        let answers: Vec<Result<::redis::Value, RedisError>> = match answers {
+            Ok(values) => values.into_iter().map(value_or_error).collect(),
+            Err(problem) => vec![Err(problem); N],
+        };
+        assert_eq!(answers.len(), N, "each command of a pipeline has a reply");
+        let mut answers = answers.into_iter();
+        let mut outcomes = [const { Outcome::Fail(Refusal::Refused) }; N];
+        for outcome in &mut outcomes {
+            *outcome = match answers.next().expect("as many as there are commands") {
+                Ok(value) => Outcome::Ok(value_of(value)),
+                Err(problem) => self.outcome_of(&problem).await,
+            };
         }
+        outcomes
     }
 
     async fn outcome_of(&self, problem: &RedisError) -> Outcome<Value> {
@@ -198,30 +207,55 @@ impl RealRedis {
 const TRIES_MAX: usize = 3;
 
 impl Cluster {
-    /// Asks the primary of the slot of a command's keys; what a server refuses with MOVED is sent again.
+    /// Asks the primary of the slot of the commands' keys; what a server refuses with MOVED is sent again.
     async fn ask(
         &self,
         connection: &mut ClusterConnection,
-        command: &Command,
-        request: Cmd,
-    ) -> Result<::redis::Value, RedisError> {
-        let slot = keys(command.words()).next().map_or(self.slot, |key| slot_of(key));
-        let routing = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+        commands: &[Command],
+        pipeline: &Pipeline,
+    ) -> Result<Vec<::redis::Value>, RedisError> {
+        let slot = commands.iter().find_map(|command| keys(command.words()).next().map(|key| slot_of(key)));
+        let route = SingleNodeRoutingInfo::SpecificNode(Route::new(slot.unwrap_or(self.slot), SlotAddr::Master));
         let mut tries = 1;
         loop {
-            let routing = RoutingInfo::SingleNode(routing.clone());
-            let answer = match connection.route_command(request.clone(), routing).await {
-                // So the library gives what a server refuses.
-                Ok(::redis::Value::ServerError(problem)) => Err(problem.into()),
-                other => other,
+            let answers = connection.route_pipeline(pipeline.clone(), 0, commands.len(), route.clone()).await;
+            let has_moved = match &answers {
+                Ok(values) => {
+                    matches!(values.first(), Some(::redis::Value::ServerError(problem)) if is_moved(problem.kind()))
+                }
+                Err(problem) => problem.kind() == ErrorKind::Server(ServerErrorKind::Moved),
             };
-            let has_moved =
-                matches!(&answer, Err(problem) if problem.kind() == ErrorKind::Server(ServerErrorKind::Moved));
             if !has_moved || tries == TRIES_MAX {
-                return answer;
+                return answers;
             }
             tries += 1;
         }
+    }
+}
+
+/// True if a server says that another one has the slot.
+fn is_moved(kind: Option<ServerErrorKind>) -> bool {
+    kind == Some(ServerErrorKind::Moved)
+}
+
+/// The redis crate's pipeline of these commands.
+fn pipeline_of(commands: &[Command]) -> Pipeline {
+    let mut pipeline = Pipeline::new();
+    for command in commands {
+        let mut request = Cmd::new();
+        command.words().iter().for_each(|word| {
+            request.arg(word.as_bytes());
+        });
+        pipeline.add_command(request);
+    }
+    pipeline
+}
+
+/// A reply, with what a server refuses told apart: the library gives it as a value.
+fn value_or_error(value: ::redis::Value) -> Result<::redis::Value, RedisError> {
+    match value {
+        ::redis::Value::ServerError(problem) => Err(problem.into()),
+        value => Ok(value),
     }
 }
 
@@ -248,8 +282,10 @@ fn value_of(value: ::redis::Value) -> Value {
 impl Redis for RealRedis {
     type Subscription = RealSubscription;
 
-    async fn call(&self, command: Command) -> Outcome<Value> {
-        self.send(&command).await
+    async fn pipeline<const N: usize>(&self, commands: [Command; N]) -> [Outcome<Value>; N] {
+        // The library's futures are nested deeply: without a name for their type, those of locks stay simple.
+        let sent: Pin<Box<dyn Future<Output = [Outcome<Value>; N]> + Send + '_>> = Box::pin(self.send(&commands));
+        sent.await
     }
 
     /// By digest, and with the text where the server does not know it.
@@ -259,9 +295,9 @@ impl Redis for RealRedis {
             Command::from_words(words.chain(keys.iter().cloned()).chain(args.iter().cloned()))
         };
         let digest = Blob::from(::redis::Script::new(script.body).get_hash().to_owned());
-        match self.send(&command("EVALSHA", digest)).await {
+        match self.call(command("EVALSHA", digest)).await {
             Outcome::Fail(Refusal::Server(text)) if text.starts_with(b"NOSCRIPT") => {
-                self.send(&command("EVAL", script.body.into())).await
+                self.call(command("EVAL", script.body.into())).await
             }
             other => other,
         }

@@ -55,6 +55,16 @@ pub(super) enum Done {
     Fired,
 }
 
+impl Done {
+    /// The answer to a request.
+    pub(super) fn answer(self) -> Outcome<Response> {
+        match self {
+            Done::Answered(outcome) => outcome,
+            Done::Fired => unreachable!("a request is no timer"),
+        }
+    }
+}
+
 /// The digest of what the code has seen: one entry an input, with the round that it belongs to.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -157,29 +167,7 @@ impl Seat {
         let mut state = self.lock();
         state.now = now;
         state.read_clock = false;
-        match told {
-            Told::Start => {}
-            Told::Answer(id, outcome) => {
-                if let Some(outcome) = state.library_answered(id, outcome) {
-                    state.complete(id, outcome);
-                }
-            }
-            Told::Fired(id) => {
-                if !state.library_fired(id) {
-                    state.end_wait(id, Done::Fired);
-                }
-            }
-            Told::Message(node, lane, message) => {
-                if let Some(message) = state.library_told(node, lane, message) {
-                    state.deliver(node, lane, message);
-                }
-            }
-            Told::Hangup(node, lane, ids) => {
-                state.lose(&ids);
-                state.hang_up(node, lane);
-                state.library_cut(node, lane);
-            }
-        }
+        state.hear(told);
     }
 
     /// The process ends: nothing that its code does while it is dropped counts.
@@ -266,6 +254,34 @@ impl Seat {
 }
 
 impl State {
+    /// Takes in what the client is told.
+    fn hear(&mut self, told: Told) {
+        match told {
+            Told::Start => {}
+            Told::Answer(id, outcome) => {
+                if let Some(outcome) = self.library_answered(id, outcome) {
+                    self.complete(id, outcome);
+                }
+            }
+            Told::Fired(id) => {
+                if !self.library_fired(id) {
+                    self.end_wait(id, Done::Fired);
+                }
+            }
+            Told::Message(node, lane, message) => {
+                if let Some(message) = self.library_told(node, lane, message) {
+                    self.deliver(node, lane, message);
+                }
+            }
+            Told::Hangup(node, lane, ids) => {
+                self.lose(&ids);
+                self.hang_up(node, lane);
+                self.library_cut(node, lane);
+            }
+            Told::Together(all) => all.into_iter().for_each(|told| self.hear(told)),
+        }
+    }
+
     /// A request was answered, or lost.
     pub(super) fn complete(&mut self, id: WaitId, outcome: Outcome<Response>) {
         self.end_wait(id, Done::Answered(outcome));
@@ -421,10 +437,7 @@ pub(super) struct Wait<'a> {
 impl Wait<'_> {
     /// The answer to a request.
     pub(super) async fn answer(self) -> Outcome<Response> {
-        match self.await {
-            Done::Answered(outcome) => outcome,
-            Done::Fired => unreachable!("a request is no timer"),
-        }
+        self.await.answer()
     }
 }
 

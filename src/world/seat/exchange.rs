@@ -99,4 +99,6 @@ pub enum Told {
     Message(u16, u8, Response),
     /// A connection has broken, and the requests on it have ended.
     Hangup(u16, u8, SmallVec<[WaitId; 4]>),
+    /// Several things, one after the other, before its code goes on.
+    Together(Vec<Told>),
 }

@@ -229,6 +229,7 @@ impl Host {
                     // Whether the client has borne the silence for too long is told by its clock.
                     self.pass(at_us);
                 }
+                let choice = self.how_it_ends(choice);
                 let recovers = matches!(
                     choice.act,
                     Act::Resume | Act::Restart | Act::Heal | Act::Start | Act::Take(Step::CatchUp | Step::Synced)
@@ -254,6 +255,17 @@ impl Host {
         if let Some(choice) = choice {
             self.make(at_us, choice).await;
         }
+    }
+
+    /// A delivery on a connection that has ended: of what may have come of it, each as likely.
+    fn how_it_ends(&mut self, choice: Choice) -> Choice {
+        let Choice { at: Target::Link(at), act: Act::Deliver } = choice else { return choice };
+        let ends = self.system.ends_of(at);
+        if ends.is_empty() {
+            return choice;
+        }
+        let drawn = self.streams.network.below(ends.len() as u64 + 1) as usize;
+        ends.get(drawn).map_or(choice, |end| Choice::link(at, *end))
     }
 
     /// Begins with a request, unless the node works on another one.

@@ -6,7 +6,7 @@
 
 use super::super::client::State;
 use super::super::slots::KnownSlots;
-use super::{Group, SeatRedis};
+use super::{Group, SeatRedis, refused};
 use crate::port::{Command, Outcome, Refusal, Value};
 use doublehold_models::keys::keys;
 use doublehold_models::slots::slot_of;
@@ -28,30 +28,28 @@ impl State {
 }
 
 impl SeatRedis {
-    pub(super) async fn call_cluster(&self, group: &Group, without: u16, command: Command) -> Outcome<Value> {
-        let slot = keys(command.words()).next().map_or(without, |key| slot_of(key));
-        let mut refused = Outcome::Fail(Refusal::Refused);
+    pub(super) async fn ask_cluster<const N: usize>(
+        &self,
+        group: &Group,
+        without: u16,
+        commands: [Command; N],
+    ) -> [Outcome<Value>; N] {
+        let slot = commands.iter().find_map(|command| keys(command.words()).next().map(|key| slot_of(key)));
+        let slot = slot.unwrap_or(without);
+        let mut refused = refused();
         for _ in 0..TRIES_MAX {
             let Some(node) = self.find_owner(group, slot).await else { return refused };
-            let outcome = self.ask_within(group, node, self.channel, command.clone()).await;
-            match &outcome {
-                Outcome::Fail(Refusal::Server(text)) if text.starts_with(b"MOVED ") => {
+            let outcomes = self.ask_within(group, (node, self.channel), commands.clone()).await;
+            if outcomes.iter().any(is_doubtful) {
+                self.doubt(group, node);
+            }
+            match outcomes.first() {
+                Some(Outcome::Fail(Refusal::Server(text))) if text.starts_with(b"MOVED ") => {
                     self.take_note(group, &text.to_text());
-                    refused = outcome;
+                    refused = outcomes;
                 }
-                Outcome::Fail(Refusal::Refused) => {
-                    self.doubt(group, node);
-                    refused = outcome;
-                }
-                Outcome::Fail(Refusal::Server(text)) if text.starts_with(b"CLUSTERDOWN") => {
-                    self.doubt(group, node);
-                    return outcome;
-                }
-                Outcome::Indeterminate(_) => {
-                    self.doubt(group, node);
-                    return outcome;
-                }
-                Outcome::Fail(_) | Outcome::Ok(_) => return outcome,
+                Some(Outcome::Fail(Refusal::Refused)) => refused = outcomes,
+                _ => return outcomes,
             }
         }
         refused
@@ -69,7 +67,8 @@ impl SeatRedis {
             if let Some(server) = known {
                 return Some(first + server);
             }
-            let answer = self.ask_within(group, asked, self.channel, Command::new("CLUSTER").arg("SLOTS")).await;
+            let slots = Command::new("CLUSTER").arg("SLOTS");
+            let [answer] = self.ask_within(group, (asked, self.channel), [slots]).await;
             match answer.ok() {
                 Some(slots) => self.seat.lock().cluster(group).ranges = ranges(group, &slots),
                 None => self.doubt(group, asked),
@@ -90,6 +89,15 @@ impl SeatRedis {
         let server = words.next().and_then(|address| group.member(address.split(':').next()?));
         let (Some(slot), Some(server)) = (slot, server) else { panic!("a Redis answered {moved}") };
         self.seat.lock().cluster(group).take_note(slot, server);
+    }
+}
+
+/// True if what became of a command says that another server may have its slot.
+fn is_doubtful(outcome: &Outcome<Value>) -> bool {
+    match outcome {
+        Outcome::Indeterminate(_) | Outcome::Fail(Refusal::Refused) => true,
+        Outcome::Fail(Refusal::Server(text)) => text.starts_with(b"CLUSTERDOWN"),
+        Outcome::Fail(_) | Outcome::Ok(_) => false,
     }
 }
 

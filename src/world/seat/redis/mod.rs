@@ -10,9 +10,9 @@ use crate::port::{Blob, Command, FoundBy, Outcome, Redis, RedisGroup, Refusal, S
 use doublehold_models::{Request, Response};
 use std::future::{Future, poll_fn};
 use std::ops::Range;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// A connection to a simulated Redis.
@@ -70,6 +70,41 @@ fn redis_outcome(outcome: Outcome<Response>) -> Outcome<Value> {
     }
 }
 
+/// A command that was sent.
+enum Asked<'a> {
+    Waits(Wait<'a>),
+    Has(Outcome<Value>),
+}
+
+impl Asked<'_> {
+    /// What became of it, as far as that is known.
+    fn outcome(self) -> Outcome<Value> {
+        match self {
+            Asked::Waits(_) => Outcome::Indeterminate(Unknown::TimedOut),
+            Asked::Has(outcome) => outcome,
+        }
+    }
+}
+
+/// Waits for what became of all of these.
+fn poll_all(asked: &mut [Asked<'_>], cx: &mut Context<'_>) -> Poll<()> {
+    let mut all = Poll::Ready(());
+    for one in asked {
+        if let Asked::Waits(wait) = one {
+            match Pin::new(wait).poll(cx) {
+                Poll::Ready(done) => *one = Asked::Has(redis_outcome(done.answer())),
+                Poll::Pending => all = Poll::Pending,
+            }
+        }
+    }
+    all
+}
+
+/// For each command that it was certainly not done, as no server was there to do it.
+fn refused<const N: usize>() -> [Outcome<Value>; N] {
+    std::array::from_fn(|_| Outcome::Fail(Refusal::Refused))
+}
+
 impl SeatRedis {
     /// A connection to this server.
     pub(super) fn new(seat: &Arc<Seat>, server: u16) -> Self {
@@ -86,38 +121,48 @@ impl SeatRedis {
         SeatRedis { seat: Arc::clone(seat), route: Route::Group(Arc::new(group)), channel: 0 }
     }
 
-    async fn ask(&self, node: u16, channel: u8, command: Command) -> Outcome<Value> {
-        let wait = {
-            let mut state = self.seat.lock();
-            let id = state.open_slot();
-            let (purpose, request) = (Purpose::Commands, Request::Redis(command));
-            state.ask(id, (node, channel), purpose, request);
-            Wait { seat: &self.seat, id, open: true }
-        };
-        redis_outcome(wait.answer().await)
+    fn send(&self, node: u16, channel: u8, command: Command) -> Wait<'_> {
+        let mut state = self.seat.lock();
+        let id = state.open_slot();
+        let (purpose, request) = (Purpose::Commands, Request::Redis(command));
+        state.ask(id, (node, channel), purpose, request);
+        Wait { seat: &self.seat, id, open: true }
+    }
+
+    /// Sends commands to a server over one connection, and waits for the replies.
+    async fn ask<const N: usize>(&self, node: u16, commands: [Command; N]) -> [Outcome<Value>; N] {
+        let mut asked = commands.map(|command| Asked::Waits(self.send(node, self.channel, command)));
+        poll_fn(|cx| poll_all(&mut asked, cx)).await;
+        asked.map(Asked::outcome)
     }
 
     /// Asks a member of a group, and closes the connection when no answer comes in time.
-    async fn ask_within(&self, group: &Group, node: u16, channel: u8, command: Command) -> Outcome<Value> {
-        let answered = {
-            let mut answer = pin!(self.ask(node, channel, command));
+    async fn ask_within<const N: usize>(
+        &self,
+        group: &Group,
+        (node, channel): (u16, u8),
+        commands: [Command; N],
+    ) -> [Outcome<Value>; N] {
+        let (outcomes, in_time) = {
             let mut patience = pin!(self.seat.timer(group.patience));
-            poll_fn(|cx| match answer.as_mut().poll(cx) {
-                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-                Poll::Pending => patience.as_mut().poll(cx).map(|_| None),
+            let mut asked = commands.map(|command| Asked::Waits(self.send(node, channel, command)));
+            let in_time = poll_fn(|cx| match poll_all(&mut asked, cx) {
+                Poll::Ready(()) => Poll::Ready(true),
+                Poll::Pending => patience.as_mut().poll(cx).map(|_| false),
             })
-            .await
+            .await;
+            (asked.map(Asked::outcome), in_time)
         };
-        answered.unwrap_or_else(|| {
+        if !in_time {
             self.seat.lock().push(Outgoing::Close { node, channel });
-            Outcome::Indeterminate(Unknown::TimedOut)
-        })
+        }
+        outcomes
     }
 
-    async fn call_group(&self, group: &Group, command: Command) -> Outcome<Value> {
+    async fn ask_group<const N: usize>(&self, group: &Group, commands: [Command; N]) -> [Outcome<Value>; N] {
         match &group.by {
-            By::Sentinels(sentinels) => self.call_primary(group, sentinels, command).await,
-            By::Slot(slot) => self.call_cluster(group, *slot, command).await,
+            By::Sentinels(sentinels) => self.ask_primary(group, sentinels, commands).await,
+            By::Slot(slot) => self.ask_cluster(group, *slot, commands).await,
         }
     }
 
@@ -133,11 +178,11 @@ impl SeatRedis {
 impl Redis for SeatRedis {
     type Subscription = SeatSubscription;
 
-    async fn call(&self, command: Command) -> Outcome<Value> {
+    async fn pipeline<const N: usize>(&self, commands: [Command; N]) -> [Outcome<Value>; N] {
         match &self.route {
-            Route::Server(node) => self.ask(*node, self.channel, command).await,
+            Route::Server(node) => self.ask(*node, commands).await,
             // Only this one is large.
-            Route::Group(group) => Box::pin(self.call_group(group, command)).await,
+            Route::Group(group) => Box::pin(self.ask_group(group, commands)).await,
         }
     }
 

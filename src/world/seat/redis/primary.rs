@@ -6,7 +6,7 @@
 //! answer does not come in time, or the server says that it is none.
 
 use super::super::client::State;
-use super::{Group, SeatRedis, TRIES_MAX};
+use super::{Group, SeatRedis, TRIES_MAX, refused};
 use crate::port::{Command, Outcome, Refusal, Value};
 use std::ops::Range;
 
@@ -40,9 +40,11 @@ impl SeatRedis {
     async fn look(&self, group: &Group, sentinels: &Range<u16>) -> Option<u16> {
         for sentinel in sentinels.clone() {
             let which = Command::new("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(MASTER_NAME);
-            let Some(named) = self.ask_within(group, sentinel, 0, which).await.ok() else { continue };
+            let [named] = self.ask_within(group, (sentinel, 0), [which]).await;
+            let Some(named) = named.ok() else { continue };
             let node = server_at(group, &named)?;
-            let role = self.ask_within(group, node, self.channel, Command::new("ROLE")).await.ok()?;
+            let [role] = self.ask_within(group, (node, self.channel), [Command::new("ROLE")]).await;
+            let role = role.ok()?;
             let is_primary =
                 matches!(&role, Value::Array(parts) if parts.first() == Some(&Value::Bulk("master".into())));
             return is_primary.then_some(node);
@@ -55,21 +57,26 @@ impl SeatRedis {
         self.seat.lock().primary(group).take_if(|known| *known == node);
     }
 
-    pub(super) async fn call_primary(&self, group: &Group, sentinels: &Range<u16>, command: Command) -> Outcome<Value> {
-        let mut refused = Outcome::Fail(Refusal::Refused);
+    pub(super) async fn ask_primary<const N: usize>(
+        &self,
+        group: &Group,
+        sentinels: &Range<u16>,
+        commands: [Command; N],
+    ) -> [Outcome<Value>; N] {
+        let mut refused = refused();
         for _ in 0..TRIES_MAX {
             let Some(node) = self.find_primary(group, sentinels).await else { return refused };
-            let outcome = self.ask_within(group, node, self.channel, command.clone()).await;
-            match &outcome {
-                Outcome::Indeterminate(_) => self.give_up(group, node),
-                Outcome::Fail(why) if is_no_primary(why) => {
-                    self.give_up(group, node);
-                    refused = outcome;
-                    continue;
-                }
-                Outcome::Fail(_) | Outcome::Ok(_) => {}
+            let outcomes = self.ask_within(group, (node, self.channel), commands.clone()).await;
+            if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Indeterminate(_))) {
+                self.give_up(group, node);
             }
-            return outcome;
+            match outcomes.first() {
+                Some(Outcome::Fail(why)) if is_no_primary(why) => {
+                    self.give_up(group, node);
+                    refused = outcomes;
+                }
+                _ => return outcomes,
+            }
         }
         refused
     }
