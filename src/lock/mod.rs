@@ -69,6 +69,12 @@ pub trait Lock: Clone + Send + Sync + 'static {
     /// How long to wait before the next attempt.
     fn retry_delay(&self) -> Duration;
 
+    /// The same lock, with holds that last so long and that nothing keeps alive. `None` if the algorithm has no such
+    /// holds.
+    fn leased(&self, _ttl: Duration) -> Option<Self> {
+        None
+    }
+
     /// Who may hold it beside a holder.
     fn mode(&self) -> Mode {
         Mode::Exclusive

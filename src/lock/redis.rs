@@ -183,7 +183,7 @@ impl Config {
     pub fn new(ttl: Duration) -> Self {
         Config {
             ttl,
-            drift: ttl / 100 + Duration::from_millis(2),
+            drift: drift_of(ttl),
             report_validity: true,
             retry_delay: (ttl / 10, ttl / 5),
             token_of: TokenOf::Acquisition,
@@ -194,6 +194,11 @@ impl Config {
             replicas: None,
         }
     }
+}
+
+/// What a lease loses of its TTL to clocks that drift: the document's hundredth, and two milliseconds.
+pub(super) fn drift_of(ttl: Duration) -> Duration {
+    ttl / 100 + Duration::from_millis(2)
 }
 
 /// The key of the counter of a lock's fencing tokens: in the lock's slot, as one script uses both.
@@ -416,6 +421,11 @@ impl<P: Ports> Lock for RedisLock<P> {
             Outcome::Ok(false) => Err(NotAcquired::Lost),
             Outcome::Fail(_) | Outcome::Indeterminate(_) => Err(NotAcquired::Unavailable),
         }
+    }
+
+    fn leased(&self, ttl: Duration) -> Option<Self> {
+        let config = Config { ttl, drift: drift_of(ttl), ..self.config.clone() };
+        Some(RedisLock { config, ..self.clone() })
     }
 
     fn retry_delay(&self) -> Duration {

@@ -172,6 +172,11 @@ pub enum Moment<'a> {
         /// What.
         event: &'a Event,
     },
+    /// A client's process is about to end before its code does.
+    Crashed {
+        /// The client.
+        client: usize,
+    },
     /// A service shows another holder of a lock than before.
     LockChanged {
         /// The client whose request changed it; `None` if it was time, a crash, a restart.

@@ -9,6 +9,7 @@ use super::pushed::Pushed;
 use super::seat::{Outgoing, Told, WaitId};
 use super::system::System;
 use crate::base::time::{self, Observed};
+use crate::property::Moment;
 use crate::world::recorder::Recorder;
 
 impl System {
@@ -114,6 +115,7 @@ impl System {
     }
 
     pub(super) fn crash_client(&mut self, client: usize) {
+        self.check(&Moment::Crashed { client });
         self.end_client(client, Status::Crashed);
         let due_by = self.due_by();
         self.detach_all(client, Gone { due_by, lossy: true, silent: false });
@@ -121,6 +123,7 @@ impl System {
 
     /// The client's machine is gone. Servers keep its connections: nothing tells them.
     pub(super) fn power_client_off(&mut self, client: usize) {
+        self.check(&Moment::Crashed { client });
         self.hear(client, false);
         self.end_client(client, Status::Crashed);
         let due_by = self.due_by();

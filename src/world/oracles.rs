@@ -260,7 +260,7 @@ impl System {
         }
     }
 
-    fn check(&mut self, moment: &Moment) {
+    pub(super) fn check(&mut self, moment: &Moment) {
         if self.violation.is_some() {
             return;
         }

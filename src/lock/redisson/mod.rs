@@ -24,7 +24,7 @@ mod scripts;
 
 use super::hold::Hold;
 use super::lifetime::{Lifetime, Renewal};
-use super::redis::{self, ReplicaWait};
+use super::redis::{self, ReplicaWait, drift_of};
 use super::sync::{Mutex, lock};
 use super::{Lease, Lock, NotAcquired, Undo};
 use crate::base::Event;
@@ -120,6 +120,15 @@ pub enum Waiting {
     MissBroken,
 }
 
+/// What remembers the TTL of a lease that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseOf {
+    /// The hold.
+    Hold,
+    /// The lock object: the watchdog's later holds have it too (R18).
+    Object,
+}
+
 /// What a release does that is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resend {
@@ -158,6 +167,8 @@ pub struct Config {
     pub waiting: Waiting,
     /// What a release does that is sent again.
     pub resend: Resend,
+    /// What remembers the TTL of a lease that was asked for.
+    pub lease_of: LeaseOf,
     /// How many replicas must have the lock before it is held; `None`: none is waited for.
     pub replicas: Option<ReplicaWait>,
     /// Which servers must have a renewal before it counts.
@@ -170,7 +181,7 @@ impl Config {
         Config {
             ttl,
             first_ttl: None,
-            drift: ttl / 100 + Duration::from_millis(2),
+            drift: drift_of(ttl),
             request_timeout: ttl / 3,
             keep_alive: KeepAlive::Watchdog,
             renew: Renew::IfOurs,
@@ -181,6 +192,7 @@ impl Config {
             after_lost_reply: AfterLostReply::GiveBack,
             waiting: Waiting::ListenThenLook,
             resend: Resend::Once,
+            lease_of: LeaseOf::Hold,
             replicas: None,
             renewed_on: RenewedOn::Replicas,
         }
@@ -204,21 +216,26 @@ pub struct RedissonLock<P: Ports> {
     kept: Arc<Kept>,
 }
 
-/// The holds that watchdogs keep alive, each by its name.
+/// What the clones of a lock share.
 #[derive(Default)]
-struct Kept(Mutex<BTreeMap<Blob, Arc<Lifetime>>>);
+struct Kept {
+    /// The holds that there are, each by its name.
+    holds: Mutex<BTreeMap<Blob, Arc<Lifetime>>>,
+    /// The TTL of the latest lease that was asked for, where the object remembers it.
+    ttl: Mutex<Option<Duration>>,
+}
 
 impl Kept {
     fn get(&self, hold: &Blob) -> Option<Arc<Lifetime>> {
-        lock(&self.0).get(hold).cloned()
+        lock(&self.holds).get(hold).cloned()
     }
 
     fn put(&self, hold: &Blob, life: &Arc<Lifetime>) {
-        lock(&self.0).insert(hold.clone(), Arc::clone(life));
+        lock(&self.holds).insert(hold.clone(), Arc::clone(life));
     }
 
     fn take(&self, hold: &Blob) -> Option<Arc<Lifetime>> {
-        lock(&self.0).remove(hold)
+        lock(&self.holds).remove(hold)
     }
 }
 
@@ -252,8 +269,14 @@ impl<P: Ports> RedissonLock<P> {
         RedissonLock { host: host.clone(), server, key, channel, owner, config, kept: Arc::default() }
     }
 
+    /// The TTL that is sent, in milliseconds, where this one is meant.
+    fn sent_ms(&self, ttl: Duration) -> Blob {
+        let remembered = if self.config.lease_of == LeaseOf::Object { *lock(&self.kept.ttl) } else { None };
+        millis(remembered.unwrap_or(ttl))
+    }
+
     fn ttl_ms(&self) -> Blob {
-        millis(self.config.ttl)
+        self.sent_ms(self.config.ttl)
     }
 
     fn first_ttl(&self) -> Duration {
@@ -272,7 +295,7 @@ impl<P: Ports> RedissonLock<P> {
     }
 
     async fn acquire_once(&self, hold: &Blob) -> Outcome<Answer> {
-        let arguments = [self.owner.clone(), millis(self.first_ttl()), hold.clone()];
+        let arguments = [self.owner.clone(), self.sent_ms(self.first_ttl()), hold.clone()];
         let acquire = ACQUIRE.command(&self.keys(hold)[..2], &arguments);
         let (reply, replicated) = redis::write(&self.server, self.config.replicas.as_ref(), acquire).await;
         reply.map(|value| match value.as_int() {
@@ -415,6 +438,20 @@ impl<P: Ports> RedissonLock<P> {
         }
     }
 
+    /// Waits for the end of a hold: its watchdog tells, and where it has none, its TTL.
+    async fn end_of(&self, life: &Lifetime) {
+        if self.config.keep_alive == KeepAlive::Watchdog {
+            let _phase = life.ended().await;
+            return;
+        }
+        loop {
+            let left = life.until().left_at(self.host.monotonic());
+            if left.is_zero() || self.host.timeout(left, life.ended()).await.is_some() {
+                return;
+            }
+        }
+    }
+
     fn end_watchdog(&self, lease: &Lease) {
         if let Some(life) = self.kept.take(hold_of(lease)) {
             life.hold().release();
@@ -534,6 +571,15 @@ impl<P: Ports> Lock for RedissonLock<P> {
         self.config.ttl / 3
     }
 
+    fn leased(&self, ttl: Duration) -> Option<Self> {
+        if self.config.lease_of == LeaseOf::Object {
+            *lock(&self.kept.ttl) = Some(ttl);
+        }
+        let keep_alive = KeepAlive::Nothing;
+        let config = Config { ttl, first_ttl: None, drift: drift_of(ttl), keep_alive, ..self.config.clone() };
+        Some(RedissonLock { config, ..self.clone() })
+    }
+
     fn holds(&self, lease: &Lease) -> bool {
         match self.config.after_loss {
             AfterLoss::Silent => true,
@@ -546,7 +592,7 @@ impl<P: Ports> Lock for RedissonLock<P> {
 
     async fn lost(&self, lease: &Lease) {
         match self.kept.get(hold_of(lease)) {
-            Some(life) if self.config.after_loss == AfterLoss::TellHolder => drop(life.ended().await),
+            Some(life) if self.config.after_loss == AfterLoss::TellHolder => self.end_of(&life).await,
             Some(_) => std::future::pending().await,
             None => {}
         }

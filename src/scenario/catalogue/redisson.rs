@@ -6,8 +6,8 @@ use super::{about, base, ms, workload};
 use crate::lock::multi::{self, Prolong, ReleaseOf};
 use crate::lock::redis::{ReplicaWait, WaitOver};
 use crate::lock::redisson::{
-    AfterFailedRenewal, AfterLoss, AfterLostReply, Config, EndWatchdog, KeepAlive, OnInterrupt, Renew, RenewedOn,
-    Resend, Waiting,
+    AfterFailedRenewal, AfterLoss, AfterLostReply, Config, EndWatchdog, KeepAlive, LeaseOf, OnInterrupt, Renew,
+    RenewedOn, Resend, Waiting,
 };
 use crate::property;
 use crate::scenario::About;
@@ -29,7 +29,8 @@ fn watchdog(change: impl FnOnce(&mut Config)) -> LockKind {
 
 /// The watchdog lock and its rows.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    [sound(), failover(), r13(), r14(), r15(), r16(), r17(), r19(), r20(), r25(), r33(), r34(), mistakes()].concat()
+    [sound(), failover(), r13(), r14(), r15(), r16(), r17(), r18(), r19(), r20(), r25(), r33(), r34(), mistakes()]
+        .concat()
 }
 
 /// Holders that hold for longer than the TTL.
@@ -119,6 +120,21 @@ fn r17() -> Vec<GuardedScenario> {
         .faults(Fault::Pause, 1)
         .violating("belief");
     let fixed = broken.clone().lock(watchdog(|_| ())).fixed("fixed", "the holder knows until when its hold may last");
+    vec![broken, fixed]
+}
+
+/// Whoever crashes must not leave the lock for longer than its own hold would have lasted.
+fn r18() -> Vec<GuardedScenario> {
+    let source = "redisson#4818, #5623";
+    let summary = "a lease that was asked for is remembered, and the watchdog's next hold outlives its client by it";
+    let about = about("lease-of-the-object", Some("R18"), summary, source);
+    let mistake = watchdog(|config| config.lease_of = LeaseOf::Object);
+    let work = Work::LeaseThenHold { lease: ms(400), hold: ms(20) };
+    let broken = base(about, workload(mistake, work))
+        .only(idle_for_at_most(ms(40)))
+        .faults(Fault::ClientCrash, 1)
+        .violating("idle-lock");
+    let fixed = broken.clone().lock(watchdog(|_| ())).fixed("fixed", "each hold has the TTL that was asked for it");
     vec![broken, fixed]
 }
 

@@ -37,6 +37,12 @@ impl Guarded {
         let mut client = self.client(ports);
         for _ in 0..self.operations {
             self.think(ports).await;
+            if let Work::LeaseThenHold { lease, .. } = self.work {
+                let leased = lock.leased(lease).expect("holds of this lock can have leases of their own");
+                if let Some(guard) = self.acquire(ports, &leased).await {
+                    drop(guard.release().await);
+                }
+            }
             if let Some(guard) = self.acquire(ports, lock).await {
                 let guard = self.work(ports, guard, client.as_mut()).await;
                 drop(guard.release().await);
@@ -111,7 +117,7 @@ impl Guarded {
                 let client = client.expect("whoever sells has a client of the database");
                 self.serve(ports, client, guard.fence(), || guard.is_valid()).await;
             }
-            Work::Hold(time) => ports.sleep(time).await,
+            Work::Hold(time) | Work::LeaseThenHold { hold: time, .. } => ports.sleep(time).await,
             Work::HoldUntilLost(time) => {
                 let _lost = hold_until_lost(ports, &guard, time).await;
             }

@@ -132,6 +132,13 @@ pub enum Work {
     HoldThenReenter(Duration),
     /// Nothing but time passes; the holder extends its lease, and then holds for as long again.
     HoldThenExtend(Duration),
+    /// Nothing but time passes; before that the client has held the lock once with a lease of its own.
+    LeaseThenHold {
+        /// How long the lease lasts.
+        lease: Duration,
+        /// How long the client holds then.
+        hold: Duration,
+    },
     /// Reads the counter and writes it back, one less.
     Plain,
     /// The same, with the fencing token.
@@ -242,6 +249,7 @@ impl Guarded {
         let hold = match self.work {
             Work::Hold(time) | Work::HoldUntilLost(time) | Work::HoldThenReenter(time) => time,
             Work::HoldThenExtend(time) => 2 * time,
+            Work::LeaseThenHold { hold, .. } => hold,
             _ => Duration::ZERO,
         };
         self.interrupt.unwrap_or(self.wait) > hold

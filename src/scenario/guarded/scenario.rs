@@ -78,6 +78,7 @@ impl GuardedScenario {
                 | Work::HoldUntilLost(_)
                 | Work::HoldThenReenter(_)
                 | Work::HoldThenExtend(_)
+                | Work::LeaseThenHold { .. }
                 | Work::Draw(_),
                 _,
             ) => None,

@@ -257,15 +257,20 @@ impl Host {
         }
     }
 
-    /// A delivery on a connection that has ended: of what may have come of it, each as likely.
+    /// A delivery on a connection that has ended: in half of all cases what was in flight is lost if it can be, and of
+    /// what else may come of it each is as likely.
     fn how_it_ends(&mut self, choice: Choice) -> Choice {
         let Choice { at: Target::Link(at), act: Act::Deliver } = choice else { return choice };
         let ends = self.system.ends_of(at);
         if ends.is_empty() {
             return choice;
         }
-        let drawn = self.streams.network.below(ends.len() as u64 + 1) as usize;
-        ends.get(drawn).map_or(choice, |end| Choice::link(at, *end))
+        let drawn = self.streams.network.below(2 * ends.len() as u64) as usize;
+        match ends.get(drawn) {
+            Some(end) => Choice::link(at, *end),
+            None if ends[0] == Act::DeliverEnd(0) => Choice::link(at, ends[0]),
+            None => choice,
+        }
     }
 
     /// Begins with a request, unless the node works on another one.
