@@ -178,6 +178,15 @@ impl SeatRedis {
 impl Redis for SeatRedis {
     type Subscription = SeatSubscription;
 
+    /// On one server without the way around by a pipeline: most requests of searches are such.
+    async fn call(&self, command: Command) -> Outcome<Value> {
+        if let Route::Server(node) = &self.route {
+            return redis_outcome(self.send(*node, self.channel, command).answer().await);
+        }
+        let [outcome] = self.pipeline([command]).await;
+        outcome
+    }
+
     async fn pipeline<const N: usize>(&self, commands: [Command; N]) -> [Outcome<Value>; N] {
         match &self.route {
             Route::Server(node) => self.ask(*node, commands).await,
