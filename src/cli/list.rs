@@ -23,5 +23,7 @@ pub(super) fn run(options: &ListOptions, registry: &Registry) -> Result<u8, CliE
             say!("{indent}fix: {fix}");
         }
     }
+    let long: Vec<String> = registry.long().map(|scenario| scenario.about().name).collect();
+    say!("\nFound by their names only, as their searches take minutes: {}", long.join(", "));
     Ok(0)
 }

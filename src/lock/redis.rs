@@ -263,11 +263,12 @@ impl<P: Ports> RedisLock<P> {
         }
         let (looked, replicated) = self.look(token).await;
         match looked {
-            Outcome::Ok(true) => {
-                // The fencing token went with the lost reply; the counter's value is a later one, which is as good.
-                let fence = if self.config.fencing { self.read_fence().await? } else { None };
-                Ok(Answer::Granted { fence, replicated })
+            // The fencing token went with the lost reply; a later one is as good.
+            Outcome::Ok(true) if self.config.fencing => {
+                let (fence, counted) = self.next_fence().await?;
+                Ok(Answer::Granted { fence, replicated: replicated.and(counted) })
             }
+            Outcome::Ok(true) => Ok(Answer::Granted { fence: None, replicated }),
             Outcome::Ok(false) => Ok(Answer::Held),
             Outcome::Fail(_) | Outcome::Indeterminate(_) => Err(NotAcquired::Unavailable),
         }
@@ -294,9 +295,10 @@ impl<P: Ports> RedisLock<P> {
         write(&self.server, self.config.replicas.as_ref(), command).await
     }
 
-    async fn read_fence(&self) -> Result<Option<u64>, NotAcquired> {
-        match self.server.call(Command::new("INCR").arg(&self.fence_key)).await {
-            Outcome::Ok(value) => Ok(value.as_int().and_then(|fence| u64::try_from(fence).ok())),
+    async fn next_fence(&self) -> Result<(Option<u64>, Replicated), NotAcquired> {
+        let (reply, replicated) = self.write(Command::new("INCR").arg(&self.fence_key)).await;
+        match reply {
+            Outcome::Ok(value) => Ok((value.as_int().and_then(|fence| u64::try_from(fence).ok()), replicated)),
             Outcome::Fail(_) | Outcome::Indeterminate(_) => Err(NotAcquired::Unavailable),
         }
     }

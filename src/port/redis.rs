@@ -41,8 +41,8 @@ pub trait Redis: Clone + Send + Sync + 'static {
     }
 
     /// Sends commands one after the other over one connection, without waiting for a reply in between: if that
-    /// connection ends, a later one of them does not reach the server over a new one. The group's server is found, and
-    /// asked again elsewhere, by the first.
+    /// connection ends, a later one of them does not reach the server over a new one. What becomes of the first decides
+    /// whether a group is asked again at another server.
     fn pipeline<const N: usize>(&self, commands: [Command; N]) -> impl Future<Output = [Outcome<Value>; N]> + Send;
 
     /// Runs a script on the server, atomically.

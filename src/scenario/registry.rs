@@ -32,6 +32,11 @@ impl Registry {
         self.scenarios.iter()
     }
 
+    /// Those that no pattern selects, as their searches take minutes.
+    pub fn long(&self) -> impl Iterator<Item = &Arc<dyn Scenario>> {
+        self.apart.iter().filter(|scenario| !scenario.about().name.starts_with(CELL))
+    }
+
     /// The scenario with this name.
     pub fn find(&self, name: &str) -> Option<&Arc<dyn Scenario>> {
         self.iter().chain(&self.apart).find(|scenario| scenario.about().name == name)
@@ -46,7 +51,7 @@ impl Registry {
 
     /// The name most like this one, if any is.
     pub fn nearest(&self, name: &str) -> Option<String> {
-        let names = self.iter().map(|scenario| scenario.about().name);
+        let names = self.iter().chain(&self.apart).map(|scenario| scenario.about().name);
         let scored = names.map(|candidate| (strsim::jaro_winkler(name, &candidate), candidate));
         let best = scored.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
         (best.0 > 0.75).then_some(best.1)

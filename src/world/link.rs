@@ -60,10 +60,8 @@ pub enum Arrival {
     Answer(WaitId, Message<Outcome<Response>>),
     /// A message that the node pushed.
     Message(Message<Response>),
-    /// The connection has ended; these requests were not answered on it.
+    /// The connection has ended, and with it the requests that are still open.
     Ended {
-        /// The requests.
-        open: SmallVec<[WaitId; 4]>,
         /// What comes before it may be lost: it broke, and the client may not have received that.
         lossy: bool,
     },
@@ -79,11 +77,9 @@ impl Arrival {
 /// What a client has not been told when its end of a connection goes.
 pub struct Unheard {
     /// What had been sent to it.
-    pub arrivals: SmallVec<[Arriving; 1]>,
-    /// The requests that are answered there.
-    pub answered: SmallVec<[WaitId; 4]>,
-    /// Those that are not.
-    pub unanswered: SmallVec<[WaitId; 4]>,
+    arrivals: SmallVec<[Arriving; 1]>,
+    /// The requests that it waits for.
+    open: SmallVec<[WaitId; 4]>,
 }
 
 /// The client's end of a connection is gone.
@@ -177,11 +173,6 @@ impl DerefMut for Links {
     }
 }
 
-/// True if the answer to a request is on its way to the client.
-fn is_answered(arrivals: &[Arriving], id: WaitId) -> bool {
-    arrivals.iter().any(|arriving| matches!(&arriving.what, Arrival::Answer(of, _) if *of == id))
-}
-
 impl Link {
     /// A fresh connection.
     pub fn new(client: ClientId, node: u16, lane: u8, channel: u8, purpose: Purpose) -> Self {
@@ -224,21 +215,12 @@ impl Link {
         self.purpose != Purpose::Commands
     }
 
-    /// Takes the client's end off: what had been sent to the client, and the requests that were not answered.
+    /// Takes the client's end off: what had been sent to the client, and what it waits for.
     pub fn detach(&mut self, gone: Gone) -> Unheard {
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        // A break that the client has not been told of yet is still to be told.
-        let mut unanswered: SmallVec<[WaitId; 4]> = SmallVec::new();
-        if let Some(Arrival::Ended { open, .. }) = arrivals.last_mut().map(|last| &mut last.what) {
-            unanswered.append(open);
-            arrivals.pop();
-        }
-        let (answered, open) = std::mem::take(&mut self.open).into_iter().partition(|id| is_answered(&arrivals, *id));
-        unanswered.extend::<SmallVec<[WaitId; 4]>>(open);
         (self.stalled, self.dark) = (false, false);
         (self.silence_us_max, self.silent_since_us) = (None, None);
         self.gone = Some(gone);
-        Unheard { arrivals, answered, unanswered }
+        Unheard { arrivals: std::mem::take(&mut self.arrivals), open: std::mem::take(&mut self.open) }
     }
 
     /// The node's end is gone. The client will be told, and may have received what was in flight to it.
@@ -251,12 +233,14 @@ impl Link {
         self.end(unheard, due_by);
     }
 
-    /// The client will be told of the end of a connection, after what it may have received on it before.
+    /// The client will be told of the end of a connection, if that matters to it, after what it may have received on it
+    /// before.
     pub fn end(&mut self, unheard: Unheard, due_by: DueBy) {
-        let Unheard { arrivals, answered, unanswered: open } = unheard;
-        if self.tells_idle() || !open.is_empty() || !answered.is_empty() {
-            (self.arrivals, self.open) = (arrivals, answered);
-            self.arrivals.push(Arriving { what: Arrival::Ended { open, lossy: true }, due_by });
+        if self.tells_idle() || !unheard.open.is_empty() {
+            (self.arrivals, self.open) = (unheard.arrivals, unheard.open);
+            // Of an earlier end, which was about to be told, it is told once.
+            self.arrivals.retain(|arriving| !matches!(arriving.what, Arrival::Ended { .. }));
+            self.arrivals.push(Arriving { what: Arrival::Ended { lossy: true }, due_by });
         }
     }
 
@@ -282,12 +266,10 @@ impl Link {
             return;
         }
         self.requests.clear();
-        let (answered, open) =
-            std::mem::take(&mut self.open).into_iter().partition(|id| is_answered(&self.arrivals, *id));
-        self.open = answered;
-        let open: SmallVec<[WaitId; 4]> = open;
-        if self.tells_idle() || !open.is_empty() {
-            self.arrivals.push(Arriving { what: Arrival::Ended { open, lossy: false }, due_by });
+        let answered =
+            |id: &WaitId| self.arrivals.iter().any(|at| matches!(&at.what, Arrival::Answer(of, _) if of == id));
+        if self.tells_idle() || !self.open.iter().all(answered) {
+            self.arrivals.push(Arriving { what: Arrival::Ended { lossy: false }, due_by });
         }
     }
 
@@ -343,7 +325,7 @@ impl Link {
 
     /// True if the client waits for this on it.
     pub fn waits_for(&self, id: WaitId) -> bool {
-        self.open.contains(&id) || is_answered(&self.arrivals, id)
+        self.open.contains(&id)
     }
 
     /// The client does not wait for this any more.

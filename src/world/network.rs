@@ -263,9 +263,10 @@ impl System {
     pub(super) fn break_link(&mut self, at: usize) {
         let link = &self.links[at];
         let (client, node, channel) = (usize::from(link.client), link.node, link.channel);
-        let (purpose, tells_idle) = (link.purpose, link.tells_idle());
+        let purpose = link.purpose;
+        let matters = link.tells_idle() || !link.open.is_empty();
         let unheard = self.detach(at, Gone { due_by: self.due_by(), lossy: true, silent: false });
-        if tells_idle || !unheard.unanswered.is_empty() || !unheard.answered.is_empty() {
+        if matters {
             let at = self.channel(client, node, channel, purpose);
             let due_by = self.arrival_due_by(&self.links[at]);
             self.links[at].end(unheard, due_by);
@@ -508,14 +509,14 @@ impl System {
 
     /// How a client may be told at once of what waits for it on a connection that has ended, and of the end.
     ///
-    /// Its code is late, as a thread that is not scheduled, and its library has read both before the code goes on: what
-    /// the code then sends goes over a new connection. That is told apart from a pause before or after it.
+    /// Its code is late, like a thread that is not scheduled: its library has read both before the code goes on, and what
+    /// the code then sends goes over a new connection. A pause before or after a delivery does not show this.
     pub(super) fn ends_at(&self, at: usize) -> impl Iterator<Item = Act> + use<> {
         let link = &self.links[at];
         let last = link.arrivals.len().saturating_sub(1);
         let first = match link.arrivals.last().map(|last| &last.what) {
-            Some(Arrival::Ended { lossy: true, .. }) if !self.is_given_up(link) => 0,
-            Some(Arrival::Ended { lossy: false, .. }) if !self.is_given_up(link) => last,
+            Some(Arrival::Ended { lossy: true }) if !self.is_given_up(link) => 0,
+            Some(Arrival::Ended { lossy: false }) if !self.is_given_up(link) => last,
             _ => last + 1,
         };
         // Without something before the end there is nothing that it is told with.
@@ -548,12 +549,11 @@ impl System {
                 Told::Answer(id, outcome.take())
             }
             Arrival::Message(message) => Told::Message(node, channel, message.take()),
-            Arrival::Ended { open: mut ids, .. } => {
-                // The answers to some were lost, and what was sent since then went into a connection that had ended
-                // already.
-                ids.append(&mut link.open);
+            Arrival::Ended { .. } => {
+                // Unanswered, or the answer was lost, or sent into a connection that had ended already.
+                let open = std::mem::take(&mut link.open);
                 self.links.remove(at);
-                Told::Hangup(node, channel, ids)
+                Told::Hangup(node, channel, open)
             }
         }
     }

@@ -123,7 +123,7 @@ fn r17() -> Vec<GuardedScenario> {
     vec![broken, fixed]
 }
 
-/// Whoever crashes must not leave the lock for longer than its own hold would have lasted.
+/// After a crash the lock must come free by the end of the lease that its holder asked for.
 fn r18() -> Vec<GuardedScenario> {
     let source = "redisson#4818, #5623";
     let summary = "a lease that was asked for is remembered, and the watchdog's next hold outlives its client by it";

@@ -171,7 +171,7 @@ impl RealRedis {
         };
         let answers: Vec<Result<::redis::Value, RedisError>> = match answers {
             Ok(values) => values.into_iter().map(value_or_error).collect(),
-            Err(problem) => vec![Err(problem); N],
+            Err(problem) => return self.outcomes_of(commands, &problem).await,
         };
         assert_eq!(answers.len(), N, "each command of a pipeline has a reply");
         let mut answers = answers.into_iter();
@@ -183,6 +183,18 @@ impl RealRedis {
             };
         }
         outcomes
+    }
+
+    /// What became of commands of which the library tells one error for all. A server of a Cluster refuses a command for
+    /// its keys: where only the first has keys, it is the one that was refused.
+    async fn outcomes_of<const N: usize>(&self, commands: &[Command; N], problem: &RedisError) -> [Outcome<Value>; N] {
+        let outcome = self.outcome_of(problem).await;
+        let is_known = |at: usize| match outcome {
+            Outcome::Fail(Refusal::Server(_)) => at == 0 && !others_have_keys(commands),
+            _ => true,
+        };
+        let unknown = Outcome::Indeterminate(Unknown::ConnectionLost);
+        std::array::from_fn(|at| if is_known(at) { outcome.clone() } else { unknown.clone() })
     }
 
     async fn outcome_of(&self, problem: &RedisError) -> Outcome<Value> {
@@ -219,13 +231,10 @@ impl Cluster {
         let mut tries = 1;
         loop {
             let answers = connection.route_pipeline(pipeline.clone(), 0, commands.len(), route.clone()).await;
-            let has_moved = match &answers {
-                Ok(values) => {
-                    matches!(values.first(), Some(::redis::Value::ServerError(problem)) if is_moved(problem.kind()))
-                }
-                Err(problem) => problem.kind() == ErrorKind::Server(ServerErrorKind::Moved),
-            };
-            if !has_moved || tries == TRIES_MAX {
+            // So the library tells what concerns the slot, of a pipeline too.
+            let is_moved = |problem: &RedisError| problem.kind() == ErrorKind::Server(ServerErrorKind::Moved);
+            let undone = answers.as_ref().is_err_and(is_moved) && !others_have_keys(commands);
+            if !undone || tries == TRIES_MAX {
                 return answers;
             }
             tries += 1;
@@ -233,9 +242,9 @@ impl Cluster {
     }
 }
 
-/// True if a server says that another one has the slot.
-fn is_moved(kind: Option<ServerErrorKind>) -> bool {
-    kind == Some(ServerErrorKind::Moved)
+/// True if another command than the first has keys.
+fn others_have_keys(commands: &[Command]) -> bool {
+    commands.iter().skip(1).any(|command| keys(command.words()).next().is_some())
 }
 
 /// The redis crate's pipeline of these commands.

@@ -178,7 +178,7 @@ impl SeatRedis {
 impl Redis for SeatRedis {
     type Subscription = SeatSubscription;
 
-    /// On one server without the way around by a pipeline: most requests of searches are such.
+    /// One server is asked without the detour of a pipeline: most requests of searches are such.
     async fn call(&self, command: Command) -> Outcome<Value> {
         if let Route::Server(node) = &self.route {
             return redis_outcome(self.send(*node, self.channel, command).answer().await);
