@@ -75,7 +75,7 @@ enum Kinds {
     /// With messages that may take longer than a lease lasts.
     LockTableSlow,
     UserLock,
-    Watchdog,
+    Redisson(redisson::Kind),
     /// A mistake: an attempt goes on when nothing waits for it any more.
     WatchdogGoesOn,
     /// Three locks as one.
@@ -165,11 +165,13 @@ impl Workload for Cancelled {
                 let config = redlock::Config { drift_permille: 1000, ..redlock };
                 self.go(&ports, client, || on_all(config.clone())).await;
             }
-            Kinds::Watchdog | Kinds::WatchdogGoesOn => {
-                let on_interrupt = if self.kind == Kinds::Watchdog { OnInterrupt::GiveBack } else { OnInterrupt::GoOn };
-                let config = redisson::Config { on_interrupt, ..redisson::Config::new(TTL) };
-                let watchdog = || RedissonLock::new(&ports, ports.redis(0), LOCK, config.clone());
-                self.go(&ports, client, watchdog).await;
+            Kinds::Redisson(kind) => {
+                let config = redisson::Config { kind, ..redisson::Config::new(TTL) };
+                self.go(&ports, client, || RedissonLock::new(&ports, ports.redis(0), LOCK, config.clone())).await;
+            }
+            Kinds::WatchdogGoesOn => {
+                let config = redisson::Config { on_interrupt: OnInterrupt::GoOn, ..redisson::Config::new(TTL) };
+                self.go(&ports, client, || RedissonLock::new(&ports, ports.redis(0), LOCK, config.clone())).await;
             }
             Kinds::Multi => self.go(&ports, client, || multi(&ports)).await,
             Kinds::Zk(kind) => {
@@ -427,6 +429,7 @@ fn locks(kind: Kinds) -> Vec<LockSpec> {
         Kinds::Etcd => vec![on(ETCD_PREFIX, Probe::at(ETCD_PREFIX))],
         Kinds::LockTable | Kinds::LockTableSlow => vec![on(LOCK, Probe::at(LOCK))],
         Kinds::UserLock => vec![on(LOCK, Probe::at(LOCK))],
+        Kinds::Redisson(kind) => vec![on(LOCK, Probe::at(kind.shown_at(&LOCK.into())))],
         Kinds::Segmented => SEGMENTS.map(|key| on(key, Probe::at(key))).into(),
         _ => vec![on(LOCK, Probe::at(LOCK))],
     }
@@ -526,7 +529,17 @@ fn redlock() {
 
 #[test]
 fn the_watchdog_lock() {
-    holds(Kinds::Watchdog, &[Attempt, Refused, Acquire, Extend, Release, Reenter], &EVERYTHING);
+    holds(Kinds::Redisson(redisson::Kind::Mutex), &[Attempt, Refused, Acquire, Extend, Release, Reenter], &EVERYTHING);
+}
+
+#[test]
+fn the_other_locks_of_redisson() {
+    let fair = redisson::Kind::Fair(redisson::Queue::new(TTL));
+    for kind in [redisson::Kind::Fenced, fair, redisson::Kind::Writer, redisson::Kind::Semaphore(1)] {
+        holds(Kinds::Redisson(kind), &ALL, &EVERYTHING);
+    }
+    // A reader is refused by no reader.
+    holds(Kinds::Redisson(redisson::Kind::Reader), &[Attempt, Acquire, Extend, Release], &EVERYTHING);
 }
 
 #[test]

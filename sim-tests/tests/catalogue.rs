@@ -83,7 +83,7 @@ fn every_published_failure_has_a_broken_and_a_fixed_variant() {
     let registry = Registry::standard();
     let redis = [
         "R1", "R2", "R3", "R4", "R5", "R7", "R8", "R9", "R10", "R12", "R13", "R14", "R15", "R16", "R17", "R18", "R19",
-        "R20", "R24", "R25", "R26", "R27", "R28", "R29", "R31", "R32", "R33", "R34",
+        "R20", "R24", "R25", "R26", "R27", "R28", "R29", "R30", "R31", "R32", "R33", "R34",
     ];
     let zookeeper = ["Z1", "Z2", "Z3", "Z4", "Z5", "Z6", "Z7", "Z9", "Z11"];
     let mysql = ["M1", "M2", "M5", "M6", "M8"];

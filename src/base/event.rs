@@ -17,6 +17,18 @@ pub enum Event {
         /// How long it is ready to wait, in microseconds of its own clock.
         wait_us_max: u64,
     },
+    /// It waits in the lock's queue: clients that begin to acquire later get the lock later.
+    Queued {
+        /// The lock's name.
+        lock: Blob,
+        /// Until when it certainly has its place, by its own monotonic clock.
+        valid_until: Instant,
+    },
+    /// It has no place in the queue any more, or does not know of one.
+    Dequeued {
+        /// The lock's name.
+        lock: Blob,
+    },
     /// It holds the lock now.
     Acquired {
         /// The lock's name.
@@ -164,6 +176,10 @@ impl fmt::Display for Event {
         };
         match self {
             Event::Acquiring { lock, .. } => write!(f, "wants {lock}"),
+            Event::Queued { lock, valid_until } => {
+                write!(f, "waits in the queue of {lock}, its place valid until its own {valid_until}")
+            }
+            Event::Dequeued { lock } => write!(f, "has no place in the queue of {lock} any more"),
             Event::Acquired { lock, token, fence, valid_until, mode } => {
                 let shared = if mode.is_exclusive() { "" } else { ", shared" };
                 write!(f, "HOLDS {lock} as {token}{}{shared}", until(valid_until))?;

@@ -91,7 +91,12 @@ impl Holds {
                     }
                 }
             }
-            Event::Released { .. } | Event::Read { .. } | Event::Wrote { .. } | Event::Told(_) => {}
+            Event::Queued { .. }
+            | Event::Dequeued { .. }
+            | Event::Released { .. }
+            | Event::Read { .. }
+            | Event::Wrote { .. }
+            | Event::Told(_) => {}
         }
     }
 

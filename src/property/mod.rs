@@ -18,6 +18,7 @@ mod grant;
 mod idle_lock;
 mod leak;
 mod memory;
+mod queue_order;
 mod sometimes;
 
 use crate::history::{Event, Fact, Hold, HoldOrder, Holds, Tells};
@@ -38,6 +39,7 @@ pub use grant::Grant;
 pub use idle_lock::IdleLock;
 pub use leak::Leak;
 pub use memory::Memory;
+pub use queue_order::QueueOrder;
 pub use sometimes::Sometimes;
 
 /// The name of what the simulated world demands at its horizon: that every client has ended.
@@ -229,6 +231,7 @@ pub fn all() -> Vec<Arc<dyn Property>> {
         Arc::new(Effect),
         Arc::new(ForeignRelease),
         Arc::new(FencingOrder),
+        Arc::new(QueueOrder),
         Arc::new(Leak),
         Arc::new(Deadlock),
         Arc::new(BoundedWait { slack_us: BoundedWait::SLACK_US }),

@@ -79,14 +79,18 @@ pub struct NamedLock {
 }
 
 /// The locks.
-pub static LOCKS: [NamedLock; 13] = [
+pub static LOCKS: [NamedLock; 14] = [
     named("none", "nothing", Keeper::NoServer, false, |_| LockKind::None),
     named("in-process", "a mutex in the memory of each client", Keeper::NoServer, false, |_| LockKind::InProcess),
     named("redis", "SET NX PX on one Redis server", Keeper::Redis, true, |timing| {
         LockKind::Redis(timing.redis(), On::Server)
     }),
-    named("redisson", "Redisson's watchdog lock on one Redis server", Keeper::Redis, false, |timing| {
+    named("redisson", "Redisson's watchdog lock on one Redis server", Keeper::Redis, true, |timing| {
         LockKind::Redisson(timing.redisson(), On::Server)
+    }),
+    named("redisson-fair", "Redisson's fair lock on one Redis server", Keeper::Redis, false, |timing| {
+        let kind = redisson::Kind::Fair(redisson::Queue::new(timing.ttl));
+        LockKind::Redisson(redisson::Config { kind, ..timing.redisson() }, On::Server)
     }),
     named("redis-sentinel", "SET NX PX on a primary that Sentinels watch", Keeper::Sentinels, true, |timing| {
         LockKind::Redis(timing.redis(), On::Primary(timing.node_timeout))
@@ -98,10 +102,10 @@ pub static LOCKS: [NamedLock; 13] = [
         "redisson-sentinel",
         "the watchdog lock on a primary that Sentinels watch",
         Keeper::Sentinels,
-        false,
+        true,
         |timing| LockKind::Redisson(timing.redisson(), On::Primary(timing.node_timeout)),
     ),
-    named("redisson-cluster", "the watchdog lock on a Redis Cluster", Keeper::Cluster, false, |timing| {
+    named("redisson-cluster", "the watchdog lock on a Redis Cluster", Keeper::Cluster, true, |timing| {
         LockKind::Redisson(timing.redisson(), On::Cluster(timing.node_timeout))
     }),
     named("redlock", "RedLock on independent Redis servers", Keeper::Redises, false, |timing| {
@@ -204,9 +208,11 @@ impl Pair {
 
     /// The lock, so timed; it gives fencing tokens if they are checked.
     pub fn kind(&self, timing: &Timing) -> LockKind {
+        let fencing = self.guard.guard == Guard::Fence;
         match self.lock.kind(timing) {
-            LockKind::Redis(config, on) => {
-                LockKind::Redis(redis::Config { fencing: self.guard.guard == Guard::Fence, ..config }, on)
+            LockKind::Redis(config, on) => LockKind::Redis(redis::Config { fencing, ..config }, on),
+            LockKind::Redisson(config, on) if fencing => {
+                LockKind::Redisson(redisson::Config { kind: redisson::Kind::Fenced, ..config }, on)
             }
             kind => kind,
         }

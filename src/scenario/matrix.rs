@@ -116,8 +116,19 @@ impl Column {
 
 /// The rows, with the stock where it is: what guards it.
 pub fn rows(stock: Stock) -> Vec<Pair> {
-    let alone = ["none", "in-process", "redis", "redisson", "redlock", "zookeeper", "etcd", "lock-table", "user-lock"];
-    let fenced = ["redis", "zookeeper", "etcd", "lock-table"];
+    let alone = [
+        "none",
+        "in-process",
+        "redis",
+        "redisson",
+        "redisson-fair",
+        "redlock",
+        "zookeeper",
+        "etcd",
+        "lock-table",
+        "user-lock",
+    ];
+    let fenced = ["redis", "redisson", "zookeeper", "etcd", "lock-table"];
     let names = alone.into_iter().map(|lock| (lock, "nothing")).chain([("none", "decrement")]);
     let names = names.chain(fenced.into_iter().map(|lock| (lock, "fence")));
     let in_rows = [

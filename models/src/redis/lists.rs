@@ -149,6 +149,64 @@ pub(super) fn lrem(call: &mut Call, args: &[Blob]) -> Reply {
     Ok(Value::Int(doomed.len() as i64))
 }
 
+/// What `LPOS` looks for.
+struct Search {
+    /// The first match that counts: from the head, or below zero from the tail.
+    rank: i64,
+    /// How many are told; `None`: one, and not as an array. Zero: all.
+    count: Option<i64>,
+    /// How many elements are looked at; zero: all.
+    looked_at_max: i64,
+}
+
+impl Search {
+    fn parse(options: &[Blob]) -> Result<Self, Failure> {
+        let mut search = Search { rank: 1, count: None, looked_at_max: 0 };
+        let positive = |value: &Blob, problem| value.to_int().filter(|n| *n >= 0).ok_or_else(|| error(problem));
+        for option in options.chunks(2) {
+            match option {
+                [name, rank] if is(name, "RANK") => {
+                    search.rank = int(rank)?;
+                    match search.rank {
+                        0 => return Err(error(RANK_ZERO).into()),
+                        i64::MIN => return Err(error(RANK_RANGE).into()),
+                        _ => {}
+                    }
+                }
+                [name, count] if is(name, "COUNT") => {
+                    search.count = Some(positive(count, "ERR COUNT can't be negative")?);
+                }
+                [name, most] if is(name, "MAXLEN") => {
+                    search.looked_at_max = positive(most, "ERR MAXLEN can't be negative")?;
+                }
+                _ => return Err(SYNTAX.into()),
+            }
+        }
+        Ok(search)
+    }
+}
+
+const RANK_ZERO: &str = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use \
+                         negative to start from the end of the list";
+const RANK_RANGE: &str = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
+
+pub(super) fn lpos(call: &mut Call, args: &[Blob]) -> Reply {
+    let Search { rank, count, looked_at_max } = Search::parse(&args[2..])?;
+    let Some(list) = call.list(&args[0])? else {
+        return Ok(if count.is_some() { Value::Array(Vec::new()) } else { Value::Nil });
+    };
+    let all = |limit: i64| if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) };
+    let from_tail = rank < 0;
+    let at = |index: usize| if from_tail { list.len() - 1 - index } else { index };
+    let looked_at = (0..list.len()).take(all(looked_at_max)).map(at);
+    let skipped = usize::try_from(rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
+    let mut found = looked_at.filter(|at| list[*at] == args[1]).skip(skipped).map(|at| Value::Int(at as i64));
+    Ok(match count {
+        None => found.next().unwrap_or(Value::Nil),
+        Some(count) => Value::Array(found.take(all(count)).collect()),
+    })
+}
+
 pub(super) fn ltrim(call: &mut Call, args: &[Blob]) -> Reply {
     let (start, stop) = (int(&args[1])?, int(&args[2])?);
     let Some(list) = call.list(&args[0])? else { return Ok(Value::OK) };

@@ -162,6 +162,7 @@ impl Node {
         let token = match &entry.data {
             Data::Str(value) => value.clone(),
             Data::Hash(fields) => fields.first()?.0.clone(),
+            Data::Set(holds) => return holds.iter().find_map(|hold| self.string(clock, hold)),
             _ => return None,
         };
         Some((token, entry.expire_at))

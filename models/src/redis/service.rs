@@ -1,4 +1,5 @@
-//! What a Redis server offers as a service. A lock's place is its key: a string, or a hash with one field.
+//! What a Redis server offers as a service. A lock's place is its key: a string, a hash whose first field is the holder,
+//! or a set of keys, each a hold with the holder for its value.
 
 use super::{Config, Node, Replication, Servers};
 use crate::resp::Command;

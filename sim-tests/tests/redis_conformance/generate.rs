@@ -41,7 +41,8 @@ const TEMPLATES: [&str; 11] = [
     "LPUSH k v+/RPUSH k v+/LPUSHX k v+/RPUSHX k v+/RPUSH k m m m/LPOP k/RPOP k/LPOP k n/RPOP k n/RPOP k i/LPOP k n n/\
     LLEN k/LRANGE k n n/LRANGE k 0 -1/LINDEX k n/LSET k n v/LREM k n m/LTRIM k n n/LINSERT k BEFORE m v/\
     LINSERT k AFTER m v/LINSERT k x m v/LMOVE k k d d/LMOVE k k x d/RPOPLPUSH k k/LRANGE k i i/LTRIM k i i/LINDEX k i/\
-    LREM k i m/LSET k i m",
+    LREM k i m/LSET k i m/LPOS k m/LPOS k m RANK n/LPOS k m COUNT n/LPOS k m RANK n COUNT n MAXLEN n/LPOS k m RANK i/\
+    LPOS k m COUNT i/LPOS k m MAXLEN i/LPOS k m MAXLEN n RANK n/LPOS k m x*",
     "SADD k m+/SADD k m+/SADD k v+/SREM k m+/SISMEMBER k m/SMISMEMBER k m+/SMEMBERS k/SCARD k/SMOVE k k m/SINTER k+/\
     SUNION k+/SDIFF k+/SINTER k k/SDIFF k k",
     "ZADD k f m/ZADD k f m f m/ZADD k z* f m/ZADD k z* f m f m/ZADD k z z f m/ZADD k x+/ZADD k INCR f m/ZINCRBY k f m/\

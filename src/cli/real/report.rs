@@ -68,6 +68,7 @@ fn properties(options: &RealOptions) -> Vec<Arc<dyn Property>> {
         Arc::new(property::Belief),
         Arc::new(property::Effect),
         Arc::new(property::FencingOrder),
+        Arc::new(property::QueueOrder),
         Arc::new(property::Leak),
         Arc::new(property::BoundedWait { slack_us: u64::try_from(slack.as_micros()).unwrap_or(u64::MAX) }),
         Arc::new(oracle::Oversell),

@@ -16,188 +16,37 @@
 //! **Broken by** a failover (scenario `redisson-failover`), by a watchdog that stalls for longer than the TTL, and by
 //! each of the options here that is not the default.
 //!
+//! The fenced lock counts its holds beside that; the fair lock has a queue ([`Queue`]); readers, writers and permits
+//! have a set of holds ([`Kind`]).
+//!
 //! Two things Redisson does not do. The holder is told when its hold is lost: when a renewal finds that the lock is
 //! gone, or when none was answered for so long that it may be. And each hold is a field of its own beside the owner's:
 //! an attempt whose answer was lost is given back by name, and takes nothing if it arrives after that.
 
+mod config;
+mod kind;
+mod queue;
 mod scripts;
+mod shared;
 
 use super::hold::Hold;
 use super::lifetime::{Lifetime, Renewal};
-use super::redis::{self, ReplicaWait, drift_of};
+use super::redis::{self, drift_of};
 use super::sync::{Mutex, lock};
 use super::{Lease, Lock, NotAcquired, Undo};
-use crate::base::Event;
-use crate::port::{Blob, Outcome, Ports, Redis, Script, Subscription};
+use crate::base::{Event, Mode};
+use crate::port::{Blob, Command, Outcome, Ports, Redis, Subscription, Value};
+pub use config::{
+    AfterFailedRenewal, AfterLoss, AfterLostReply, Config, EndWatchdog, KeepAlive, LeaseOf, OnInterrupt, Renew,
+    RenewedOn, Resend, Waiting,
+};
 use doublehold_models::slots::beside;
-use scripts::{ACQUIRE, RELEASE, RELEASE_EACH_TIME, RENEW, RENEW_ANY, REWRITE};
+pub use kind::Kind;
+use queue::Place;
+pub use queue::{Queue, Turns};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What the watchdog looks at before it renews.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Renew {
-    /// Whether the lock is still the owner's.
-    IfOurs,
-    /// Nothing: it renews the TTL of any holder.
-    Anyway,
-    /// Nothing: it writes the owner into the lock anew.
-    Rewrite,
-}
-
-/// Which servers must have a renewal before it counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RenewedOn {
-    /// The primary, and as many replicas as an attempt waits for.
-    Replicas,
-    /// The primary alone (R6).
-    Primary,
-}
-
-/// When a release ends the watchdog.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndWatchdog {
-    /// Before it is sent.
-    BeforeRelease,
-    /// Once it is answered: a renewal may come after it.
-    AfterRelease,
-}
-
-/// What keeps a hold alive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeepAlive {
-    /// The watchdog.
-    Watchdog,
-    /// Nothing: it ends with its TTL.
-    Nothing,
-}
-
-/// What becomes of an attempt whose caller is interrupted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnInterrupt {
-    /// It is given back.
-    GiveBack,
-    /// It goes on in the background, and the watchdog renews what it takes (R16).
-    GoOn,
-}
-
-/// What becomes of a holder whose lock is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AfterLoss {
-    /// It is told.
-    TellHolder,
-    /// The watchdog stops, and the holder carries on (R17).
-    Silent,
-}
-
-/// What a renewal without an answer means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AfterFailedRenewal {
-    /// The next one may have an answer.
-    TryAgain,
-    /// There is none any more, and the holder is not told (R15).
-    GiveUp,
-}
-
-/// What an attempt does whose answer was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AfterLostReply {
-    /// It gives back what it may have taken.
-    GiveBack,
-    /// It is sent again, and counts twice if the first one was done (R13).
-    SendAgain,
-}
-
-/// When a waiter looks at the lock, and when it begins to listen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waiting {
-    /// It listens, then looks, then waits; it looks again when it has to listen anew.
-    ListenThenLook,
-    /// It looks, then listens, then waits (R34).
-    LookThenListen,
-    /// As the first, but when the subscription breaks it waits for the holder's TTL (R25).
-    MissBroken,
-}
-
-/// What remembers the TTL of a lease that was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeaseOf {
-    /// The hold.
-    Hold,
-    /// The lock object: the watchdog's later holds have it too (R18).
-    Object,
-}
-
-/// What a release does that is sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resend {
-    /// It names its hold, and is answered as before.
-    Once,
-    /// It counts again.
-    EachTime,
-}
-
-/// The options of the lock; the default is the algorithm without its known mistakes.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The TTL, which the watchdog renews.
-    pub ttl: Duration,
-    /// The TTL of a hold until it is first prolonged, where that is another one.
-    pub first_ttl: Option<Duration>,
-    /// What is taken off the TTL for clock drift between client and server.
-    pub drift: Duration,
-    /// How long to wait for the answer to a renewal.
-    pub request_timeout: Duration,
-    /// What keeps a hold alive.
-    pub keep_alive: KeepAlive,
-    /// What the watchdog looks at before it renews.
-    pub renew: Renew,
-    /// When a release ends the watchdog.
-    pub end_watchdog: EndWatchdog,
-    /// What becomes of an attempt whose caller is interrupted.
-    pub on_interrupt: OnInterrupt,
-    /// What becomes of a holder whose lock is gone.
-    pub after_loss: AfterLoss,
-    /// What a renewal without an answer means.
-    pub after_failed_renewal: AfterFailedRenewal,
-    /// What an attempt does whose answer was lost.
-    pub after_lost_reply: AfterLostReply,
-    /// When a waiter looks at the lock, and when it begins to listen.
-    pub waiting: Waiting,
-    /// What a release does that is sent again.
-    pub resend: Resend,
-    /// What remembers the TTL of a lease that was asked for.
-    pub lease_of: LeaseOf,
-    /// How many replicas must have the lock before it is held; `None`: none is waited for.
-    pub replicas: Option<ReplicaWait>,
-    /// Which servers must have a renewal before it counts.
-    pub renewed_on: RenewedOn,
-}
-
-impl Config {
-    /// The lock with this TTL.
-    pub fn new(ttl: Duration) -> Self {
-        Config {
-            ttl,
-            first_ttl: None,
-            drift: drift_of(ttl),
-            request_timeout: ttl / 3,
-            keep_alive: KeepAlive::Watchdog,
-            renew: Renew::IfOurs,
-            end_watchdog: EndWatchdog::BeforeRelease,
-            on_interrupt: OnInterrupt::GiveBack,
-            after_loss: AfterLoss::TellHolder,
-            after_failed_renewal: AfterFailedRenewal::TryAgain,
-            after_lost_reply: AfterLostReply::GiveBack,
-            waiting: Waiting::ListenThenLook,
-            resend: Resend::Once,
-            lease_of: LeaseOf::Hold,
-            replicas: None,
-            renewed_on: RenewedOn::Replicas,
-        }
-    }
-}
 
 /// How often a release is sent again after its reply was lost.
 const RESENDS_MAX: usize = 3;
@@ -250,8 +99,13 @@ fn millis(duration: Duration) -> Blob {
 
 /// What the server said to one attempt.
 enum Answer {
-    /// It is ours; whether enough replicas have it.
-    Granted(Result<(), NotAcquired>),
+    /// It is ours.
+    Granted {
+        /// The fencing token, if the lock gives one.
+        fence: Option<u64>,
+        /// Whether enough replicas have it.
+        replicated: Result<(), NotAcquired>,
+    },
     /// It is another's, for so long at the most.
     Held(Duration),
 }
@@ -288,25 +142,21 @@ impl<P: Ports> RedissonLock<P> {
         self.config.ttl.saturating_sub(self.config.drift)
     }
 
-    /// The keys that the scripts name.
-    fn keys(&self, hold: &Blob) -> [Blob; 3] {
-        let latch = beside(&self.key, &[b":latch:", hold.as_bytes()].concat());
-        [self.key.clone(), latch, self.channel.clone()]
-    }
-
-    async fn acquire_once(&self, hold: &Blob) -> Outcome<Answer> {
-        let arguments = [self.owner.clone(), self.sent_ms(self.first_ttl()), hold.clone()];
-        let acquire = ACQUIRE.command(&self.keys(hold)[..2], &arguments);
+    async fn acquire_once(&self, hold: &Blob, place: Option<&Blob>) -> Outcome<Answer> {
+        let acquire = self.acquisition(hold, place);
         let (reply, replicated) = redis::write(&self.server, self.config.replicas.as_ref(), acquire).await;
         reply.map(|value| match value.as_int() {
-            None => Answer::Granted(replicated),
             // In whole milliseconds, and the key is gone only when the last of them is over.
             Some(left_ms) => Answer::Held(Duration::from_millis(u64::try_from(left_ms).unwrap_or_default() + 1)),
+            None => {
+                let fence = if let Value::Array(parts) = &value { parts.first().and_then(Value::as_int) } else { None };
+                Answer::Granted { fence: fence.and_then(|fence| u64::try_from(fence).ok()), replicated }
+            }
         })
     }
 
-    /// One attempt. What it may have taken is given back unless it is kept.
-    async fn take(&self) -> Result<Lease, Refused> {
+    /// One attempt, for a place in the queue if there is one. What it may have taken is given back unless it is kept.
+    async fn take(&self, place: Option<&Blob>) -> Result<Lease, Refused> {
         let asked_at = self.host.monotonic();
         let told = self.config.after_loss == AfterLoss::TellHolder;
         let valid_until = told.then(|| asked_at + self.first_ttl().saturating_sub(self.config.drift));
@@ -314,23 +164,24 @@ impl<P: Ports> RedissonLock<P> {
         let token = self.owner.clone();
         let lease = Lease { token, fence: None, valid_until, session: None, hold: Some(hold.clone()) };
         let mut undo = Undo::new(self, lease.clone());
-        let mut answer = self.acquire_once(&hold).await;
+        let mut answer = self.acquire_once(&hold, place).await;
         if self.config.after_lost_reply == AfterLostReply::SendAgain {
             for _ in 0..RESENDS_MAX {
                 if let Outcome::Indeterminate(_) = answer {
-                    answer = self.acquire_once(&hold).await;
+                    answer = self.acquire_once(&hold, place).await;
                 }
             }
         }
         match answer {
-            Outcome::Ok(Answer::Granted(replicated)) => {
+            Outcome::Ok(Answer::Granted { fence, replicated }) => {
                 let expired = valid_until.is_some_and(|until| self.host.monotonic() >= until);
                 if let Err(why) = replicated.and(if expired { Err(NotAcquired::Expired) } else { Ok(()) }) {
+                    self.lose_turn(place);
                     drop(undo.give_back().await);
                     return Err(why.into());
                 }
                 undo.disarm();
-                Ok(lease)
+                Ok(Lease { fence, ..lease })
             }
             Outcome::Ok(Answer::Held(left)) => {
                 undo.disarm();
@@ -341,6 +192,7 @@ impl<P: Ports> RedissonLock<P> {
                 Err(NotAcquired::Unavailable.into())
             }
             Outcome::Indeterminate(_) => {
+                self.lose_turn(place);
                 drop(undo.give_back().await);
                 Err(NotAcquired::Unavailable.into())
             }
@@ -348,21 +200,34 @@ impl<P: Ports> RedissonLock<P> {
     }
 
     /// One attempt in a round of its own. The hold that it takes is watched.
-    async fn try_once(&self) -> Result<Lease, Refused> {
+    async fn try_once(&self, place: Option<&Blob>) -> Result<Lease, Refused> {
         if self.config.on_interrupt == OnInterrupt::GoOn {
-            return self.take_in_background().await;
+            return self.take_in_background(place.cloned()).await;
         }
-        let lease = self.host.round(self.take()).await?;
+        let lease = self.host.round(self.take(place)).await?;
         self.watch(&lease);
         Ok(lease)
     }
 
+    /// One attempt of a waiter, which keeps its place in the queue if it is refused.
+    async fn look(&self, place: &mut Option<Place<'_, P>>) -> Result<Lease, Refused> {
+        let Some(place) = place else { return self.try_once(None).await };
+        let asked_at = self.host.monotonic();
+        let tried = self.try_once(Some(place.enter())).await;
+        match &tried {
+            Ok(_) => place.used(),
+            Err(refused) if refused.why == NotAcquired::Held => place.kept(asked_at),
+            Err(_) => {}
+        }
+        tried
+    }
+
     /// One attempt, which goes on if nothing waits for it any more.
-    async fn take_in_background(&self) -> Result<Lease, Refused> {
+    async fn take_in_background(&self, place: Option<Blob>) -> Result<Lease, Refused> {
         let (ended, result) = (Arc::new(Hold::new()), Arc::new(Mutex::new(None)));
         let (attempt, end, told) = (self.clone(), Arc::clone(&ended), Arc::clone(&result));
         self.host.spawn(async move {
-            let taken = attempt.take().await;
+            let taken = attempt.take(place.as_ref()).await;
             if let Ok(lease) = &taken {
                 attempt.watch(lease);
             }
@@ -383,14 +248,14 @@ impl<P: Ports> RedissonLock<P> {
         if self.config.keep_alive == KeepAlive::Nothing {
             return;
         }
-        let watchdog = self.clone();
-        self.host.spawn_background(async move { watchdog.keep_alive(&life).await });
+        let (watchdog, hold) = (self.clone(), hold_of(lease).clone());
+        self.host.spawn_background(async move { watchdog.keep_alive(&life, &hold).await });
     }
 
-    async fn keep_alive(&self, life: &Lifetime) {
+    async fn keep_alive(&self, life: &Lifetime, hold: &Blob) {
         let renew = || async {
             let asked_at = self.host.monotonic();
-            let renewal = self.renew().await;
+            let renewal = self.renew(hold).await;
             let until = asked_at + self.good_for();
             // An answer that comes too late renews nothing.
             let renewed = renewal == Renewal::Renewed && life.hold().is_held() && self.host.monotonic() < until;
@@ -403,15 +268,9 @@ impl<P: Ports> RedissonLock<P> {
         life.keep(&self.host, self.config.request_timeout, renew).await;
     }
 
-    async fn renew(&self) -> Renewal {
-        let script = match self.config.renew {
-            Renew::IfOurs => &RENEW,
-            Renew::Anyway => &RENEW_ANY,
-            Renew::Rewrite => &REWRITE,
-        };
-        let renew = script.command(std::slice::from_ref(&self.key), &[self.owner.clone(), self.ttl_ms()]);
+    async fn renew(&self, hold: &Blob) -> Renewal {
         let replicas = self.config.replicas.as_ref().filter(|_| self.config.renewed_on == RenewedOn::Replicas);
-        let (reply, replicated) = redis::write(&self.server, replicas, renew).await;
+        let (reply, replicated) = redis::write(&self.server, replicas, self.renewal(hold)).await;
         match reply {
             Outcome::Ok(value) if value.as_int() == Some(1) => match replicated {
                 Ok(()) => Renewal::Renewed,
@@ -460,24 +319,19 @@ impl<P: Ports> RedissonLock<P> {
 
     /// Gives a hold back, and sends that again if the reply is lost.
     async fn release(&self, lease: &Lease) -> Outcome<bool> {
-        let script = match self.config.resend {
-            Resend::Once => &RELEASE,
-            Resend::EachTime => &RELEASE_EACH_TIME,
-        };
-        let hold = hold_of(lease);
-        let arguments = [self.owner.clone(), self.ttl_ms(), hold.clone()];
-        let mut outcome = self.release_once(script, &self.keys(hold), &arguments).await;
+        let release = self.giving_back(hold_of(lease));
+        let mut outcome = self.release_once(release.clone()).await;
         for _ in 0..RESENDS_MAX {
             match outcome {
-                Outcome::Indeterminate(_) => outcome = self.release_once(script, &self.keys(hold), &arguments).await,
+                Outcome::Indeterminate(_) => outcome = self.release_once(release.clone()).await,
                 known => return known,
             }
         }
         outcome
     }
 
-    async fn release_once(&self, script: &Script, keys: &[Blob], arguments: &[Blob]) -> Outcome<bool> {
-        let reply = self.server.eval(script, keys, arguments).await;
+    async fn release_once(&self, release: Command) -> Outcome<bool> {
+        let reply = self.server.call(release).await;
         reply.map(|value| value.as_int().is_some_and(|left| left >= 0))
     }
 }
@@ -506,26 +360,33 @@ impl<P: Ports> Lock for RedissonLock<P> {
         &self.key
     }
 
+    fn mode(&self) -> Mode {
+        self.config.kind.mode()
+    }
+
     async fn attempt(&self) -> Result<Lease, NotAcquired> {
-        let lease = self.take().await.map_err(|refused| refused.why)?;
+        let lease = self.take(None).await.map_err(|refused| refused.why)?;
         self.watch(&lease);
         Ok(lease)
     }
 
     async fn attempt_within(&self, wait: Duration) -> Result<Lease, NotAcquired> {
         let deadline = self.host.monotonic() + wait;
+        let mut place = Place::for_waiter(self);
+        let channel = place.as_ref().map_or(&self.channel, |place| &place.key).clone();
+        let look_after = self.config.kind.queue().map_or(Duration::MAX, |queue| queue.look_after());
         let mut heard = None;
         loop {
-            let mut refused = match self.try_once().await {
+            let mut refused = match self.look(&mut place).await {
                 Ok(lease) => return Ok(lease),
                 Err(refused) => refused,
             };
             let left = deadline.left_at(self.host.monotonic());
             if heard.is_none() && !left.is_zero() {
-                let listening = self.host.timeout(left, self.server.subscribe(self.channel.clone())).await;
+                let listening = self.host.timeout(left, self.server.subscribe(channel.clone())).await;
                 heard = listening.and_then(Outcome::ok);
                 if heard.is_some() && self.config.waiting != Waiting::LookThenListen {
-                    refused = match self.try_once().await {
+                    refused = match self.look(&mut place).await {
                         Ok(lease) => return Ok(lease),
                         Err(refused) => refused,
                     };
@@ -536,7 +397,7 @@ impl<P: Ports> Lock for RedissonLock<P> {
                 return Err(refused.why);
             }
             let longest = if refused.why == NotAcquired::Held { refused.left } else { self.retry_delay() };
-            self.await_message(&mut heard, longest.min(left)).await;
+            self.await_message(&mut heard, longest.min(look_after).min(left)).await;
         }
     }
 
@@ -554,7 +415,7 @@ impl<P: Ports> Lock for RedissonLock<P> {
 
     async fn prolong(&self, lease: &Lease) -> Result<Lease, NotAcquired> {
         let asked_at = self.host.monotonic();
-        match self.renew().await {
+        match self.renew(hold_of(lease)).await {
             Renewal::Renewed => {
                 if let Some(life) = self.kept.get(hold_of(lease)) {
                     life.renewed(asked_at);

@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `redis` | sound Redis locks, rows R…, S13, the benchmarks' toy |
+//! | `fair_lock` | the fair lock, row R30, and mistakes in its queue |
 //! | `faults` | locks that one kind of fault breaks, and its neighbour does not |
 //! | `caches` | the call ranking and cache-aside, rows S7, S11, S12 |
 //! | `etcd` | sound etcd locks, Jepsen's finding, and mistakes in them |
@@ -14,10 +15,12 @@
 //! | `redis_cluster` | Redis locks on a Cluster |
 //! | `redis_failover` | Redis locks on a primary with replicas and Sentinels, rows R5, R7, R8, R26, R32 |
 //! | `redisson` | the watchdog lock, several as one, rows R6, R13–R17, R19, R20, R25, R33, R34, mistakes |
+//! | `redisson_kinds` | Redisson's fenced lock, read/write lock and semaphore, and mistakes in them |
 //! | `zookeeper` | sound ZooKeeper locks, rows Z…, and mistakes in them |
 
 mod caches;
 mod etcd;
+mod fair_lock;
 mod faults;
 mod flash_sale;
 mod flash_sale_kafka;
@@ -28,6 +31,7 @@ mod redis;
 mod redis_cluster;
 mod redis_failover;
 mod redisson;
+mod redisson_kinds;
 mod zookeeper;
 
 use super::flow::{Flow, FlowScenario};
@@ -52,6 +56,8 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
     all.extend(redis_failover::scenarios());
     all.extend(redis_cluster::scenarios());
     all.extend(redisson::scenarios());
+    all.extend(fair_lock::scenarios());
+    all.extend(redisson_kinds::scenarios());
     all.extend(known_bad::scenarios());
     all.extend(faults::scenarios());
     all.extend(zookeeper::scenarios());

@@ -6,7 +6,7 @@ use crate::lock::in_process::InProcessLock;
 use crate::lock::multi::MultiLock;
 use crate::lock::mysql::{LockTable, UserLock};
 use crate::lock::redis::RedisLock;
-use crate::lock::redisson::RedissonLock;
+use crate::lock::redisson::{self, RedissonLock};
 use crate::lock::redlock::RedLock;
 use crate::lock::reentrant::{Record, Reentrant};
 use crate::lock::timestamp::TimestampLock;
@@ -64,6 +64,13 @@ impl LockKind {
                 };
                 Box::pin(code.run(make)).await;
             }
+            LockKind::RedissonReadWrite(config, writer) => {
+                let server = ports.redis(first);
+                let kind = if writes(ports) { writer } else { redisson::Kind::Reader };
+                let config = redisson::Config { kind, ..config };
+                let make = move |name: &Blob| RedissonLock::new(&host, server.clone(), name.clone(), config.clone());
+                Box::pin(code.run(make)).await;
+            }
             LockKind::Timestamp(config) => {
                 let server = ports.redis(first);
                 Box::pin(code.run(move |name| TimestampLock::new(&host, server.clone(), name.clone(), config))).await;
@@ -89,7 +96,7 @@ impl LockKind {
                 Box::pin(code.run(move |name| ZkLock::new(&client, path(name), config))).await;
             }
             LockKind::ZooKeeperReadWrite(config) => {
-                let kind = if ports.client().is_multiple_of(3) { Kind::Writer } else { Kind::Reader };
+                let kind = if writes(ports) { Kind::Writer } else { Kind::Reader };
                 let client = Client::new(ports, ports.zookeeper(servers), config.client);
                 let config = zookeeper::Config { kind, ..config };
                 Box::pin(code.run(move |name| ZkLock::new(&client, path(name), config))).await;
@@ -125,6 +132,11 @@ impl On {
             }
         }
     }
+}
+
+/// Whether this client of a read/write lock writes.
+fn writes(ports: &impl Ports) -> bool {
+    ports.client().is_multiple_of(3)
 }
 
 fn path(name: &Blob) -> String {

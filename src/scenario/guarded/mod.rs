@@ -17,7 +17,7 @@ use crate::lock::reentrant::Reentry;
 use crate::lock::{etcd, multi, redis, redisson, redlock, timestamp, zookeeper};
 use crate::port::mysql::{MySql, Session};
 use crate::port::{Ports, Unanswered, answered};
-use crate::world::setup::ServiceSpec;
+use crate::world::setup::{Probe, ServiceSpec};
 use std::time::Duration;
 
 pub use scenario::GuardedScenario;
@@ -44,6 +44,9 @@ pub enum LockKind {
     Redis(redis::Config, On),
     /// The watchdog lock on a Redis.
     Redisson(redisson::Config, On),
+    /// A read/write lock of that kind on one Redis server: every third client writes, as a lock of the second kind, the
+    /// others read.
+    RedissonReadWrite(redisson::Config, redisson::Kind),
     /// The timestamp lock on one Redis server.
     Timestamp(timestamp::Config),
     /// A lock of the watchdog lock's kind on each of several Redis servers, as one.
@@ -90,7 +93,7 @@ impl LockKind {
     pub fn keeper(&self) -> Keeper {
         match self {
             LockKind::None | LockKind::InProcess => Keeper::NoServer,
-            LockKind::Timestamp(_) => Keeper::Redis,
+            LockKind::Timestamp(_) | LockKind::RedissonReadWrite(..) => Keeper::Redis,
             LockKind::Redis(_, on) | LockKind::Redisson(_, on) => on.keeper(),
             LockKind::RedLock(_) | LockKind::RedissonMulti(..) => Keeper::Redises,
             LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
@@ -107,6 +110,14 @@ impl LockKind {
             Keeper::ZooKeeper => ZK_PATH,
             Keeper::Etcd => ETCD_PREFIX,
             _ => LOCK,
+        }
+    }
+
+    /// Where it shows who holds it.
+    pub fn probe(&self) -> Probe {
+        match self {
+            LockKind::Redisson(config, _) => Probe::at(config.kind.shown_at(&self.place().into())),
+            _ => Probe::at(self.place()),
         }
     }
 }

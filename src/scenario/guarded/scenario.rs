@@ -7,7 +7,7 @@ use crate::property::{Property, Sometimes};
 use crate::scenario::{About, CLIENTS_MAX, Parameters, Scenario, Simulation, program};
 use crate::world::cut::Partitions;
 use crate::world::fault::Fault;
-use crate::world::setup::{ArrivalTime, LockSpec, Probe, ResourceSpec, ServiceSpec, Setup};
+use crate::world::setup::{ArrivalTime, LockSpec, ResourceSpec, ServiceSpec, Setup};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,8 +139,8 @@ impl GuardedScenario {
             LockKind::RedissonMulti(_, config) => (servers, config.needed.unwrap_or(servers)),
             _ => (1, 1),
         };
-        let place = self.workload.lock.place();
-        Some(LockSpec { name: place.into(), services: (0..services).collect(), quorum, probe: Probe::at(place) })
+        let (place, probe) = (self.workload.lock.place(), self.workload.lock.probe());
+        Some(LockSpec { name: place.into(), services: (0..services).collect(), quorum, probe })
     }
 }
 
@@ -181,7 +181,7 @@ impl Scenario for GuardedScenario {
     fn clients(&self) -> RangeInclusive<usize> {
         match self.workload.lock {
             // Every third client writes.
-            LockKind::ZooKeeperReadWrite(_) => self.parameters.clients..=CLIENTS_MAX,
+            LockKind::ZooKeeperReadWrite(_) | LockKind::RedissonReadWrite(..) => self.parameters.clients..=CLIENTS_MAX,
             _ => 1..=CLIENTS_MAX,
         }
     }
