@@ -3,11 +3,12 @@
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::{Cause, Limits, Verdict, check};
 use doublehold::property::silent;
-use doublehold::report::catalogue::{Finding, examine, scenarios};
+use doublehold::report::catalogue::{Finding, examine, index, scenarios, trace_file};
 use doublehold::scenario::{EXPLORED, Expectation, Registry, SIMULATED, Scenario, setup_for};
 use doublehold::trace::Recorder;
 use doublehold::world::fault::Fault;
 use doublehold::world::simulated::run;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -24,18 +25,32 @@ const TOO_RARE_TO_SAMPLE: [&str; 6] = [
     "wait-on-another-connection",
 ];
 
+/// The committed reports were written by a release build; this test runs in a debug build too.
 #[test]
-fn the_explored_world_finds_what_is_broken_and_passes_what_is_sound() {
+fn the_explored_world_finds_what_is_broken_and_passes_what_is_sound_as_the_committed_reports_say() {
     let registry = Registry::standard();
     let mut known_bad = 0;
+    let mut findings = Vec::new();
     for scenario in scenarios(&registry) {
         let finding = examine(scenario.as_ref(), &Limits::default(), &AtomicBool::new(false));
         let name = &finding.about.name;
         assert!(finding.as_expected(), "{name}: {:?}", finding.report.verdict);
         assert_everything_was_reached(scenario.as_ref(), &finding);
         known_bad += usize::from(name.starts_with("mutant-"));
+        if let Some(trace) = &finding.trace {
+            let path = reports().join(trace_file(name));
+            let committed = std::fs::read(&path).unwrap_or_else(|problem| panic!("{}: {problem}", path.display()));
+            assert!(committed == trace.to_bytes(), "{} differs: run `doublehold report`", path.display());
+        }
+        findings.push(finding);
     }
     assert!(known_bad >= 8, "the checker is tried on {known_bad} known-bad locks only");
+    let committed = std::fs::read_to_string(reports().join("README.md")).expect("the index is committed");
+    assert!(committed == index(&findings), "reports/README.md differs: run `doublehold report`");
+}
+
+fn reports() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../reports")
 }
 
 /// A scenario that holds says what must happen sometimes, and all of it did.

@@ -167,10 +167,8 @@ impl Search {
             match option {
                 [name, rank] if is(name, "RANK") => {
                     search.rank = int(rank)?;
-                    match search.rank {
-                        0 => return Err(error(RANK_ZERO).into()),
-                        i64::MIN => return Err(error(RANK_RANGE).into()),
-                        _ => {}
+                    if search.rank == 0 {
+                        return Err(error(RANK_ZERO).into());
                     }
                 }
                 [name, count] if is(name, "COUNT") => {
@@ -188,8 +186,6 @@ impl Search {
 
 const RANK_ZERO: &str = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use \
                          negative to start from the end of the list";
-const RANK_RANGE: &str = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
-
 pub(super) fn lpos(call: &mut Call, args: &[Blob]) -> Reply {
     let Search { rank, count, looked_at_max } = Search::parse(&args[2..])?;
     let Some(list) = call.list(&args[0])? else {
@@ -199,7 +195,11 @@ pub(super) fn lpos(call: &mut Call, args: &[Blob]) -> Reply {
     let from_tail = rank < 0;
     let at = |index: usize| if from_tail { list.len() - 1 - index } else { index };
     let looked_at = (0..list.len()).take(all(looked_at_max)).map(at);
-    let skipped = usize::try_from(rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
+    // The smallest rank has no positive counterpart: the server then skips nothing, and counts nothing.
+    let (skipped, count) = match rank {
+        i64::MIN => (0, count.map(|_| 0)),
+        rank => (usize::try_from(rank.unsigned_abs() - 1).unwrap_or(usize::MAX), count),
+    };
     let mut found = looked_at.filter(|at| list[*at] == args[1]).skip(skipped).map(|at| Value::Int(at as i64));
     Ok(match count {
         None => found.next().unwrap_or(Value::Nil),

@@ -1,8 +1,57 @@
 //! The options of Redisson's locks: each one's default is the algorithm without its known mistakes.
 
-use super::Kind;
+use super::queue::Queue;
+use super::shared;
+use crate::base::Mode;
 use crate::lock::redis::{ReplicaWait, drift_of};
+use crate::port::Blob;
+use doublehold_models::slots::beside;
 use std::time::Duration;
+
+/// Which of Redisson's locks it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One owner (`RLock`).
+    Mutex,
+    /// The same, with a fencing token for each hold (`RFencedLock`).
+    Fenced,
+    /// The same as the first, in the order in which clients came (`RFairLock`).
+    Fair(Queue),
+    /// One owner, and no reader (`RReadWriteLock`).
+    Writer,
+    /// Any number of readers, and no writer.
+    Reader,
+    /// So many (`RPermitExpirableSemaphore`).
+    Semaphore(usize),
+}
+
+impl Kind {
+    pub(super) fn queue(self) -> Option<Queue> {
+        match self {
+            Kind::Fair(queue) => Some(queue),
+            _ => None,
+        }
+    }
+
+    /// The key at which the lock with this key shows who holds it.
+    pub fn shown_at(self, key: &Blob) -> Blob {
+        if self.is_shared() { beside(key, shared::HOLDS) } else { key.clone() }
+    }
+
+    /// Who may hold it beside a holder.
+    pub(super) fn mode(self) -> Mode {
+        match self {
+            Kind::Mutex | Kind::Fenced | Kind::Fair(_) | Kind::Writer => Mode::Exclusive,
+            Kind::Reader => Mode::Shared,
+            Kind::Semaphore(permits) => Mode::Permits(permits),
+        }
+    }
+
+    /// True if several may hold it at once.
+    pub(super) fn is_shared(self) -> bool {
+        self.mode() != Mode::Exclusive
+    }
+}
 
 /// What the watchdog looks at before it renews.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

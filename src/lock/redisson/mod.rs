@@ -24,7 +24,6 @@
 //! an attempt whose answer was lost is given back by name, and takes nothing if it arrives after that.
 
 mod config;
-mod kind;
 mod queue;
 mod scripts;
 mod shared;
@@ -37,16 +36,20 @@ use super::{Lease, Lock, NotAcquired, Undo};
 use crate::base::{Event, Mode};
 use crate::port::{Blob, Command, Outcome, Ports, Redis, Subscription, Value};
 pub use config::{
-    AfterFailedRenewal, AfterLoss, AfterLostReply, Config, EndWatchdog, KeepAlive, LeaseOf, OnInterrupt, Renew,
+    AfterFailedRenewal, AfterLoss, AfterLostReply, Config, EndWatchdog, KeepAlive, Kind, LeaseOf, OnInterrupt, Renew,
     RenewedOn, Resend, Waiting,
 };
 use doublehold_models::slots::beside;
-pub use kind::Kind;
 use queue::Place;
 pub use queue::{Queue, Turns};
+use scripts::{ACQUIRE, ACQUIRE_FENCED, RELEASE, RELEASE_EACH_TIME, RELEASE_TO_HEAD, RENEW, RENEW_ANY, REWRITE};
+use shared::{ACQUIRE_ALONE, RELEASE_ANY_SHARE, RELEASE_SHARE, RENEW_SHARE, SHARE};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// More readers than there are clients.
+const READERS_MAX: usize = u32::MAX as usize;
 
 /// How often a release is sent again after its reply was lost.
 const RESENDS_MAX: usize = 3;
@@ -142,6 +145,78 @@ impl<P: Ports> RedissonLock<P> {
         self.config.ttl.saturating_sub(self.config.drift)
     }
 
+    /// The key with this behind the lock's.
+    fn beside(&self, suffix: &[u8], name: &Blob) -> Blob {
+        beside(&self.key, &[suffix, name].concat())
+    }
+
+    /// The keys that the scripts name: the lock, the hold's latch, whom a release tells.
+    fn keys(&self, hold: &Blob) -> [Blob; 3] {
+        let waiters = if self.config.kind.queue().is_some() {
+            self.beside(queue::QUEUE, &Blob::EMPTY)
+        } else {
+            self.channel.clone()
+        };
+        [self.key.clone(), self.beside(b":latch:", hold), waiters]
+    }
+
+    /// The keys of what is shared: the set of holds, and this one.
+    fn shared_keys(&self, hold: &Blob) -> [Blob; 2] {
+        [self.beside(shared::HOLDS, &Blob::EMPTY), self.beside(shared::HOLD, hold)]
+    }
+
+    /// The request of an attempt.
+    fn acquisition(&self, hold: &Blob, place: Option<&Blob>) -> Command {
+        let arguments = [self.owner.clone(), self.sent_ms(self.first_ttl()), hold.clone()];
+        let keys = self.keys(hold);
+        match self.config.kind {
+            Kind::Mutex => ACQUIRE.command(&keys[..2], &arguments),
+            Kind::Fenced => {
+                let [key, latch, _] = keys;
+                ACQUIRE_FENCED.command(&[key, latch, self.beside(b":fence", &Blob::EMPTY)], &arguments)
+            }
+            Kind::Fair(queue) => {
+                let arguments = [&arguments[..], &queue.arguments(&self.host, place)].concat();
+                queue.acquire().command(&keys, &arguments)
+            }
+            Kind::Writer => ACQUIRE_ALONE.command(&[&keys[..], &self.shared_keys(hold)].concat(), &arguments),
+            Kind::Reader | Kind::Semaphore(_) => {
+                let permits = if let Kind::Semaphore(permits) = self.config.kind { permits } else { READERS_MAX };
+                let arguments = [&arguments[..], &[Blob::from(permits as u64)]].concat();
+                SHARE.command(&[&keys[..], &self.shared_keys(hold)].concat(), &arguments)
+            }
+        }
+    }
+
+    /// The request of a renewal.
+    fn renewal(&self, hold: &Blob) -> Command {
+        if self.config.kind.is_shared() {
+            return RENEW_SHARE.command(&self.shared_keys(hold), &[self.ttl_ms()]);
+        }
+        let script = match self.config.renew {
+            Renew::IfOurs => &RENEW,
+            Renew::Anyway => &RENEW_ANY,
+            Renew::Rewrite => &REWRITE,
+        };
+        script.command(std::slice::from_ref(&self.key), &[self.owner.clone(), self.ttl_ms()])
+    }
+
+    /// The request that gives a hold back.
+    fn giving_back(&self, hold: &Blob) -> Command {
+        let arguments = [self.owner.clone(), self.ttl_ms(), hold.clone()];
+        let keys = self.keys(hold);
+        if self.config.kind.is_shared() {
+            let script = if self.config.resend == Resend::Once { &RELEASE_SHARE } else { &RELEASE_ANY_SHARE };
+            return script.command(&[&keys[..], &self.shared_keys(hold)].concat(), &arguments);
+        }
+        let script = match (self.config.resend, self.config.kind) {
+            (Resend::EachTime, _) => &RELEASE_EACH_TIME,
+            (Resend::Once, Kind::Fair(_)) => &RELEASE_TO_HEAD,
+            (Resend::Once, _) => &RELEASE,
+        };
+        script.command(&keys, &arguments)
+    }
+
     async fn acquire_once(&self, hold: &Blob, place: Option<&Blob>) -> Outcome<Answer> {
         let acquire = self.acquisition(hold, place);
         let (reply, replicated) = redis::write(&self.server, self.config.replicas.as_ref(), acquire).await;
@@ -176,7 +251,7 @@ impl<P: Ports> RedissonLock<P> {
             Outcome::Ok(Answer::Granted { fence, replicated }) => {
                 let expired = valid_until.is_some_and(|until| self.host.monotonic() >= until);
                 if let Err(why) = replicated.and(if expired { Err(NotAcquired::Expired) } else { Ok(()) }) {
-                    self.lose_turn(place);
+                    queue::lose_turn(&self.host, &self.key, place);
                     drop(undo.give_back().await);
                     return Err(why.into());
                 }
@@ -192,7 +267,7 @@ impl<P: Ports> RedissonLock<P> {
                 Err(NotAcquired::Unavailable.into())
             }
             Outcome::Indeterminate(_) => {
-                self.lose_turn(place);
+                queue::lose_turn(&self.host, &self.key, place);
                 drop(undo.give_back().await);
                 Err(NotAcquired::Unavailable.into())
             }
@@ -209,8 +284,18 @@ impl<P: Ports> RedissonLock<P> {
         Ok(lease)
     }
 
+    /// A place for one client that waits, if this lock has a queue.
+    fn place(&self) -> Option<Place<P>> {
+        let queue = self.config.kind.queue()?;
+        let key = self.beside(b":place:", &self.host.unique_id());
+        // If the attempt was granted and its answer is lost, the turn is over when the lock's TTL is.
+        let good_for = queue.place_ttl.min(self.first_ttl());
+        let keys = [self.key.clone(), self.beside(queue::QUEUE, &Blob::EMPTY), key];
+        Some(Place::new(&self.host, self.server.clone(), keys, good_for.saturating_sub(drift_of(good_for))))
+    }
+
     /// One attempt of a waiter, which keeps its place in the queue if it is refused.
-    async fn look(&self, place: &mut Option<Place<'_, P>>) -> Result<Lease, Refused> {
+    async fn look(&self, place: &mut Option<Place<P>>) -> Result<Lease, Refused> {
         let Some(place) = place else { return self.try_once(None).await };
         let asked_at = self.host.monotonic();
         let tried = self.try_once(Some(place.enter())).await;
@@ -372,8 +457,8 @@ impl<P: Ports> Lock for RedissonLock<P> {
 
     async fn attempt_within(&self, wait: Duration) -> Result<Lease, NotAcquired> {
         let deadline = self.host.monotonic() + wait;
-        let mut place = Place::for_waiter(self);
-        let channel = place.as_ref().map_or(&self.channel, |place| &place.key).clone();
+        let mut place = self.place();
+        let channel = place.as_ref().map_or(&self.channel, Place::key).clone();
         let look_after = self.config.kind.queue().map_or(Duration::MAX, |queue| queue.look_after());
         let mut heard = None;
         loop {

@@ -15,11 +15,9 @@
 //! so that the server's clock alone decides. And its places run out a fixed time after the one before them was due, also
 //! under a waiter that lives; here a waiter renews its place each time that it looks at the lock.
 
-use super::RedissonLock;
 use super::scripts::{take, unless_given_back};
 use crate::base::Event;
-use crate::lock::redis::drift_of;
-use crate::port::{Blob, Host, Instant, Outcome, Ports, Redis, Script};
+use crate::port::{Blob, Host, Instant, Ports, Redis, Script};
 use std::time::Duration;
 
 /// In whose order clients get the lock.
@@ -60,38 +58,40 @@ impl Queue {
 const LOOKS_PER_PLACE: u32 = 3;
 
 /// The list of places. It is the key of the lock with this behind it.
-const QUEUE: &[u8] = b":queue";
+pub(super) const QUEUE: &[u8] = b":queue";
 
 /// A place in the queue, or the wish for one. Dropping it leaves the queue in the background.
-pub(super) struct Place<'a, P: Ports> {
-    lock: &'a RedissonLock<P>,
-    queue: Queue,
-    /// Its key. A message to the channel of that name says that it may be its turn.
-    pub(super) key: Blob,
+pub(super) struct Place<P: Ports> {
+    host: P,
+    server: P::Redis,
+    /// The lock, the queue, and the place. A message to the channel of that name says that it may be its turn.
+    keys: [Blob; 3],
+    /// How long it certainly lasts after it was asked for.
+    good_for: Duration,
     /// It may be in the queue.
     entered: bool,
 }
 
-impl<'a, P: Ports> Place<'a, P> {
-    /// A place for one client that waits, if this lock has a queue.
-    pub(super) fn for_waiter(lock: &'a RedissonLock<P>) -> Option<Self> {
-        let queue = lock.config.kind.queue()?;
-        let key = lock.beside(b":place:", &lock.host.unique_id());
-        Some(Place { lock, queue, key, entered: false })
+impl<P: Ports> Place<P> {
+    /// A place that is not in the queue yet: the lock, the queue, and its own key.
+    pub(super) fn new(host: &P, server: P::Redis, keys: [Blob; 3], good_for: Duration) -> Self {
+        Place { host: host.clone(), server, keys, good_for, entered: false }
+    }
+
+    /// Its key, which is also the name of the channel on which it is told that it may be its turn.
+    pub(super) fn key(&self) -> &Blob {
+        &self.keys[2]
     }
 
     /// An attempt begins, which enters the queue with this key if it is refused.
     pub(super) fn enter(&mut self) -> &Blob {
         self.entered = true;
-        &self.key
+        self.key()
     }
 
     /// The attempt that was sent at this moment was refused.
     pub(super) fn kept(&mut self, asked_at: Instant) {
-        // If the attempt was granted and its answer is lost, the turn is over when the lock's TTL is.
-        let good_for = self.queue.place_ttl.min(self.lock.first_ttl());
-        let valid_until = asked_at + good_for.saturating_sub(drift_of(good_for));
-        self.lock.host.record(Event::Queued { lock: self.lock.key.clone(), valid_until });
+        self.host.record(Event::Queued { lock: self.keys[0].clone(), valid_until: asked_at + self.good_for });
     }
 
     /// The lock is taken, and the place is given up with that.
@@ -100,35 +100,23 @@ impl<'a, P: Ports> Place<'a, P> {
     }
 }
 
-impl<P: Ports> Drop for Place<'_, P> {
+impl<P: Ports> Drop for Place<P> {
     fn drop(&mut self) {
         if self.entered {
-            self.lock.lose_turn(Some(&self.key));
-            let (lock, place) = (self.lock.clone(), self.key.clone());
-            self.lock.host.spawn(async move {
+            lose_turn(&self.host, &self.keys[0], Some(self.key()));
+            let (server, keys) = (self.server.clone(), self.keys.clone());
+            self.host.spawn(async move {
                 // There is no caller to tell; a place that stays runs out with its TTL.
-                drop(lock.leave(&place).await);
+                drop(server.eval(&LEAVE, &keys, &[]).await);
             });
         }
     }
 }
 
-impl<P: Ports> RedissonLock<P> {
-    /// The list of places.
-    pub(super) fn queue_key(&self) -> Blob {
-        self.beside(QUEUE, &Blob::EMPTY)
-    }
-
-    /// What becomes of a place is not known any more, or what was taken for it is given back.
-    pub(super) fn lose_turn(&self, place: Option<&Blob>) {
-        if place.is_some() {
-            self.host.record(Event::Dequeued { lock: self.key.clone() });
-        }
-    }
-
-    async fn leave(&self, place: &Blob) -> Outcome<()> {
-        let keys = [self.key.clone(), self.queue_key(), place.clone()];
-        self.server.eval(&LEAVE, &keys, &[]).await.map(|_| ())
+/// What becomes of a place is not known any more, or what was taken for it is given back.
+pub(super) fn lose_turn<H: Host>(host: &H, lock: &Blob, place: Option<&Blob>) {
+    if place.is_some() {
+        host.record(Event::Dequeued { lock: lock.clone() });
     }
 }
 
