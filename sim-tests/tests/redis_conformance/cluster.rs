@@ -8,7 +8,29 @@ use std::time::{Duration, Instant};
 /// How long a Cluster may take to find itself usable.
 const USABLE_WAIT: Duration = Duration::from_secs(20);
 
-/// Waits until a server finds the Cluster usable, and knows all servers.
+/// Waits until a server tells of so many servers with slots: of a replica only once it has heard how far that one is.
+pub(crate) fn wait_until_known(server: &mut Connection, servers: usize) {
+    let started = Instant::now();
+    loop {
+        server.send(&Command::new("CLUSTER").arg("SLOTS"));
+        let slots = server.receive().expect("a reply");
+        if servers_in(&slots) == servers {
+            return;
+        }
+        assert!(started.elapsed() < USABLE_WAIT, "not all {servers} servers are told of: {slots:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// How many servers a reply to `CLUSTER SLOTS` tells of, each of which has one range of slots.
+fn servers_in(slots: &Value) -> usize {
+    let Value::Array(ranges) = slots else { return 0 };
+    // A range has its first and its last slot, and then its servers.
+    let servers = |range: &Value| if let Value::Array(parts) = range { parts.len().saturating_sub(2) } else { 0 };
+    ranges.iter().map(servers).sum()
+}
+
+/// Waits until a server finds the Cluster usable.
 pub(crate) fn wait_until_usable(server: &mut Connection) {
     let started = Instant::now();
     loop {

@@ -203,6 +203,8 @@ impl RealRedis {
         let mut real = RealRedis::of(config, Vec::new(), Some(servers));
         real.admins.iter_mut().for_each(cluster::wait_until_usable);
         real.wait_for_replica();
+        let count = real.admins.len();
+        real.admins.iter_mut().for_each(|server| cluster::wait_until_known(server, count));
         real
     }
 
