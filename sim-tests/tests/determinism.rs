@@ -1,5 +1,5 @@
-//! Determinism: the same seed gives the same bytes, run after run. That debug and release builds write the same reports is
-//! judged in `catalogue.rs`.
+//! Determinism: the same seed gives the same bytes, run after run. That debug and release builds write the same reports
+//! is judged in `catalogue.rs`.
 
 use doublehold::report::{replay, trace_from};
 use doublehold::scenario::{Registry, SIMULATED, setup_for};

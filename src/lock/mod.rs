@@ -3,7 +3,7 @@
 //! | file | algorithm | claims mutual exclusion under |
 //! |---|---|---|
 //! | [`redis`] | `SET key token NX PX ttl` on one server | no failover, pauses and delays below the TTL |
-//! | [`redisson`] | a hash that a watchdog renews; fenced, fair, read/write, semaphore | no failover, no pause of the watchdog beyond the TTL |
+//! | [`redisson`] | Redisson's locks: a watchdog renews them | no failover, no pause of the watchdog beyond the TTL |
 //! | [`redlock`] | RedLock on N independent servers | bounded drift, no clock steps, durable or delayed restarts |
 //! | [`timestamp`] | `SETNX key timestamp` on one server, as before `SET NX PX` | wall clocks that agree |
 //! | [`multi`] | several locks as one | what its members need |

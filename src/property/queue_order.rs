@@ -5,8 +5,9 @@ use crate::history::Event;
 use crate::port::{Blob, Instant};
 use doublehold_models::ClientId;
 
-/// A client acquires a lock before another one that had a place in the lock's queue when the first one began to acquire,
-/// and has it still, by its own clock. A client that holds the lock already, and takes it again, overtakes none.
+/// A client acquires a lock before another one that had a place in the lock's queue when the first one began to
+/// acquire, and has it still, by its own clock. A client that holds the lock already, and takes it again, overtakes
+/// none.
 #[derive(Debug)]
 pub struct QueueOrder;
 

@@ -509,8 +509,8 @@ impl System {
 
     /// How a client may be told at once of what waits for it on a connection that has ended, and of the end.
     ///
-    /// Its code is late, like a thread that is not scheduled: its library has read both before the code goes on, and what
-    /// the code then sends goes over a new connection. A pause before or after a delivery does not show this.
+    /// Its code is late, like a thread that is not scheduled: its library has read both before the code goes on, and
+    /// what the code then sends goes over a new connection. A pause before or after a delivery does not show this.
     pub(super) fn ends_at(&self, at: usize) -> impl Iterator<Item = Act> + use<> {
         let link = &self.links[at];
         let last = link.arrivals.len().saturating_sub(1);

@@ -1,5 +1,5 @@
-//! What a Redis server offers as a service. A lock's place is its key: a string, a hash whose first field is the holder,
-//! or a set of keys, each a hold with the holder for its value.
+//! What a Redis server offers as a service. A lock's place is its key: a string, a hash whose first field is the
+//! holder, or a set of keys, each a hold with the holder for its value.
 
 use super::{Config, Node, Replication, Servers};
 use crate::resp::Command;

@@ -12,10 +12,10 @@
 //!
 //! Two things Redisson does otherwise. It computes when a place runs out from the callers' wall clocks: a caller whose
 //! clock is ahead puts the head out of the queue (R30, `fair-lock-callers-clocks`). Here a place is a key with a TTL,
-//! so that the server's clock alone decides. And its places run out a fixed time after the one before them was due, also
-//! under a waiter that lives; here a waiter renews its place each time that it looks at the lock.
+//! so that the server's clock alone decides. And its places run out a fixed time after the one before them was due,
+//! also under a waiter that lives; here a waiter renews its place each time that it looks at the lock.
 
-use super::scripts::{take, unless_given_back};
+use super::scripts::{script, take, unless_given_back};
 use crate::base::Event;
 use crate::port::{Blob, Host, Instant, Ports, Redis, Script};
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub enum Turns {
     ByCallersClocks,
     /// In the order of the queue. No place runs out.
     ForEver,
-    /// In any: the queue is kept, but whoever finds the lock free takes it.
+    /// In any order: the queue is kept, but a client that finds the lock free takes it.
     Any,
 }
 
@@ -150,31 +150,28 @@ impl Queue {
 /// Nil: taken; otherwise for how long, in milliseconds, the lock or the turn is another's at the most.
 macro_rules! acquire {
     ($name:literal, $has_run_out:literal, $is_ours:literal) => {
-        Script {
-            body: concat!(
-                "-- ",
-                $name,
-                "\n",
-                unless_given_back!(),
-                "local place = ARGV[4]
+        script!(
+            $name,
+            unless_given_back!(),
+            "local place = ARGV[4]
 local head = redis.call('LINDEX', KEYS[3], 0)
 while head and ",
-                $has_run_out,
-                " do
+            $has_run_out,
+            " do
   redis.call('LPOP', KEYS[3])
   head = redis.call('LINDEX', KEYS[3], 0)
 end
 local free = redis.call('EXISTS', KEYS[1]) == 0
 if free and (",
-                $is_ours,
-                ") or redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then
+            $is_ours,
+            ") or redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then
   if place ~= '' then
     redis.call('LREM', KEYS[3], 0, place)
     redis.call('DEL', place)
   end
 ",
-                take!(),
-                "  return false
+            take!(),
+            "  return false
 end
 if place ~= '' then
   if not redis.call('LPOS', KEYS[3], place) then
@@ -188,8 +185,7 @@ if free then
   return left >= 0 and left or tonumber(ARGV[5])
 end
 return redis.call('PTTL', KEYS[1])"
-            ),
-        }
+        )
     };
 }
 

@@ -7,6 +7,14 @@
 
 use crate::port::Script;
 
+/// A script of this name, put together of parts.
+macro_rules! script {
+    ($name:literal, $($parts:tt)*) => {
+        Script { body: concat!("-- ", $name, "\n", $($parts)*) }
+    };
+}
+pub(super) use script;
+
 /// The part of a script that ends an attempt which was given back before.
 macro_rules! unless_given_back {
     () => {
@@ -33,23 +41,19 @@ pub(super) use take;
 /// TTL in milliseconds.
 macro_rules! acquire {
     ($name:literal, $taken:literal) => {
-        Script {
-            body: concat!(
-                "-- ",
-                $name,
-                "\n",
-                unless_given_back!(),
-                "local free = redis.call('EXISTS', KEYS[1]) == 0
+        script!(
+            $name,
+            unless_given_back!(),
+            "local free = redis.call('EXISTS', KEYS[1]) == 0
 if free or redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then
 ",
-                take!(),
-                "  return ",
-                $taken,
-                "
+            take!(),
+            "  return ",
+            $taken,
+            "
 end
 return redis.call('PTTL', KEYS[1])"
-            ),
-        }
+        )
     };
 }
 
@@ -60,15 +64,13 @@ pub(super) static ACQUIRE: Script = acquire!("acquire", "false");
 pub(super) static ACQUIRE_FENCED: Script = acquire!("acquire with a fencing token", "{redis.call('INCR', KEYS[3])}");
 
 /// The script of a release, given what tells the waiters when it was the last one. -1: it was not the owner's;
-/// otherwise how many times the owner still holds the lock. A request that was answered before is answered the same again.
+/// otherwise how many times the owner still holds the lock. A request that was answered before is answered the same
+/// again.
 macro_rules! release {
     ($name:literal, $tell:literal) => {
-        Script {
-            body: concat!(
-                "-- ",
-                $name,
-                "
-local before = redis.call('GET', KEYS[2])
+        script!(
+            $name,
+            "local before = redis.call('GET', KEYS[2])
 if before then
   return tonumber(before)
 end
@@ -80,14 +82,13 @@ if redis.call('HDEL', KEYS[1], ARGV[3]) == 1 then
   else
     redis.call('DEL', KEYS[1])
     ",
-                $tell,
-                "
+            $tell,
+            "
   end
 end
 redis.call('SET', KEYS[2], left, 'PX', ARGV[2])
 return left"
-            ),
-        }
+        )
     };
 }
 

@@ -12,11 +12,11 @@
 //!
 //! **Assumes** what the watchdog lock does. Readers may overtake a writer that waits, for ever.
 //!
-//! Redisson keeps when each hold ends beside the lock, as times or as numbered keys. Here each hold is a key with a TTL of
-//! its own, which the server's clock ends. So the set may name holds that have ended: they are taken out by the next
-//! attempt.
+//! Redisson's permits end at times that callers compute from their wall clocks, and compare with them. Here each hold
+//! is a key with a TTL of its own, which the server's clock ends. So the set may name holds that have ended: they are
+//! taken out by the next attempt.
 
-use super::scripts::{take, unless_given_back};
+use super::scripts::{script, take, unless_given_back};
 use crate::port::Script;
 
 /// The set of holds. It is the key of the lock with this behind it.
@@ -40,12 +40,11 @@ end
 }
 
 /// Takes a hold beside others. Nil: taken; otherwise for how long, in milliseconds, there is none at the most.
-pub(super) static SHARE: Script = Script {
-    body: concat!(
-        "-- share\n",
-        unless_given_back!(),
-        unless_written!(),
-        "local held, soonest = 0, math.huge
+pub(super) static SHARE: Script = script!(
+    "share",
+    unless_given_back!(),
+    unless_written!(),
+    "local held, soonest = 0, math.huge
 for _, hold in ipairs(redis.call('SMEMBERS', KEYS[4])) do
   local left = redis.call('PTTL', hold)
   if left < 0 then
@@ -63,17 +62,15 @@ if redis.call('PTTL', KEYS[4]) < tonumber(ARGV[2]) then
   redis.call('PEXPIRE', KEYS[4], ARGV[2])
 end
 return false"
-    ),
-};
+);
 
 /// Takes the lock for a writer if it is free or its own, and no reader is there. Nil: taken; otherwise for how long, in
 /// milliseconds, another is there at the most.
-pub(super) static ACQUIRE_ALONE: Script = Script {
-    body: concat!(
-        "-- acquire alone\n",
-        unless_given_back!(),
-        unless_written!(),
-        "local last = -1
+pub(super) static ACQUIRE_ALONE: Script = script!(
+    "acquire alone",
+    unless_given_back!(),
+    unless_written!(),
+    "local last = -1
 for _, hold in ipairs(redis.call('SMEMBERS', KEYS[4])) do
   last = math.max(last, redis.call('PTTL', hold))
 end
@@ -82,13 +79,12 @@ if last >= 0 then
 end
 redis.call('DEL', KEYS[4])
 ",
-        take!(),
-        "return false"
-    ),
-};
+    take!(),
+    "return false"
+);
 
-/// Gives a hold back and tells the waiters. -1: it had ended; otherwise 0. A request that was answered before is answered
-/// the same again.
+/// Gives a hold back and tells the waiters. -1: it had ended; otherwise 0. A request that was answered before is
+/// answered the same again.
 pub(super) static RELEASE_SHARE: Script = Script {
     body: "-- release a share
 local before = redis.call('GET', KEYS[2])

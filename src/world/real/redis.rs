@@ -185,8 +185,8 @@ impl RealRedis {
         outcomes
     }
 
-    /// What became of commands of which the library tells one error for all. A server of a Cluster refuses a command for
-    /// its keys: where only the first has keys, it is the one that was refused.
+    /// What became of commands of which the library tells one error for all. A server of a Cluster refuses a command
+    /// for its keys: where only the first has keys, it is the one that was refused.
     async fn outcomes_of<const N: usize>(&self, commands: &[Command; N], problem: &RedisError) -> [Outcome<Value>; N] {
         let outcome = self.outcome_of(problem).await;
         let is_known = |at: usize| match outcome {
