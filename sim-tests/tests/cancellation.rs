@@ -7,6 +7,7 @@
 use doublehold::explore::exhaustive::{Exhaustive, Reduction};
 use doublehold::explore::{Cause, Limits, Verdict, check};
 use doublehold::history::Event;
+use doublehold::lock::auto_extended::{self, AutoExtended};
 use doublehold::lock::in_process::InProcessLock;
 use doublehold::lock::multi::{self, MultiLock};
 use doublehold::lock::mysql::{LockTable, UserLock, table};
@@ -69,6 +70,8 @@ enum Kinds {
     RedLockParallel,
     /// The same as the one on Redis, on three servers.
     RedLockExpired,
+    /// RedLock on one server, extended while it is held.
+    Extended,
     Zk(Kind),
     Etcd,
     LockTable,
@@ -164,6 +167,11 @@ impl Workload for Cancelled {
             Kinds::RedLockExpired => {
                 let config = redlock::Config { drift_permille: 1000, ..redlock };
                 self.go(&ports, client, || on_all(config.clone())).await;
+            }
+            Kinds::Extended => {
+                let extended = auto_extended::Config::new(TTL);
+                let one = |config| RedLock::new(&ports, vec![ports.redis(0)], LOCK, config);
+                self.go(&ports, client, || AutoExtended::new(one(redlock.clone()), extended)).await;
             }
             Kinds::Redisson(kind) => {
                 let config = redisson::Config { kind, ..redisson::Config::new(TTL) };
@@ -528,6 +536,11 @@ fn redlock() {
 }
 
 #[test]
+fn a_lock_that_is_extended() {
+    holds(Kinds::Extended, &ALL, &EVERYTHING);
+}
+
+#[test]
 fn the_watchdog_lock() {
     holds(Kinds::Redisson(redisson::Kind::Mutex), &[Attempt, Refused, Acquire, Extend, Release, Reenter], &EVERYTHING);
 }
@@ -535,7 +548,8 @@ fn the_watchdog_lock() {
 #[test]
 fn the_other_locks_of_redisson() {
     let fair = redisson::Kind::Fair(redisson::Queue::new(TTL));
-    for kind in [redisson::Kind::Fenced, fair, redisson::Kind::Writer, redisson::Kind::Semaphore(1)] {
+    let one = redisson::Kind::Semaphore(redisson::Permits::new(1));
+    for kind in [redisson::Kind::Fenced, fair, redisson::Kind::Writer, one] {
         holds(Kinds::Redisson(kind), &ALL, &EVERYTHING);
     }
     // A reader is refused by no reader.

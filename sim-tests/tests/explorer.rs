@@ -5,10 +5,10 @@ use doublehold::explore::pct::Pct;
 use doublehold::explore::random::Random;
 use doublehold::explore::strategy::{Begin, Coverage, Strategy};
 use doublehold::explore::{Cause, Limits, Verdict, check};
-use doublehold::report::catalogue::minimal;
 use doublehold::report::counterexample_of;
 use doublehold::scenario::{Expectation, Parameters, Registry, Scenario};
 use doublehold::shrink::without;
+use doublehold::trace::Trace;
 use doublehold::world::choice::Choice;
 use doublehold::world::clock::Reading;
 use doublehold::world::explored::{Explored, Remember};
@@ -18,6 +18,7 @@ use doublehold::world::seat::{SeatPorts, Task, Told};
 use doublehold::world::setup::Program;
 use doublehold_sim_tests::{exhaust, scenario};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -175,19 +176,23 @@ fn reduction_hides_no_violation() {
     }
 }
 
+/// The committed ones, which the test of the catalogue compares with what a search finds.
 #[test]
 fn counterexamples_are_minimal() {
     let registry = Registry::standard();
-    for scenario in registry.iter().filter(|scenario| scenario.about().name != "ttl-lock") {
-        let parameters = scenario.defaults();
-        let (report, _) = exhaust(scenario.as_ref(), &parameters, Reduction::ALL);
-        let Some(trace) = minimal(scenario.as_ref(), &parameters, 1, &report) else { continue };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reports/traces");
+    let mut counterexamples = 0;
+    for entry in std::fs::read_dir(folder).expect("traces are committed") {
+        let trace = Trace::read(&entry.expect("it can be read").path()).expect("it is a trace");
+        let scenario = registry.find(&trace.scenario).expect("it is in the catalogue");
         let found = counterexample_of(&registry, &trace).expect("it replays").expect("it breaks something");
+        counterexamples += 1;
         for at in 0..found.schedule.len() {
             let shorter = without(scenario.as_ref(), &found, at);
-            assert!(shorter.is_none(), "{}: step {at} of {} can go", scenario.about().name, found.schedule.len());
+            assert!(shorter.is_none(), "{}: step {at} of {} can go", trace.scenario, found.schedule.len());
         }
     }
+    assert!(counterexamples > 100, "{counterexamples} counterexamples are committed");
 }
 
 /// Counts the lengths of the executions of a strategy.

@@ -4,14 +4,18 @@
 
 use doublehold::lock::Lease;
 use doublehold::lock::hold::{Hold, Phase};
+use doublehold::lock::local::{Forget, Local, Registry};
 use doublehold::lock::reentrant::{Entry, Record};
+use doublehold::port::Instant;
 use loom::future::block_on;
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::mem;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 /// Who loses a hold and who releases it: one of them ends it, and everybody sees the same end.
 #[test]
@@ -161,4 +165,100 @@ fn a_stale_hold_is_found_by_one() {
         let found = [&mine, &theirs].into_iter().filter(|entry| matches!(entry, Entry::Stale(_))).count();
         assert_eq!((found, stranger), (1, Entry::New), "{mine:?} {theirs:?}");
     });
+}
+
+/// What a mutex guards: one thread at a time is inside.
+#[derive(Clone, Default)]
+struct Inside(Arc<loom::sync::atomic::AtomicUsize>);
+
+impl Inside {
+    fn visit(&self) {
+        assert_eq!(self.0.fetch_add(1, Ordering::SeqCst), 0, "another thread is inside");
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Threads that want a mutex have it one after the other, and each of them gets it.
+#[test]
+fn a_mutex_is_passed_on() {
+    loom::model(|| {
+        let (local, inside) = (Local::new(), Inside::default());
+        let waiter = {
+            let (local, inside) = (local.clone(), inside.clone());
+            thread::spawn(move || {
+                let _held = block_on(local.lock());
+                inside.visit();
+            })
+        };
+        if let Some(_held) = local.try_lock() {
+            inside.visit();
+        }
+        {
+            let _held = block_on(local.lock());
+            inside.visit();
+        }
+        waiter.join().expect("it has its turn");
+        assert!(local.try_lock().is_some(), "it is free in the end");
+    });
+}
+
+/// A waiter comes first and stops to wait, while the holder gives the mutex up to the next one.
+fn a_waiter_stops(stop: fn(Pin<Box<doublehold::lock::local::Waiting>>)) {
+    loom::model(move || {
+        let local = Local::new();
+        let held = local.try_lock().expect("it is free");
+        let mut first = Box::pin(local.lock());
+        let asleep = Waker::from(std::sync::Arc::new(Woken::default()));
+        assert!(first.as_mut().poll(&mut Context::from_waker(&asleep)).is_pending());
+        let second = {
+            let local = local.clone();
+            thread::spawn(move || drop(block_on(local.lock())))
+        };
+        let holder = thread::spawn(move || drop(held));
+        stop(first);
+        holder.join().expect("it ends");
+        second.join().expect("it has its turn");
+    });
+}
+
+#[test]
+fn a_waiter_that_stops_passes_its_turn_on() {
+    a_waiter_stops(drop);
+}
+
+/// The test above can fail: a waiter that stops and keeps its place blocks the next one.
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_place_that_is_left_behind_is_found() {
+    a_waiter_stops(mem::forget);
+}
+
+/// Two threads ask a registry for the mutex of one name, each at its time.
+fn two_threads_ask(forget: Forget) {
+    loom::model(move || {
+        let (registry, inside) = (Arc::new(Registry::new(forget)), Inside::default());
+        let visit = move |registry: &Registry, inside: &Inside, at_us| {
+            let local = registry.obtain(&"lock".into(), Instant::from_micros(at_us));
+            let _held = block_on(local.lock());
+            inside.visit();
+        };
+        let other = {
+            let (registry, inside) = (Arc::clone(&registry), inside.clone());
+            thread::spawn(move || visit(&registry, &inside, 1))
+        };
+        visit(&registry, &inside, 2);
+        other.join().expect("it has its turn");
+    });
+}
+
+#[test]
+fn a_registry_gives_threads_one_mutex_while_it_is_used() {
+    two_threads_ask(Forget::Unused);
+}
+
+/// The test above can fail: a registry that forgets a mutex that is held gives the next thread another one.
+#[test]
+#[should_panic(expected = "another thread is inside")]
+fn a_registry_that_forgets_is_found() {
+    two_threads_ask(Forget::OlderThan(Duration::ZERO));
 }

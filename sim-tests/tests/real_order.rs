@@ -4,6 +4,7 @@
 use doublehold::flow::order::books::Books;
 use doublehold::flow::order::heat::Heat;
 use doublehold::flow::order::{Config, LockScope, breaker, limiter, oracle};
+use doublehold::flow::redis_at::RedisAt;
 use doublehold::lock::mysql::Retry;
 use doublehold::scenario::guarded::LockKind;
 use doublehold::scenario::locks;
@@ -31,7 +32,8 @@ fn round(servers: &Servers, workload: &Orders) -> (Vec<String>, Books) {
 fn workload(hot: bool) -> Orders {
     let service = Config {
         database: 0,
-        cache: 1,
+        cache: RedisAt::Server(1),
+        replicas: None,
         retry: Retry { tries: 20, delay: Duration::from_millis(2), unknown: true },
         script_timeout: Duration::from_millis(500),
         script_tries: 3,

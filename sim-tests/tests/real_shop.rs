@@ -107,6 +107,7 @@ fn workload(lock: LockKind, work: Work) -> Guarded {
         operations: OPERATIONS,
         think: Duration::ZERO,
         wait: Duration::from_secs(20),
+        threads: 1,
         interrupt: None,
         tries: 1,
         mutation: None,

@@ -9,6 +9,7 @@
 //! | [`order`] | orders and their stock, hot in Redis and cold in MySQL (article order) |
 //! | [`queue`] | what a flow hands to its consumers |
 //! | [`ranking`] | consultants by their calls, in a sorted set that is rebuilt (article crm) |
+//! | [`redis_at`] | where the Redis is that a flow uses |
 //! | [`sale`] | what a request is told, and what an auditor finds |
 //! | [`reconcile`] | what an auditor asks the servers afterwards (article quality) |
 //! | `oracle` | what must hold, judged by what requests were told and what the auditor found |
@@ -22,6 +23,7 @@ pub mod order;
 pub mod queue;
 pub mod ranking;
 pub mod reconcile;
+pub mod redis_at;
 pub mod sale;
 pub mod schema;
 pub mod shop;

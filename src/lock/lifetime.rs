@@ -9,31 +9,31 @@ use std::time::Duration;
 /// How an attempt to keep a hold alive went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renewal {
-    /// The servers have renewed it.
-    Renewed,
+    /// The servers have renewed it: it certainly lasts until then, by the client's monotonic clock.
+    Renewed(Instant),
     /// The servers say that it is gone.
     Gone,
     /// There was no answer.
     Unanswered,
 }
 
-/// How many times in its life a hold is renewed.
-const RENEWALS_PER_LIFE: u32 = 3;
+/// How many times a hold is renewed in the time for which it may be believed in.
+pub const RENEWALS_PER_LIFE: u32 = 3;
 
 /// The life of a hold. It begins held.
 #[derive(Debug)]
 pub struct Lifetime {
     hold: Hold,
-    /// For how long it may be believed in after it was renewed.
-    good_for: Duration,
+    /// How often it is renewed.
+    every: Duration,
     /// Until when it certainly lasts, by the client's monotonic clock: counted from before the renewal was asked for.
     until: Mutex<Instant>,
 }
 
 impl Lifetime {
-    /// The life of a hold that was asked for at this moment and may be believed in for so long.
-    pub fn new(asked_at: Instant, good_for: Duration) -> Self {
-        Lifetime { hold: Hold::new(), good_for, until: Mutex::new(asked_at + good_for) }
+    /// The life of a hold that certainly lasts until then and is to be renewed so often.
+    pub fn new(until: Instant, every: Duration) -> Self {
+        Lifetime { hold: Hold::new(), every, until: Mutex::new(until) }
     }
 
     /// Where it is in its life.
@@ -46,9 +46,9 @@ impl Lifetime {
         *lock(&self.until)
     }
 
-    /// It was renewed by a request that was sent at this moment.
-    pub fn renewed(&self, asked_at: Instant) {
-        *lock(&self.until) = asked_at + self.good_for;
+    /// It was renewed, and certainly lasts until then.
+    pub fn renewed(&self, until: Instant) {
+        *lock(&self.until) = until;
     }
 
     /// Ends when the hold has, as far as the client knows.
@@ -65,14 +65,12 @@ impl Lifetime {
         limit: Duration,
         renew: impl Fn() -> F + Send + Sync,
     ) {
-        let every = self.good_for / RENEWALS_PER_LIFE;
         loop {
             let left = self.until().left_at(host.monotonic());
-            if host.timeout(every.min(left), self.ended()).await.is_some() {
+            if host.timeout(self.every.min(left), self.ended()).await.is_some() {
                 return;
             }
-            let asked_at = host.monotonic();
-            let left = self.until().left_at(asked_at);
+            let left = self.until().left_at(host.monotonic());
             if left.is_zero() {
                 self.hold.lose();
                 return;
@@ -82,7 +80,7 @@ impl Lifetime {
                     self.hold.lose();
                     return;
                 }
-                Some(Renewal::Renewed) => self.renewed(asked_at),
+                Some(Renewal::Renewed(until)) => self.renewed(until),
                 Some(Renewal::Unanswered) | None => {}
             }
         }

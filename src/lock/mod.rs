@@ -7,18 +7,22 @@
 //! | [`redlock`] | RedLock on N independent servers | bounded drift, no clock steps, durable or delayed restarts |
 //! | [`timestamp`] | `SETNX key timestamp` on one server, as before `SET NX PX` | wall clocks that agree |
 //! | [`multi`] | several locks as one | what its members need |
+//! | [`auto_extended`] | any lock with leases, extended while they are held | what that lock needs |
+//! | [`two_level`] | any lock, behind a mutex in the memory of each process | what that lock needs |
 //! | [`zookeeper`] | ephemeral sequential nodes on a ZooKeeper ensemble | no pause beyond the session time-out |
 //! | [`etcd`] | keys with a lease on an etcd cluster, in the order of their creation | no pause beyond the lease |
 //! | [`mysql`] | versions and row locks, a lock table, `GET_LOCK` on a MySQL server | see there |
 //! | [`in_process`] | a mutex in the memory of one process | one process only: the baseline |
 //!
-//! [`segmented`] makes a lock per merchant or SKU of any of them; [`reentrant`] lets an owner take any of them again; [`hold`] is what threads share of a guard. [`resource`] is what a lock guards; it can check fencing tokens.
+//! [`segmented`] makes a lock per merchant or SKU of any of them; [`reentrant`] lets an owner take any of them again; [`hold`] is what threads share of a guard, [`local`] what they take in front of a lock. [`resource`] is what a lock guards; it can check fencing tokens.
 
+pub mod auto_extended;
 pub mod etcd;
 mod guard;
 pub mod hold;
 pub mod in_process;
 pub mod lifetime;
+pub mod local;
 pub mod multi;
 pub mod mysql;
 pub mod redis;
@@ -29,6 +33,7 @@ pub mod resource;
 pub mod segmented;
 mod sync;
 pub mod timestamp;
+pub mod two_level;
 mod undo;
 pub mod zookeeper;
 

@@ -50,6 +50,19 @@ end
 return false",
 };
 
+/// Takes the lock if it is free or the owner's own.
+pub static ACQUIRE_OR_EXTEND: Script = Script {
+    body: "-- acquire, or extend if it is ours
+local owner = redis.call('GET', KEYS[1])
+if owner == ARGV[1] then
+  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+elseif owner then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1",
+};
+
 /// How the key is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Take {
@@ -121,7 +134,7 @@ impl ReplicaWait {
 }
 
 /// Sends a write, and makes sure that replicas have it where that is wanted.
-pub(super) async fn write<R: Redis>(
+pub(crate) async fn write<R: Redis>(
     server: &R,
     replicas: Option<&ReplicaWait>,
     write: Command,
@@ -145,12 +158,26 @@ pub enum WaitOver {
 }
 
 /// What a token stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenOf {
     /// One acquisition.
     Acquisition,
     /// The lock object, which tasks share: each of them can release what another one holds (R31).
     Object,
+    /// This owner, which takes what it has once more: something else must keep its threads apart.
+    Owner(Blob),
+}
+
+/// Where fencing tokens are counted, and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tokens {
+    /// The script that takes the lock counts them, beside it.
+    WithTheLock,
+    /// The same, but a token is read from a replica, which may not have it yet.
+    ReadFromReplica,
+    /// A command of its own counts them, at a key in another slot of a Cluster: on a primary that may lose the count
+    /// while the lock's does not.
+    InAnotherSlot,
 }
 
 /// The options of the lock; the default is what the document says.
@@ -174,6 +201,8 @@ pub struct Config {
     pub after_lost_reply: AfterLostReply,
     /// Whether the lock gives fencing tokens. Only with [`Take::SetNxPx`].
     pub fencing: bool,
+    /// Where those are counted, and read.
+    pub tokens: Tokens,
     /// How many replicas must have the key before the lock is held; `None`: nobody asks.
     pub replicas: Option<ReplicaWait>,
 }
@@ -191,6 +220,7 @@ impl Config {
             release: Release::Script,
             after_lost_reply: AfterLostReply::SameTokenIsYes,
             fencing: false,
+            tokens: Tokens::WithTheLock,
             replicas: None,
         }
     }
@@ -216,6 +246,8 @@ pub struct RedisLock<P: Ports> {
     server: P::Redis,
     key: Blob,
     fence_key: Blob,
+    /// What is read from a replica is read here.
+    replica: P::Redis,
     config: Config,
 }
 
@@ -229,8 +261,17 @@ impl<P: Ports> RedisLock<P> {
     /// The lock `key` on this server.
     pub fn new(host: &P, server: P::Redis, key: impl Into<Blob>, config: Config) -> Self {
         let key = key.into();
-        let fence_key = fence_key(&key);
-        RedisLock { host: host.clone(), server, key, fence_key, config }
+        let fence_key = match config.tokens {
+            Tokens::InAnotherSlot => Blob::copy_from(&[key.as_bytes(), b":fence"].concat()),
+            Tokens::WithTheLock | Tokens::ReadFromReplica => fence_key(&key),
+        };
+        RedisLock { host: host.clone(), replica: server.clone(), server, key, fence_key, config }
+    }
+
+    /// The same, which reads from this replica what its options say.
+    #[must_use]
+    pub fn reading_from(self, replica: P::Redis) -> Self {
+        RedisLock { replica, ..self }
     }
 
     fn ttl_ms(&self) -> u64 {
@@ -297,8 +338,8 @@ impl<P: Ports> RedisLock<P> {
 
     async fn next_fence(&self) -> Result<(Option<u64>, Replicated), NotAcquired> {
         let (reply, replicated) = self.write(Command::new("INCR").arg(&self.fence_key)).await;
-        match reply {
-            Outcome::Ok(value) => Ok((value.as_int().and_then(|fence| u64::try_from(fence).ok()), replicated)),
+        match fence_in(reply) {
+            Outcome::Ok(fence) => Ok((fence, replicated)),
             Outcome::Fail(_) | Outcome::Indeterminate(_) => Err(NotAcquired::Unavailable),
         }
     }
@@ -308,14 +349,26 @@ impl<P: Ports> RedisLock<P> {
             true => Answer::Granted { fence: None, replicated },
             false => Answer::Held,
         };
-        if self.config.fencing {
+        if self.config.fencing && self.config.tokens != Tokens::InAnotherSlot {
             let keys = [self.key.clone(), self.fence_key.clone()];
             let acquire = ACQUIRE_FENCED.command(&keys, &[token.clone(), self.ttl_ms().into()]);
             let (reply, replicated) = self.write(acquire).await;
-            return reply.map(|value| match value.as_int().and_then(|fence| u64::try_from(fence).ok()) {
-                Some(fence) => Answer::Granted { fence: Some(fence), replicated },
-                None => Answer::Held,
-            });
+            return match fence_in(reply) {
+                Outcome::Ok(Some(_)) if self.config.tokens == Tokens::ReadFromReplica => {
+                    let read = fence_in(self.replica.call(Command::new("GET").arg(&self.fence_key)).await);
+                    read.map(|fence| Answer::Granted { fence: Some(fence.unwrap_or_default()), replicated })
+                }
+                reply => reply.map(|fence| match fence {
+                    Some(_) => Answer::Granted { fence, replicated },
+                    None => Answer::Held,
+                }),
+            };
+        }
+        if let TokenOf::Owner(_) = self.config.token_of {
+            let arguments = [token.clone(), self.ttl_ms().into()];
+            let acquire = ACQUIRE_OR_EXTEND.command(std::slice::from_ref(&self.key), &arguments);
+            let (reply, replicated) = self.write(acquire).await;
+            return reply.map(|value| granted(value.as_int() == Some(1), replicated));
         }
         match self.config.take {
             Take::SetNxPx => {
@@ -354,6 +407,12 @@ impl<P: Ports> RedisLock<P> {
     }
 }
 
+/// The fencing token in a reply, if there is one.
+fn fence_in(reply: Outcome<Value>) -> Outcome<Option<u64>> {
+    let number = |value: Value| value.as_int().or_else(|| value.as_blob().and_then(Blob::to_int));
+    reply.map(|value| number(value).and_then(|fence| u64::try_from(fence).ok()))
+}
+
 impl<P: Ports> Lock for RedisLock<P> {
     type Host = P;
 
@@ -366,21 +425,21 @@ impl<P: Ports> Lock for RedisLock<P> {
     }
 
     async fn attempt(&self) -> Result<Lease, NotAcquired> {
-        let token = match self.config.token_of {
-            TokenOf::Acquisition => self.host.unique_id(),
-            TokenOf::Object => Blob::copy_from(&[self.key.as_bytes(), b":object"].concat()),
+        let (token, hold) = match &self.config.token_of {
+            TokenOf::Acquisition => (self.host.unique_id(), None),
+            TokenOf::Object => (Blob::copy_from(&[self.key.as_bytes(), b":object"].concat()), None),
+            TokenOf::Owner(owner) => (owner.clone(), Some(self.host.unique_id())),
         };
         let start = self.host.monotonic();
-        let lease = Lease {
-            token: token.clone(),
-            fence: None,
-            valid_until: self.valid_until(start),
-            session: None,
-            hold: None,
-        };
+        let lease =
+            Lease { token: token.clone(), fence: None, valid_until: self.valid_until(start), session: None, hold };
         let mut undo = Undo::new(self, lease.clone());
         match self.take(&token).await {
-            Ok(Answer::Granted { fence, replicated }) => {
+            Ok(Answer::Granted { mut fence, mut replicated }) => {
+                if self.config.fencing && self.config.tokens == Tokens::InAnotherSlot {
+                    let counted = self.next_fence().await;
+                    (fence, replicated) = counted.unwrap_or_else(|why| (None, Err(why)));
+                }
                 if let Err(why) = replicated {
                     drop(undo.give_back().await);
                     return Err(why);

@@ -11,6 +11,7 @@ use crate::flow::order::catalogue::Request;
 use crate::flow::order::heat::Heat;
 use crate::flow::order::naive::First;
 use crate::flow::order::{self, LockScope, MIGRATIONS, OrderService, breaker, limiter, oracle};
+use crate::flow::redis_at::RedisAt;
 use crate::flow::schema::migrate;
 use crate::history::Fact;
 use crate::lock::Lock;
@@ -80,7 +81,7 @@ pub enum Rebuild {
 /// Customers who order and pay, one order after the other, and the jobs.
 #[derive(Clone, Debug)]
 pub struct Orders {
-    /// How the service works. The database is the first server, Redis the second; behind them are those of the lock.
+    /// How the service works. The database is the first server; behind it are those of Redis, and then those of the lock.
     pub service: order::Config,
     /// The SKUs' locks on the cold path.
     pub lock: LockKind,
@@ -114,7 +115,8 @@ impl Orders {
         let ms = Duration::from_millis;
         let service = order::Config {
             database: 0,
-            cache: 1,
+            cache: RedisAt::Server(1),
+            replicas: None,
             retry: Retry { tries: 10, delay: ms(5), unknown: true },
             script_timeout: ms(50),
             script_tries: 3,
@@ -147,6 +149,14 @@ impl Orders {
         self.skus.of(self.orders)
     }
 
+    /// The servers of Redis.
+    fn cache_service(&self) -> ServiceSpec {
+        match self.service.cache {
+            RedisAt::Server(_) => keeper::redis("redis".to_owned()),
+            RedisAt::Primary { .. } => keeper::replicated("redis".to_owned(), self.service.cache.places()),
+        }
+    }
+
     /// The servers of the lock that the shop does not have already.
     fn lock_services(&self) -> Vec<ServiceSpec> {
         let keeper = self.lock.keeper();
@@ -156,7 +166,8 @@ impl Orders {
     /// The places of the servers of the lock.
     fn lock_servers(&self) -> Range<usize> {
         let database = self.service.database;
-        let places = || 2..2 + self.lock.keeper().servers();
+        let first = 1 + self.service.cache.places();
+        let places = || first..first + self.lock.keeper().servers();
         if self.lock.keeper() == Keeper::MySql { database..database + 1 } else { places() }
     }
 
@@ -273,7 +284,7 @@ impl<P: Ports> WithLocks<P> for Customer<'_, P> {
 
 impl Flow for Orders {
     fn services(&self) -> Vec<ServiceSpec> {
-        let shop = [keeper::database(), keeper::redis("redis".to_owned())];
+        let shop = [keeper::database(), self.cache_service()];
         shop.into_iter().chain(self.lock_services()).collect()
     }
 

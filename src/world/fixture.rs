@@ -2,7 +2,7 @@
 
 use super::clock::{Clock, Reading};
 use super::memories::Violation;
-use super::seat::{Outgoing, Seat, SeatPorts, Told};
+use super::seat::{Outgoing, Seat, SeatPorts, Told, WaitId};
 use super::setup::Fixture;
 use super::system::System;
 use crate::history::Fact;
@@ -20,6 +20,8 @@ struct Running<T> {
     seat: Arc<Seat>,
     code: Fixture<T>,
     connections: Vec<(usize, ConnId)>,
+    /// The timers that are set: when they are due, and what for.
+    timers: Vec<(u64, WaitId)>,
 }
 
 impl<T> Running<T> {
@@ -27,7 +29,7 @@ impl<T> Running<T> {
         let seat = Seat::new(NO_CLIENT, [0; 32], false);
         let code = start(SeatPorts::new(&seat));
         seat.tell(now, Told::Start);
-        Running { seat, code, connections: Vec::new() }
+        Running { seat, code, connections: Vec::new(), timers: Vec::new() }
     }
 
     fn poll(&mut self) -> Option<T> {
@@ -35,6 +37,13 @@ impl<T> Running<T> {
             Poll::Ready(result) => Some(result),
             Poll::Pending => None,
         }
+    }
+
+    /// Where nothing else is left to wait for, the next timer fires.
+    fn fire(&mut self, now: Reading) {
+        let next = self.timers.iter().enumerate().min_by_key(|(_, timer)| timer.0).map(|(at, _)| at);
+        let (_, id) = self.timers.remove(next.expect("a fixture waits for something that does not come"));
+        self.seat.tell(now, Told::Fired(id));
     }
 }
 
@@ -92,9 +101,12 @@ impl System {
                 break None;
             }
             running.seat.take_outbox(&mut outbox);
-            assert!(!outbox.is_empty(), "a fixture waits for something that does not come");
+            let idle = outbox.iter().all(|outgoing| matches!(outgoing, Outgoing::Timer { .. } | Outgoing::Forget(_)));
             for outgoing in outbox.drain(..) {
                 self.answer_fixture(&mut running, outgoing);
+            }
+            if idle {
+                running.fire(self.fixture_clock());
             }
         };
         running.seat.kill();
@@ -122,13 +134,14 @@ impl System {
                 let outcome = self.serve_fixture(node, conn, &request);
                 running.seat.tell(self.fixture_clock(), Told::Answer(id, outcome));
             }
-            Outgoing::Timer { id, .. } => running.seat.tell(self.fixture_clock(), Told::Fired(id)),
+            Outgoing::Timer { id, at_mono_us } => running.timers.push((at_mono_us, id)),
+            Outgoing::Forget(wait) => running.timers.retain(|(_, id)| *id != wait),
             Outgoing::Close { node, channel } => {
                 let closed = conn(self, node, channel);
                 running.connections.retain(|connection| *connection != closed);
                 self.end_fixture_connection(closed.0, closed.1);
             }
-            Outgoing::Forget(_) | Outgoing::KeepAlive { .. } | Outgoing::Record(_) => {}
+            Outgoing::KeepAlive { .. } | Outgoing::Record(_) => {}
         }
     }
 

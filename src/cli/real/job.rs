@@ -124,6 +124,7 @@ impl Job {
             operations: if self.keeps_sessions() { SESSION_OPERATIONS } else { 1 },
             think: Duration::ZERO,
             wait: Duration::from_millis(self.wait_ms),
+            threads: 1,
             interrupt: None,
             tries: 1,
             mutation: None,

@@ -1,7 +1,9 @@
 //! Configuration: how the service works, and what an order is to it.
 
 use super::{breaker, limiter};
+use crate::flow::redis_at::RedisAt;
 use crate::lock::mysql::Retry;
+use crate::lock::redis::ReplicaWait;
 use crate::port::Blob;
 use std::time::Duration;
 
@@ -10,8 +12,10 @@ use std::time::Duration;
 pub struct Config {
     /// The place of the MySQL server in the topology.
     pub database: usize,
-    /// The place of the Redis server.
-    pub cache: usize,
+    /// Where the Redis is.
+    pub cache: RedisAt,
+    /// How many replicas must have a deduction before it counts; `None`: none is waited for.
+    pub replicas: Option<ReplicaWait>,
     /// How often to try a transaction.
     pub retry: Retry,
     /// How long to wait for a script.

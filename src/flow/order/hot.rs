@@ -1,7 +1,8 @@
 //! The stock of hot SKUs, in Redis: each change is one script, which may be sent again.
 
 use super::config::{Config, Order};
-use crate::port::{Blob, Command, Outcome, Ports, Redis, Script, Value};
+use crate::lock::redis::{ReplicaWait, write};
+use crate::port::{Blob, Command, Outcome, Ports, Redis, Script, Unknown, Value};
 use std::future::Future;
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ pub(super) struct Attempt {
 pub(super) struct HotStock<P: Ports> {
     ports: P,
     server: P::Redis,
+    replicas: Option<ReplicaWait>,
     timeout: Duration,
     tries: u32,
 }
@@ -50,8 +52,8 @@ fn keys<const N: usize>(sku: i64, names: [&str; N]) -> Vec<Blob> {
 
 impl<P: Ports> HotStock<P> {
     pub(super) fn new(ports: &P, config: &Config) -> Self {
-        let Config { script_timeout: timeout, script_tries: tries, .. } = *config;
-        HotStock { ports: ports.clone(), server: ports.redis(config.cache), timeout, tries }
+        let Config { script_timeout: timeout, script_tries: tries, replicas, .. } = *config;
+        HotStock { ports: ports.clone(), server: config.cache.find(ports), replicas, timeout, tries }
     }
 
     /// Sends a request; without a reply again. None of them does anything the second time. The reply, and whether a
@@ -76,6 +78,15 @@ impl<P: Ports> HotStock<P> {
         self.ask(|| self.server.call(command.clone())).await.0
     }
 
+    /// Sends a write. One that too few replicas have is not known to be done.
+    async fn replicated(&self, command: Command) -> Outcome<Value> {
+        let (reply, replicated) = write(&self.server, self.replicas.as_ref(), command).await;
+        match (&reply, replicated) {
+            (Outcome::Ok(_), Err(_)) => Outcome::Indeterminate(Unknown::TimedOut),
+            _ => reply,
+        }
+    }
+
     /// True if the SKU's bit says so; nothing without a reply.
     pub(super) async fn is_hot(&self, sku: i64) -> Option<bool> {
         Some(self.call(Command::new("GETBIT").arg(HOT_SKUS).arg(sku)).await? == Value::Int(1))
@@ -96,7 +107,7 @@ impl<P: Ports> HotStock<P> {
     pub(super) async fn deduct(&self, order: &Order, epoch: i64) -> Attempt {
         let keys = keys(order.sku, ["stock", "log", "done", "epoch"]);
         let args = [order.id.clone(), Blob::from(order.quantity), Blob::from(epoch)];
-        let (reply, in_doubt) = self.run(&DEDUCT, &keys, &args).await;
+        let (reply, in_doubt) = self.ask(|| self.replicated(DEDUCT.command(&keys, &args))).await;
         let answer = reply.as_ref().and_then(Value::as_blob).map(|answer| match answer.as_bytes() {
             b"deducted" => Deducted::Done,
             b"sold-out" => Deducted::SoldOut,

@@ -3,7 +3,7 @@
 
 use crate::lock::NotAcquired;
 use crate::lock::hold::Phase;
-use crate::lock::lifetime::{Lifetime, Renewal};
+use crate::lock::lifetime::{Lifetime, RENEWALS_PER_LIFE, Renewal};
 use crate::port::etcd::{Answered, Error, Etcd, Keys, Kv, LeaseId, Range, Request, Revision};
 use crate::port::{Blob, Instant, Outcome, Ports, Refusal, Unknown};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -111,16 +111,18 @@ impl<P: Ports> Client<P> {
         // A lease that was granted without our knowledge has no keys.
         let Some(Outcome::Ok((lease, ttl_s))) = granted else { return Err(NotAcquired::Unavailable) };
         let ttl = Duration::from_secs(u64::try_from(ttl_s).unwrap_or_default());
-        let life = Lifetime::new(asked_at, ttl.saturating_sub(self.config.drift));
+        let good_for = ttl.saturating_sub(self.config.drift);
+        let life = Lifetime::new(asked_at + good_for, good_for / RENEWALS_PER_LIFE);
         let session = Session { lease, life: Arc::new(life) };
         self.current.set(Some(session.clone()));
         let (ports, cluster, limit) = (self.ports.clone(), self.cluster.clone(), self.config.request_timeout);
         let life = Arc::clone(&session.life);
         self.ports.spawn(async move {
             let renew = || async {
+                let asked_at = ports.monotonic();
                 match cluster.keep_alive(lease).await {
                     Outcome::Ok(0) => Renewal::Gone,
-                    Outcome::Ok(_) => Renewal::Renewed,
+                    Outcome::Ok(_) => Renewal::Renewed(asked_at + good_for),
                     Outcome::Fail(_) | Outcome::Indeterminate(_) => Renewal::Unanswered,
                 }
             };

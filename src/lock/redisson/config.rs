@@ -1,7 +1,7 @@
 //! The options of Redisson's locks: each one's default is the algorithm without its known mistakes.
 
 use super::queue::Queue;
-use super::shared;
+use super::shared::{self, Permits};
 use crate::base::Mode;
 use crate::lock::redis::{ReplicaWait, drift_of};
 use crate::port::Blob;
@@ -21,8 +21,8 @@ pub enum Kind {
     Writer,
     /// Any number of readers, and no writer.
     Reader,
-    /// So many (`RPermitExpirableSemaphore`).
-    Semaphore(usize),
+    /// As many as there are permits (`RPermitExpirableSemaphore`).
+    Semaphore(Permits),
 }
 
 impl Kind {
@@ -43,7 +43,7 @@ impl Kind {
         match self {
             Kind::Mutex | Kind::Fenced | Kind::Fair(_) | Kind::Writer => Mode::Exclusive,
             Kind::Reader => Mode::Shared,
-            Kind::Semaphore(permits) => Mode::Permits(permits),
+            Kind::Semaphore(permits) => Mode::Permits(permits.count),
         }
     }
 

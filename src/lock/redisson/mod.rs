@@ -29,7 +29,7 @@ mod scripts;
 mod shared;
 
 use super::hold::Hold;
-use super::lifetime::{Lifetime, Renewal};
+use super::lifetime::{Lifetime, RENEWALS_PER_LIFE, Renewal};
 use super::redis::{self, drift_of};
 use super::sync::{Mutex, lock};
 use super::{Lease, Lock, NotAcquired, Undo};
@@ -43,13 +43,11 @@ use doublehold_models::slots::beside;
 use queue::Place;
 pub use queue::{Queue, Turns};
 use scripts::{ACQUIRE, ACQUIRE_FENCED, RELEASE, RELEASE_EACH_TIME, RELEASE_TO_HEAD, RENEW, RENEW_ANY, REWRITE};
-use shared::{ACQUIRE_ALONE, RELEASE_ANY_SHARE, RELEASE_SHARE, RENEW_SHARE, SHARE};
+use shared::{ACQUIRE_ALONE, RELEASE_ANY_SHARE, RELEASE_SHARE, RENEW_SHARE};
+pub use shared::{Permits, PermitsEnd};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// More readers than there are clients.
-const READERS_MAX: usize = u32::MAX as usize;
 
 /// How often a release is sent again after its reply was lost.
 const RESENDS_MAX: usize = 3;
@@ -181,9 +179,10 @@ impl<P: Ports> RedissonLock<P> {
             }
             Kind::Writer => ACQUIRE_ALONE.command(&[&keys[..], &self.shared_keys(hold)].concat(), &arguments),
             Kind::Reader | Kind::Semaphore(_) => {
-                let permits = if let Kind::Semaphore(permits) = self.config.kind { permits } else { READERS_MAX };
-                let arguments = [&arguments[..], &[Blob::from(permits as u64)]].concat();
-                SHARE.command(&[&keys[..], &self.shared_keys(hold)].concat(), &arguments)
+                let permits =
+                    if let Kind::Semaphore(permits) = self.config.kind { permits } else { Permits::for_readers() };
+                let arguments = [&arguments[..], &permits.arguments(&self.host, self.first_ttl())].concat();
+                permits.share().command(&[&keys[..], &self.shared_keys(hold)].concat(), &arguments)
             }
         }
     }
@@ -325,10 +324,8 @@ impl<P: Ports> RedissonLock<P> {
 
     /// Starts the watchdog of a hold.
     fn watch(&self, lease: &Lease) {
-        let now = self.host.monotonic();
-        let left = lease.valid_until.map_or(self.good_for(), |until| until.left_at(now));
-        let asked_at = now - self.good_for().saturating_sub(left);
-        let life = Arc::new(Lifetime::new(asked_at, self.good_for()));
+        let until = lease.valid_until.unwrap_or_else(|| self.host.monotonic() + self.good_for());
+        let life = Arc::new(Lifetime::new(until, self.good_for() / RENEWALS_PER_LIFE));
         self.kept.put(hold_of(lease), &life);
         if self.config.keep_alive == KeepAlive::Nothing {
             return;
@@ -339,14 +336,14 @@ impl<P: Ports> RedissonLock<P> {
 
     async fn keep_alive(&self, life: &Lifetime, hold: &Blob) {
         let renew = || async {
-            let asked_at = self.host.monotonic();
             let renewal = self.renew(hold).await;
-            let until = asked_at + self.good_for();
-            // An answer that comes too late renews nothing.
-            let renewed = renewal == Renewal::Renewed && life.hold().is_held() && self.host.monotonic() < until;
-            if renewed && self.config.after_loss == AfterLoss::TellHolder {
-                let (lock, token) = (self.key.clone(), self.owner.clone());
-                self.host.record(Event::Extended { lock, token, valid_until: Some(until) });
+            if let Renewal::Renewed(until) = renewal {
+                // An answer that comes too late renews nothing.
+                let renewed = life.hold().is_held() && self.host.monotonic() < until;
+                if renewed && self.config.after_loss == AfterLoss::TellHolder {
+                    let (lock, token) = (self.key.clone(), self.owner.clone());
+                    self.host.record(Event::Extended { lock, token, valid_until: Some(until) });
+                }
             }
             renewal
         };
@@ -354,11 +351,12 @@ impl<P: Ports> RedissonLock<P> {
     }
 
     async fn renew(&self, hold: &Blob) -> Renewal {
+        let asked_at = self.host.monotonic();
         let replicas = self.config.replicas.as_ref().filter(|_| self.config.renewed_on == RenewedOn::Replicas);
         let (reply, replicated) = redis::write(&self.server, replicas, self.renewal(hold)).await;
         match reply {
             Outcome::Ok(value) if value.as_int() == Some(1) => match replicated {
-                Ok(()) => Renewal::Renewed,
+                Ok(()) => Renewal::Renewed(asked_at + self.good_for()),
                 Err(_) => Renewal::Unanswered,
             },
             Outcome::Ok(_) => Renewal::Gone,
@@ -499,13 +497,12 @@ impl<P: Ports> Lock for RedissonLock<P> {
     }
 
     async fn prolong(&self, lease: &Lease) -> Result<Lease, NotAcquired> {
-        let asked_at = self.host.monotonic();
         match self.renew(hold_of(lease)).await {
-            Renewal::Renewed => {
+            Renewal::Renewed(until) => {
                 if let Some(life) = self.kept.get(hold_of(lease)) {
-                    life.renewed(asked_at);
+                    life.renewed(until);
                 }
-                let valid_until = lease.valid_until.map(|_| asked_at + self.good_for());
+                let valid_until = lease.valid_until.map(|_| until);
                 Ok(Lease { valid_until, ..lease.clone() })
             }
             Renewal::Gone => Err(NotAcquired::Lost),

@@ -12,12 +12,32 @@
 //!
 //! **Assumes** what the watchdog lock does. Readers may overtake a writer that waits, for ever.
 //!
-//! Redisson's permits end at times that callers compute from their wall clocks, and compare with them. Here each hold
-//! is a key with a TTL of its own, which the server's clock ends. So the set may name holds that have ended: they are
-//! taken out by the next attempt.
+//! Redisson's permits end at times that callers compute from their wall clocks, and compare with them: a caller whose
+//! clock is ahead takes the permit of a holder that still has it (`permits-callers-clocks`). Here each hold is a key
+//! with a TTL of its own, which the server's clock ends. So the set may name holds that have ended: they are taken out
+//! by the next attempt.
 
 use super::scripts::{script, take, unless_given_back};
-use crate::port::Script;
+use crate::port::{Blob, Host, Script};
+use std::time::Duration;
+
+/// The permits of a semaphore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permits {
+    /// How many there are.
+    pub count: usize,
+    /// What ends one that is not given back.
+    pub end: PermitsEnd,
+}
+
+/// What ends a permit that is not given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PermitsEnd {
+    /// The server's clock.
+    ByTheServersClock,
+    /// The wall clock of each client that tries to take one, as in Redisson.
+    ByCallersClocks,
+}
 
 /// The set of holds. It is the key of the lock with this behind it.
 pub(super) const HOLDS: &[u8] = b":holds";
@@ -26,7 +46,8 @@ pub(super) const HOLDS: &[u8] = b":holds";
 pub(super) const HOLD: &[u8] = b":hold:";
 
 // Keys of these scripts: the lock, the hold's latch, the channel, the set, the hold. Arguments: the owner, the TTL in
-// milliseconds, the hold's name, how many permits there are. A hold names itself in the set by its key: the keys of the
+// milliseconds, the hold's name, how many permits there are, when this one ends and what time it is by the caller's
+// clock. A hold names itself in the set by its key: the keys of the
 // other holds are no keys of the call, but in its slot.
 
 /// The part of a script that ends an attempt beside another's writer.
@@ -39,14 +60,19 @@ end
     };
 }
 
-/// Takes a hold beside others. Nil: taken; otherwise for how long, in milliseconds, there is none at the most.
-pub(super) static SHARE: Script = script!(
-    "share",
-    unless_given_back!(),
-    unless_written!(),
-    "local held, soonest = 0, math.huge
+/// The script that takes a hold beside others, given how long, in milliseconds, another hold still lasts, and what is
+/// kept in this one. Nil: taken; otherwise for how long, in milliseconds, there is none at the most.
+macro_rules! share {
+    ($name:literal, $left:literal, $kept:literal) => {
+        script!(
+            $name,
+            unless_given_back!(),
+            unless_written!(),
+            "local held, soonest = 0, math.huge
 for _, hold in ipairs(redis.call('SMEMBERS', KEYS[4])) do
-  local left = redis.call('PTTL', hold)
+  local left = ",
+            $left,
+            "
   if left < 0 then
     redis.call('SREM', KEYS[4], hold)
   elseif hold ~= KEYS[5] then
@@ -56,13 +82,58 @@ end
 if held >= tonumber(ARGV[4]) then
   return soonest
 end
-redis.call('SET', KEYS[5], ARGV[1], 'PX', ARGV[2])
+redis.call('SET', KEYS[5], ",
+            $kept,
+            ", 'PX', ARGV[2])
 redis.call('SADD', KEYS[4], KEYS[5])
 if redis.call('PTTL', KEYS[4]) < tonumber(ARGV[2]) then
   redis.call('PEXPIRE', KEYS[4], ARGV[2])
 end
 return false"
-);
+        )
+    };
+}
+
+/// Takes a hold beside others. The server's clock ends them.
+static SHARE: Script = share!("share", "redis.call('PTTL', hold)", "ARGV[1]");
+
+/// As Redisson does: the caller's clock says which permits have ended.
+static SHARE_BY_CALLERS_CLOCKS: Script =
+    share!("share, by the callers' clocks", "tonumber(redis.call('GET', hold) or 0) - tonumber(ARGV[6])", "ARGV[5]");
+
+impl Permits {
+    /// So many permits, which the server's clock ends.
+    pub fn new(count: usize) -> Self {
+        Permits { count, end: PermitsEnd::ByTheServersClock }
+    }
+
+    /// More than there are clients.
+    pub(super) fn for_readers() -> Self {
+        Permits::new(u32::MAX as usize)
+    }
+
+    /// The script of an attempt.
+    pub(super) fn share(self) -> &'static Script {
+        match self.end {
+            PermitsEnd::ByTheServersClock => &SHARE,
+            PermitsEnd::ByCallersClocks => &SHARE_BY_CALLERS_CLOCKS,
+        }
+    }
+
+    /// The arguments of an attempt behind those of the plain lock: how many permits there are, when this one ends and
+    /// what time it is by the caller's clock.
+    pub(super) fn arguments<H: Host>(self, host: &H, ttl: Duration) -> Vec<Blob> {
+        let count = Blob::from(self.count as u64);
+        match self.end {
+            PermitsEnd::ByTheServersClock => vec![count],
+            PermitsEnd::ByCallersClocks => {
+                let now_ms = host.wall().as_micros() / 1000;
+                let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+                vec![count, now_ms.saturating_add(ttl_ms).into(), now_ms.into()]
+            }
+        }
+    }
+}
 
 /// Takes the lock for a writer if it is free or its own, and no reader is there. Nil: taken; otherwise for how long, in
 /// milliseconds, another is there at the most.

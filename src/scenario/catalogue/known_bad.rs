@@ -2,7 +2,7 @@
 
 use super::redis::{TIMING, TTL_US, drifting};
 use super::{about, base, ms, workload};
-use crate::lock::redis::Release;
+use crate::lock::redis::{Release, Tokens};
 use crate::lock::redlock::{GiveBack, LateQuorum};
 use crate::lock::{redis, redlock};
 use crate::property;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// All of them.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    [redlock_options(), redlock_mutations(), redis_options(), redis_mutations()].concat()
+    [redlock_options(), redlock_mutations(), redis_options(), redis_mutations(), replicas()].concat()
 }
 
 /// A RedLock on three servers with other options.
@@ -101,4 +101,13 @@ fn redis_mutations() -> Vec<GuardedScenario> {
             .only(property::Effect)
             .violating("effect"),
     ]
+}
+
+/// What is read from a replica may be old.
+fn replicas() -> Vec<GuardedScenario> {
+    let fence =
+        about("mutant-fence-from-replica", None, "a fencing token is read from a replica", "deliberate mistake");
+    let lock = redis::Config { fencing: true, tokens: Tokens::ReadFromReplica, ..TIMING.redis() };
+    let fence = base(fence, workload(LockKind::Redis(lock, On::Primary(TIMING.node_timeout)), Work::Hold(ms(20))));
+    vec![fence.only(property::FencingOrder).violating("fencing-order")]
 }

@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `redis` | sound Redis locks, rows R…, S13, the benchmarks' toy |
+//! | `extended` | RedLock that is extended while it is held, and a mistake |
 //! | `fair_lock` | the fair lock, row R30, and mistakes in its queue |
 //! | `faults` | locks that one kind of fault breaks, and its neighbour does not |
 //! | `caches` | the call ranking and cache-aside, rows S7, S11, S12 |
@@ -16,10 +17,12 @@
 //! | `redis_failover` | Redis locks on a primary with replicas and Sentinels, rows R5, R7, R8, R26, R32 |
 //! | `redisson` | the watchdog lock, several as one, rows R6, R13–R17, R19, R20, R25, R33, R34, mistakes |
 //! | `redisson_kinds` | Redisson's fenced lock, read/write lock and semaphore, and mistakes in them |
+//! | `two_level` | a lock behind a mutex of each process, and a registry that forgets one |
 //! | `zookeeper` | sound ZooKeeper locks, rows Z…, and mistakes in them |
 
 mod caches;
 mod etcd;
+mod extended;
 mod fair_lock;
 mod faults;
 mod flash_sale;
@@ -32,6 +35,7 @@ mod redis_cluster;
 mod redis_failover;
 mod redisson;
 mod redisson_kinds;
+mod two_level;
 mod zookeeper;
 
 use super::flow::{Flow, FlowScenario};
@@ -58,6 +62,8 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
     all.extend(redisson::scenarios());
     all.extend(fair_lock::scenarios());
     all.extend(redisson_kinds::scenarios());
+    all.extend(extended::scenarios());
+    all.extend(two_level::scenarios());
     all.extend(known_bad::scenarios());
     all.extend(faults::scenarios());
     all.extend(zookeeper::scenarios());
@@ -103,6 +109,7 @@ pub(super) fn workload(lock: LockKind, work: Work) -> Guarded {
         lock,
         work,
         store: Store::default(),
+        threads: 1,
         operations: 1,
         think: Duration::ZERO,
         wait: ms(200),

@@ -4,13 +4,15 @@ use super::{about, ms, small_flow};
 use crate::flow::order::heat::Heat;
 use crate::flow::order::naive::First;
 use crate::flow::order::{self, LockScope, breaker, limiter, oracle};
+use crate::flow::redis_at::RedisAt;
 use crate::lock::mysql::Retry;
+use crate::lock::redis::{ReplicaWait, WaitOver};
 use crate::scenario::flow::FlowScenario;
 use crate::scenario::guarded::{LockKind, On};
 use crate::scenario::locks::Timing;
 use crate::scenario::mutation::{Edit, Mutation};
 use crate::scenario::order::{Amount, Jobs, Orders, Rebuild};
-use crate::world::fault::Fault;
+use crate::world::fault::{Budgets, Fault};
 use crate::world::setup::ArrivalTime;
 use doublehold_models::ServiceConfig;
 use doublehold_models::redis::{Fsync, Persistence};
@@ -20,7 +22,8 @@ const ORDER: &str = "article order";
 /// How the service works in the small: it tries everything twice.
 const SERVICE: order::Config = order::Config {
     database: 0,
-    cache: 1,
+    cache: RedisAt::Server(1),
+    replicas: None,
     retry: Retry { tries: 2, delay: ms(0), unknown: true },
     script_timeout: ms(50),
     script_tries: 2,
@@ -35,7 +38,16 @@ const SERVICE: order::Config = order::Config {
 const IDLE: Jobs = Jobs { rounds: 1, cancels: None, rebuilds: None, heats: None, restocks: None };
 
 pub(super) fn scenarios() -> Vec<OrderScenario> {
-    let rows = [stock_lost(), script_retried(), late_deduction(), everysec(), rebuilt(), unlocked_early(), timed_out()];
+    let rows = [
+        stock_lost(),
+        script_retried(),
+        late_deduction(),
+        everysec(),
+        failed_over(),
+        rebuilt(),
+        unlocked_early(),
+        timed_out(),
+    ];
     [sound_ones(), rows.concat(), mistakes(), further_mistakes()].concat()
 }
 
@@ -178,6 +190,30 @@ fn everysec() -> Vec<OrderScenario> {
     sound.simulation.down_us_max = 1_000;
     let everysec = |sound: OrderScenario| sound.redis(Persistence::Aof { fsync: Fsync::Everysec });
     sound.broken_and_fixed(everysec, "always", "appendfsync always")
+}
+
+/// The replica that is promoted lacks a deduction.
+fn failed_over() -> Vec<OrderScenario> {
+    let summary = "the replica that is promoted lacks a deduction, and sells its piece again";
+    let patience = ms(30);
+    let wait = ReplicaWait { replicas: 1, timeout: ms(10), over: WaitOver::OnePipeline };
+    let mut sound = orders("order-failover", Some("S4"), summary)
+        .with(|orders| (orders.stock, orders.pay) = (Amount::Fixed(1), false))
+        .clients(1)
+        .operations(2)
+        .service(|service| {
+            service.cache = RedisAt::Primary { first: 1, servers: 2, sentinels: 1, patience };
+            service.replicas = Some(wait);
+        })
+        .faults(Fault::NodeCrash, 1)
+        .only(oracle::OrderOversell);
+    // The second order comes after the failover.
+    sound.parameters.think_us_max = 400_000;
+    (sound.simulation.think_us_max, sound.simulation.fault_every_us) = (300_000, 60_000);
+    (sound.simulation.down_us_max, sound.simulation.lag_us_max) = (400_000, 200_000);
+    sound.simulation.faults = Budgets::NONE.with(Fault::Lag, 1);
+    let hopes = |sound: OrderScenario| sound.service(|service| service.replicas = None);
+    sound.broken_and_fixed(hopes, "waits", "a deduction counts once the replica has it")
 }
 
 /// The stock in Redis is rebuilt while orders are placed.

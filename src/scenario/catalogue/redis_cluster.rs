@@ -2,9 +2,12 @@
 
 use super::redis_failover::crashing;
 use super::{about, base, listed, ms, workload};
-use crate::lock::redis::{ReplicaWait, WaitOver};
-use crate::scenario::guarded::{GuardedScenario, LockKind, On, Work};
+use crate::lock::redis;
+use crate::lock::redis::{ReplicaWait, Tokens, WaitOver};
+use crate::property;
+use crate::scenario::guarded::{GuardedScenario, LOCK, LockKind, On, Work};
 use crate::scenario::locks::Timing;
+use doublehold_models::ServiceConfig;
 use std::time::Duration;
 
 const SOURCE: &str = "Redis Cluster specification, write safety";
@@ -24,7 +27,7 @@ fn lock(replicas: Option<usize>) -> LockKind {
 
 /// The rows.
 pub(super) fn scenarios() -> Vec<GuardedScenario> {
-    [sound(), failover()].concat()
+    [sound(), failover(), another_slot()].concat()
 }
 
 fn sound() -> Vec<GuardedScenario> {
@@ -42,4 +45,31 @@ fn failover() -> Vec<GuardedScenario> {
     let etcd = broken.clone().lock(listed("etcd", &TIMING)).fixed("fixed", "a lock that is kept by consensus");
     let waits = broken.clone().lock(lock(Some(1)));
     vec![broken, etcd, waits.fixed("waits", "the lock waits for the one replica that can be elected")]
+}
+
+/// The primary that counts the fencing tokens is another one than the lock's: it fails over while the lock stays.
+fn another_slot() -> Vec<GuardedScenario> {
+    let summary = "fencing tokens are counted in another slot, whose primary fails over without the last one";
+    let about = about("fence-in-another-slot", None, summary, "Redis Cluster specification, keys hash tags");
+    let counted = |tokens| {
+        LockKind::Redis(redis::Config { fencing: true, tokens, ..TIMING.redis() }, On::Cluster(TIMING.node_timeout))
+    };
+    let mut broken = crashing(about, counted(Tokens::InAnotherSlot))
+        .work(Work::Hold(ms(20)))
+        .only(property::FencingOrder)
+        .violating("fencing-order")
+        .serving(|service| {
+            if let ServiceConfig::Redis(doublehold_models::redis::Config { cluster: Some(sharding), .. }) =
+                &mut service.config
+            {
+                let of = |key: &[u8]| sharding.shard_of(key);
+                let (lock, count) = (of(LOCK.as_bytes()), of(format!("{LOCK}:fence").as_bytes()));
+                assert_ne!(lock, count, "the two keys are of two shards");
+                sharding.replicas.swap(lock, count);
+            }
+        });
+    (broken.simulation.fault_every_us, broken.simulation.down_us_max) = (1_000_000, 2_000_000);
+    (broken.simulation.lag_us_max, broken.simulation.think_us_max) = (2_000_000, 500_000);
+    let fixed = broken.clone().lock(counted(Tokens::WithTheLock));
+    vec![broken, fixed.fixed("fixed", "a hash tag keeps the count in the lock's slot, and one script uses both")]
 }

@@ -9,6 +9,7 @@ use crate::lock::resource::{Access, Counter, Resource};
 use crate::lock::{Acquire, Guard, Lock, NotAcquired};
 use crate::lock::{etcd, mysql};
 use crate::port::{Blob, Ports};
+use futures_util::future::join_all;
 use std::time::Duration;
 
 /// A client of the guarded counter, before it has its lock.
@@ -19,7 +20,14 @@ struct Contender<'a, P> {
 
 impl<P: Ports> WithLocks<P> for Contender<'_, P> {
     async fn run<L: Lock<Host = P>>(self, make: impl Fn(&Blob) -> L + Send + Sync + 'static) {
-        self.guarded.repeat(self.ports, &make(&LOCK.into())).await;
+        let Contender { guarded, ports } = self;
+        match guarded.threads {
+            1 => guarded.repeat(ports, &make(&LOCK.into())).await,
+            threads => {
+                let locks: Vec<L> = (0..threads).map(|_| make(&LOCK.into())).collect();
+                join_all(locks.iter().map(|lock| guarded.repeat(ports, lock))).await;
+            }
+        }
     }
 
     async fn run_unlocked(self) {

@@ -1,15 +1,19 @@
 //! Dispatch: from a lock by its kind to code that is generic over locks.
 
-use super::{LockKind, On};
+use super::{LockKind, On, Owner};
+use crate::flow::redis_at::RedisAt;
+use crate::lock::auto_extended::AutoExtended;
 use crate::lock::etcd::{self, EtcdLock};
 use crate::lock::in_process::InProcessLock;
+use crate::lock::local::Registry;
 use crate::lock::multi::MultiLock;
 use crate::lock::mysql::{LockTable, UserLock};
-use crate::lock::redis::RedisLock;
+use crate::lock::redis::{self, RedisLock, TokenOf, Tokens};
 use crate::lock::redisson::{self, RedissonLock};
 use crate::lock::redlock::RedLock;
 use crate::lock::reentrant::{Record, Reentrant};
 use crate::lock::timestamp::TimestampLock;
+use crate::lock::two_level::TwoLevel;
 use crate::lock::zookeeper::{Client, Kind, ZkLock};
 use crate::lock::{Lock, zookeeper};
 use crate::port::{Blob, FoundBy, Ports, RedisGroup};
@@ -54,7 +58,26 @@ impl LockKind {
             }
             LockKind::Redis(config, on) => {
                 let make = move |name: &Blob| {
-                    RedisLock::new(&host, on.find(&host, servers.clone(), name), name.clone(), config.clone())
+                    let server = on.find(&host, servers.clone(), name);
+                    let lock = RedisLock::new(&host, server, name.clone(), config.clone());
+                    // Of a group, the second server is a replica at first.
+                    if config.tokens == Tokens::ReadFromReplica {
+                        lock.reading_from(host.redis(first + 1))
+                    } else {
+                        lock
+                    }
+                };
+                Box::pin(code.run(make)).await;
+            }
+            LockKind::TwoLevel(config, owner, forget) => {
+                let (server, registry) = (ports.redis(first), Arc::new(Registry::new(forget)));
+                let token_of = match owner {
+                    Owner::Acquisition => TokenOf::Acquisition,
+                    Owner::Process => TokenOf::Owner(ports.unique_id()),
+                };
+                let config = redis::Config { token_of, ..config };
+                let make = move |name: &Blob| {
+                    TwoLevel::new(&registry, RedisLock::new(&host, server.clone(), name.clone(), config.clone()))
                 };
                 Box::pin(code.run(make)).await;
             }
@@ -91,6 +114,13 @@ impl LockKind {
                 Box::pin(code.run(move |name| RedLock::new(&host, servers.clone(), name.clone(), config.clone())))
                     .await;
             }
+            LockKind::RedLockExtended(config, extended) => {
+                let servers: Vec<P::Redis> = servers.map(|server| ports.redis(server)).collect();
+                let make = move |name: &Blob| {
+                    AutoExtended::new(RedLock::new(&host, servers.clone(), name.clone(), config.clone()), extended)
+                };
+                Box::pin(code.run(make)).await;
+            }
             LockKind::ZooKeeper(config) => {
                 let client = Client::new(ports, ports.zookeeper(servers), config.client);
                 Box::pin(code.run(move |name| ZkLock::new(&client, path(name), config))).await;
@@ -123,9 +153,9 @@ impl On {
             On::Server => ports.redis(nodes.start),
             On::Primary(patience) => {
                 // Real servers have no places: their addresses are known otherwise.
-                let first = nodes.end.saturating_sub(sentinels_among(nodes.len()));
-                let found_by = FoundBy::Sentinels(first..nodes.end);
-                ports.redis_group(RedisGroup { servers: nodes.start..first, found_by, patience })
+                let sentinels = sentinels_among(nodes.len()).min(nodes.end);
+                let servers = nodes.len().saturating_sub(sentinels);
+                RedisAt::Primary { first: nodes.start, servers, sentinels, patience }.find(ports)
             }
             On::Cluster(patience) => {
                 ports.redis_group(RedisGroup { servers: nodes, found_by: FoundBy::Slot(name.clone()), patience })

@@ -11,10 +11,11 @@ use crate::flow::draw::Draw;
 use crate::flow::reconcile::StockAt;
 use crate::flow::shop::Shop;
 use crate::history::Fact;
+use crate::lock::local::Forget;
 use crate::lock::mysql::row;
 use crate::lock::mysql::{self, Retry};
 use crate::lock::reentrant::Reentry;
-use crate::lock::{etcd, multi, redis, redisson, redlock, timestamp, zookeeper};
+use crate::lock::{auto_extended, etcd, multi, redis, redisson, redlock, timestamp, zookeeper};
 use crate::port::mysql::{MySql, Session};
 use crate::port::{Ports, Unanswered, answered};
 use crate::world::setup::{Probe, ServiceSpec};
@@ -42,6 +43,8 @@ pub enum LockKind {
     InProcess,
     /// The single-instance lock on a Redis.
     Redis(redis::Config, On),
+    /// The same on one Redis server, behind mutexes in the memory of each process.
+    TwoLevel(redis::Config, Owner, Forget),
     /// The watchdog lock on a Redis.
     Redisson(redisson::Config, On),
     /// A read/write lock of that kind on one Redis server: every third client writes, as a lock of the second kind, the
@@ -53,6 +56,8 @@ pub enum LockKind {
     RedissonMulti(redisson::Config, multi::Config),
     /// Several Redis servers.
     RedLock(redlock::Config),
+    /// The same, extended while it is held.
+    RedLockExtended(redlock::Config, auto_extended::Config),
     /// A ZooKeeper ensemble.
     ZooKeeper(zookeeper::Config),
     /// A read/write lock on one: every third client writes, the others read.
@@ -65,6 +70,15 @@ pub enum LockKind {
     LockTable(mysql::table::Config),
     /// `GET_LOCK` on a MySQL server.
     UserLock,
+}
+
+/// Whose a lock is on the servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// One acquisition's.
+    Acquisition,
+    /// The process's, whichever of its threads has it.
+    Process,
 }
 
 /// Which Redis keeps a lock.
@@ -93,9 +107,9 @@ impl LockKind {
     pub fn keeper(&self) -> Keeper {
         match self {
             LockKind::None | LockKind::InProcess => Keeper::NoServer,
-            LockKind::Timestamp(_) | LockKind::RedissonReadWrite(..) => Keeper::Redis,
+            LockKind::Timestamp(_) | LockKind::TwoLevel(..) | LockKind::RedissonReadWrite(..) => Keeper::Redis,
             LockKind::Redis(_, on) | LockKind::Redisson(_, on) => on.keeper(),
-            LockKind::RedLock(_) | LockKind::RedissonMulti(..) => Keeper::Redises,
+            LockKind::RedLock(_) | LockKind::RedLockExtended(..) | LockKind::RedissonMulti(..) => Keeper::Redises,
             LockKind::ZooKeeper(_) | LockKind::ZooKeeperReadWrite(_) | LockKind::ZooKeeperReentrant(..) => {
                 Keeper::ZooKeeper
             }
@@ -205,7 +219,9 @@ pub struct Guarded {
     pub work: Work,
     /// Where the counter is.
     pub store: Store,
-    /// How often.
+    /// How many threads each client has, which share its memory.
+    pub threads: usize,
+    /// How often each of them.
     pub operations: usize,
     /// How long to think at the most before each operation.
     pub think: Duration,

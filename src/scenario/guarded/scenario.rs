@@ -101,15 +101,17 @@ impl GuardedScenario {
         let leased = matches!(
             self.workload.lock,
             LockKind::Redis(..)
+                | LockKind::TwoLevel(..)
                 | LockKind::Redisson(..)
                 | LockKind::RedLock(_)
+                | LockKind::RedLockExtended(..)
                 | LockKind::RedissonMulti(..)
                 | LockKind::Etcd(_)
         );
         let locked = !matches!(self.workload.lock, LockKind::None | LockKind::InProcess);
         let several = parameters.clients > 1 && locked;
         let patient = self.workload.outwaits_a_hold();
-        let requests = parameters.clients * parameters.operations;
+        let requests = parameters.clients * self.workload.threads * parameters.operations;
         let (sells, sells_out) = match self.workload.work {
             Work::Sell(sell) => (true, requests as i64 > sell.stock_at_start),
             Work::Draw(_) => (true, requests > 1),
@@ -135,7 +137,9 @@ impl GuardedScenario {
         let servers = self.workload.servers;
         let (services, quorum) = match &self.workload.lock {
             LockKind::None | LockKind::InProcess => return None,
-            LockKind::RedLock(config) => (servers, config.quorum.unwrap_or(servers / 2 + 1)),
+            LockKind::RedLock(config) | LockKind::RedLockExtended(config, _) => {
+                (servers, config.quorum.unwrap_or(servers / 2 + 1))
+            }
             LockKind::RedissonMulti(_, config) => (servers, config.needed.unwrap_or(servers)),
             _ => (1, 1),
         };

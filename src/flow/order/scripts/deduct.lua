@@ -9,6 +9,8 @@ if redis.call('GET', epoch) ~= expected then
     return 'closed'
 end
 if redis.call('HEXISTS', log, order) == 1 then
+    -- A write again: WAIT counts what its own connection wrote.
+    redis.call('HSET', log, order, quantity)
     return 'deducted'
 end
 if tonumber(redis.call('GET', stock)) < quantity then
