@@ -1,16 +1,17 @@
-//! Automatic extension: any lock whose holds are leases, extended for as long as they are held (node-redlock's `using`).
+//! Automatic extension: any lock whose holds are leases, extended while they are held (node-redlock's `using`).
 //!
 //! **Algorithm** ([`using` of
 //! node-redlock](https://github.com/mike-marcacci/node-redlock/blob/v5.0.0-beta.2/src/index.ts)): while a hold lasts, a
-//! task extends its lease each third of the TTL. An extension that fails is tried again until the lease is over. Then the
-//! hold is lost. A release ends the task first.
+//! task extends its lease each third of the TTL. An extension that fails is tried again until the lease is over. Then
+//! the hold is lost. A release ends the task first.
 //!
 //! **Claims** what the lock claims, for holds of any length.
 //!
 //! **Assumes** what the lock assumes, and that a holder stops when it is told that its hold is lost.
 //!
-//! node-redlock tells the holder when an extension has failed. Until then it takes its hold for good, also if the
-//! extension is still on its way when the lease is over (`extension-signal-late`). Here the holder's clock tells it, too.
+//! node-redlock tells the holder when an extension has failed. Until then the holder believes in its hold, also if the
+//! extension is still on its way when the lease is over (`extension-signal-late`). Here the holder's clock tells it,
+//! too.
 
 use super::lifetime::{Lifetime, RENEWALS_PER_LIFE, Renewal};
 use super::sync::{Mutex, lock};

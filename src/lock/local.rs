@@ -1,7 +1,7 @@
 //! Local: a mutex in memory that threads of one process share, and the registry of those that are in use.
 //!
-//! A mutex is passed on in the order in which its waiters came. Every interleaving of those who have it, wait for it and
-//! stop waiting is explored in `sim-tests/tests/loom.rs`.
+//! A mutex is passed on in the order in which its waiters came. Every interleaving of threads that hold it, wait for it
+//! and stop waiting is explored in `sim-tests/tests/loom.rs`.
 
 use super::sync::{Arc, Mutex, lock};
 use crate::port::{Blob, Instant};
@@ -18,7 +18,7 @@ pub struct Local(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     held: bool,
-    /// Those who wait, in the order in which they came, each by its ticket.
+    /// The waiters, in the order in which they came, each by its ticket.
     waiting: VecDeque<(u64, Waker)>,
     tickets: u64,
 }
@@ -134,8 +134,8 @@ impl Drop for Waiting {
 pub enum Forget {
     /// When no thread has it or waits for it.
     Unused,
-    /// When it was last asked for longer ago than this, also if a thread has it. The next one that asks is given another
-    /// mutex.
+    /// When it was last asked for longer ago than this, also if a thread has it. The next thread that asks is given
+    /// another mutex.
     OlderThan(Duration),
 }
 

@@ -81,7 +81,7 @@ pub enum Rebuild {
 /// Customers who order and pay, one order after the other, and the jobs.
 #[derive(Clone, Debug)]
 pub struct Orders {
-    /// How the service works. The database is the first server; behind it are those of Redis, and then those of the lock.
+    /// How the service works. The database is the first server; then come those of Redis, and then those of the lock.
     pub service: order::Config,
     /// The SKUs' locks on the cold path.
     pub lock: LockKind,
