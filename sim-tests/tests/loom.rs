@@ -4,7 +4,7 @@
 
 use doublehold::lock::Lease;
 use doublehold::lock::hold::{Hold, Phase};
-use doublehold::lock::local::{Forget, Local, Registry};
+use doublehold::lock::local::{Forget, Local, Registry, Waiting};
 use doublehold::lock::reentrant::{Entry, Record};
 use doublehold::port::Instant;
 use loom::future::block_on;
@@ -167,57 +167,70 @@ fn a_stale_hold_is_found_by_one() {
     });
 }
 
+/// Explores the interleavings in which threads are interrupted at most so often.
+fn with_few_preemptions(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(model);
+}
+
 /// What a mutex guards: one thread at a time is inside.
 #[derive(Clone, Default)]
-struct Inside(Arc<loom::sync::atomic::AtomicUsize>);
+struct Inside(std::sync::Arc<AtomicUsize>);
 
 impl Inside {
-    fn visit(&self) {
-        assert_eq!(self.0.fetch_add(1, Ordering::SeqCst), 0, "another thread is inside");
-        self.0.fetch_sub(1, Ordering::SeqCst);
+    /// True if no other thread is inside, although this one gives way. A thread must not panic while it has the mutex:
+    /// loom would die of that.
+    fn is_alone(&self) -> bool {
+        let before = self.0.fetch_add(1, Ordering::SeqCst);
+        thread::yield_now();
+        let now = self.0.fetch_sub(1, Ordering::SeqCst);
+        (before, now) == (0, 1)
     }
+}
+
+/// Waits for the mutex, and looks whether another thread is inside.
+fn visit(local: &Local, inside: &Inside) -> bool {
+    let _held = block_on(local.lock());
+    inside.is_alone()
 }
 
 /// Threads that want a mutex have it one after the other, and each of them gets it.
 #[test]
 fn a_mutex_is_passed_on() {
-    loom::model(|| {
+    with_few_preemptions(|| {
         let (local, inside) = (Local::new(), Inside::default());
         let waiter = {
             let (local, inside) = (local.clone(), inside.clone());
-            thread::spawn(move || {
-                let _held = block_on(local.lock());
-                inside.visit();
-            })
+            thread::spawn(move || visit(&local, &inside))
         };
-        if let Some(_held) = local.try_lock() {
-            inside.visit();
-        }
-        {
-            let _held = block_on(local.lock());
-            inside.visit();
-        }
-        waiter.join().expect("it has its turn");
-        assert!(local.try_lock().is_some(), "it is free in the end");
+        let mine = visit(&local, &inside);
+        let other = waiter.join().expect("it has its turn");
+        let free = local.try_lock().is_some();
+        assert_eq!((mine, other, free), (true, true, true));
     });
 }
 
-/// A waiter comes first and stops to wait, while the holder gives the mutex up to the next one.
-fn a_waiter_stops(stop: fn(Pin<Box<doublehold::lock::local::Waiting>>)) {
+/// Two wait for a mutex, and the first one stops to wait while the holder gives the mutex up: whether the second one is
+/// woken, and has it then.
+fn a_waiter_stops(stop: fn(Pin<Box<Waiting>>)) {
     loom::model(move || {
         let local = Local::new();
         let held = local.try_lock().expect("it is free");
-        let mut first = Box::pin(local.lock());
-        let asleep = Waker::from(std::sync::Arc::new(Woken::default()));
-        assert!(first.as_mut().poll(&mut Context::from_waker(&asleep)).is_pending());
-        let second = {
-            let local = local.clone();
-            thread::spawn(move || drop(block_on(local.lock())))
+        let wait = |waiting: &mut Pin<Box<Waiting>>| {
+            let woken = std::sync::Arc::new(Woken::default());
+            let waker = Waker::from(std::sync::Arc::clone(&woken));
+            (waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_ready(), woken)
         };
+        let (mut first, mut second) = (Box::pin(local.lock()), Box::pin(local.lock()));
+        let (_, (_, woken)) = (wait(&mut first), wait(&mut second));
         let holder = thread::spawn(move || drop(held));
         stop(first);
         holder.join().expect("it ends");
-        second.join().expect("it has its turn");
+        let woken = woken.0.load(Ordering::SeqCst) > 0;
+        let (has_it, _) = wait(&mut second);
+        drop(second);
+        assert!(woken && has_it, "the turn is lost");
     });
 }
 
@@ -228,26 +241,26 @@ fn a_waiter_that_stops_passes_its_turn_on() {
 
 /// The test above can fail: a waiter that stops and keeps its place blocks the next one.
 #[test]
-#[should_panic(expected = "deadlock")]
+#[should_panic(expected = "the turn is lost")]
 fn a_place_that_is_left_behind_is_found() {
     a_waiter_stops(mem::forget);
 }
 
 /// Two threads ask a registry for the mutex of one name, each at its time.
 fn two_threads_ask(forget: Forget) {
-    loom::model(move || {
+    with_few_preemptions(move || {
         let (registry, inside) = (Arc::new(Registry::new(forget)), Inside::default());
-        let visit = move |registry: &Registry, inside: &Inside, at_us| {
-            let local = registry.obtain(&"lock".into(), Instant::from_micros(at_us));
-            let _held = block_on(local.lock());
-            inside.visit();
+        let ask = |registry: &Registry, inside: &Inside, at_us| {
+            visit(&registry.obtain(&"lock".into(), Instant::from_micros(at_us)), inside)
         };
         let other = {
             let (registry, inside) = (Arc::clone(&registry), inside.clone());
-            thread::spawn(move || visit(&registry, &inside, 1))
+            thread::spawn(move || ask(&registry, &inside, 1))
         };
-        visit(&registry, &inside, 2);
-        other.join().expect("it has its turn");
+        let mine = ask(&registry, &inside, 2);
+        let other = other.join().expect("it has its turn");
+        drop((registry, inside));
+        assert!(mine && other, "another thread is inside");
     });
 }
 
