@@ -154,7 +154,10 @@ impl Workload for Cancelled {
             }
             Kinds::Redis => self.go(&ports, client, || on_redis(redis.clone())).await,
             Kinds::RedisFenced => {
-                self.go(&ports, client, || on_redis(redis::Config { fencing: true, ..redis.clone() })).await;
+                self.go(&ports, client, || {
+                    on_redis(redis::Config { fencing: Some(redis::Tokens::WithTheLock), ..redis.clone() })
+                })
+                .await;
             }
             Kinds::RedisExpired => {
                 self.go(&ports, client, || on_redis(redis::Config { drift: TTL, ..redis.clone() })).await;

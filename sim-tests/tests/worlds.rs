@@ -2,7 +2,7 @@
 
 use doublehold::explore::follow::follow;
 use doublehold::history::Event;
-use doublehold::lock::redis::{Config, RedisLock};
+use doublehold::lock::redis::{Config, RedisLock, Tokens};
 use doublehold::lock::redlock::{self, RedLock};
 use doublehold::lock::{Acquire, Lock, NotAcquired};
 use doublehold::port::{Command, Outcome, Ports, Redis, Subscription, Value};
@@ -88,7 +88,7 @@ impl Workload for TakeAndGive {
         let servers = (0..SERVERS).map(|server| ports.redis(server)).collect();
         self.exercise(&RedLock::new(&ports, servers, "lock", redlock::Config::new(ttl))).await;
         self.exercise(&RedisLock::new(&ports, ports.redis(0), "single", Config::new(ttl))).await;
-        let fenced = Config { fencing: true, ..Config::new(ttl) };
+        let fenced = Config { fencing: Some(Tokens::WithTheLock), ..Config::new(ttl) };
         self.exercise(&RedisLock::new(&ports, ports.redis(0), "fenced", fenced)).await;
     }
 }

@@ -13,10 +13,11 @@
 //! extension is still on its way when the lease is over (`extension-signal-late`). Here the holder's clock tells it,
 //! too.
 
-use super::lifetime::{Lifetime, RENEWALS_PER_LIFE, Renewal};
+use super::around::as_inside;
+use super::lifetime::{Lifetime, Renewal};
 use super::sync::{Mutex, lock};
 use super::{Lease, Lock, NotAcquired};
-use crate::base::{Event, Mode};
+use crate::base::Event;
 use crate::port::{Blob, Host, Outcome};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,8 +35,8 @@ pub enum Told {
 /// The options of the extension.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// How often a lease is extended.
-    pub every: Duration,
+    /// The TTL of the lock: a lease is extended each third of it.
+    pub ttl: Duration,
     /// How long to wait for one extension.
     pub request_timeout: Duration,
     /// What tells a holder that its hold is lost.
@@ -45,8 +46,7 @@ pub struct Config {
 impl Config {
     /// The options for a lock with this TTL.
     pub fn new(ttl: Duration) -> Self {
-        let every = ttl / RENEWALS_PER_LIFE;
-        Config { every, request_timeout: every, told: Told::ByTheClock }
+        Config { ttl, request_timeout: ttl / 3, told: Told::ByTheClock }
     }
 }
 
@@ -93,7 +93,7 @@ impl<L: Lock> AutoExtended<L> {
     /// Begins to extend a lease. One without an end is left alone.
     fn keep(&self, lease: Lease) -> Lease {
         let Some(until) = lease.valid_until else { return lease };
-        let life = Lifetime::new(until, self.config.every);
+        let life = Lifetime::new(until, self.config.ttl);
         let kept = Arc::new(Kept { life, lease: Mutex::new(lease.clone()) });
         lock(&self.holds).insert(lease.token.clone(), Arc::clone(&kept));
         let extender = self.clone();
@@ -128,15 +128,7 @@ impl<L: Lock> AutoExtended<L> {
 }
 
 impl<L: Lock> Lock for AutoExtended<L> {
-    type Host = L::Host;
-
-    fn host(&self) -> &L::Host {
-        self.lock.host()
-    }
-
-    fn name(&self) -> &Blob {
-        self.lock.name()
-    }
+    as_inside!();
 
     async fn attempt(&self) -> Result<Lease, NotAcquired> {
         self.lock.attempt().await.map(|lease| self.keep(lease))
@@ -161,14 +153,6 @@ impl<L: Lock> Lock for AutoExtended<L> {
         }
         kept.life.renewed(extended.valid_until.unwrap_or_else(|| kept.life.until()));
         Ok(self.as_told(extended))
-    }
-
-    fn retry_delay(&self) -> Duration {
-        self.lock.retry_delay()
-    }
-
-    fn mode(&self) -> Mode {
-        self.lock.mode()
     }
 
     fn holds(&self, lease: &Lease) -> bool {

@@ -17,8 +17,8 @@ pub enum Renewal {
     Unanswered,
 }
 
-/// How many times a hold is renewed in the time for which it may be believed in.
-pub const RENEWALS_PER_LIFE: u32 = 3;
+/// How many times a hold is renewed in the time for which it lasts.
+const RENEWALS_PER_LIFE: u32 = 3;
 
 /// The life of a hold. It begins held.
 #[derive(Debug)]
@@ -31,9 +31,9 @@ pub struct Lifetime {
 }
 
 impl Lifetime {
-    /// The life of a hold that certainly lasts until then and is to be renewed so often.
-    pub fn new(until: Instant, every: Duration) -> Self {
-        Lifetime { hold: Hold::new(), every, until: Mutex::new(until) }
+    /// The life of a hold that certainly lasts until then. Renewals make it last for so long.
+    pub fn new(until: Instant, lasts: Duration) -> Self {
+        Lifetime { hold: Hold::new(), every: lasts / RENEWALS_PER_LIFE, until: Mutex::new(until) }
     }
 
     /// Where it is in its life.

@@ -18,6 +18,7 @@
 //! [`hold`] is what threads share of a guard, [`local`] what they take in front of a lock. [`resource`] is what a lock
 //! guards; it can check fencing tokens.
 
+mod around;
 pub mod auto_extended;
 pub mod etcd;
 mod guard;

@@ -200,9 +200,7 @@ pub struct Config {
     /// What a lost reply means.
     pub after_lost_reply: AfterLostReply,
     /// Whether the lock gives fencing tokens. Only with [`Take::SetNxPx`].
-    pub fencing: bool,
-    /// Where those are counted, and read.
-    pub tokens: Tokens,
+    pub fencing: Option<Tokens>,
     /// How many replicas must have the key before the lock is held; `None`: nobody asks.
     pub replicas: Option<ReplicaWait>,
 }
@@ -219,8 +217,7 @@ impl Config {
             take: Take::SetNxPx,
             release: Release::Script,
             after_lost_reply: AfterLostReply::SameTokenIsYes,
-            fencing: false,
-            tokens: Tokens::WithTheLock,
+            fencing: None,
             replicas: None,
         }
     }
@@ -246,8 +243,8 @@ pub struct RedisLock<P: Ports> {
     server: P::Redis,
     key: Blob,
     fence_key: Blob,
-    /// What is read from a replica is read here.
-    replica: P::Redis,
+    /// Where tokens are read that are read from a replica.
+    replica: Option<P::Redis>,
     config: Config,
 }
 
@@ -261,17 +258,17 @@ impl<P: Ports> RedisLock<P> {
     /// The lock `key` on this server.
     pub fn new(host: &P, server: P::Redis, key: impl Into<Blob>, config: Config) -> Self {
         let key = key.into();
-        let fence_key = match config.tokens {
-            Tokens::InAnotherSlot => Blob::copy_from(&[key.as_bytes(), b":fence"].concat()),
-            Tokens::WithTheLock | Tokens::ReadFromReplica => fence_key(&key),
+        let fence_key = match config.fencing {
+            Some(Tokens::InAnotherSlot) => Blob::copy_from(&[key.as_bytes(), b":fence"].concat()),
+            _ => fence_key(&key),
         };
-        RedisLock { host: host.clone(), replica: server.clone(), server, key, fence_key, config }
+        RedisLock { host: host.clone(), server, key, fence_key, replica: None, config }
     }
 
-    /// The same, which reads from this replica what its options say.
+    /// The same, which reads its fencing tokens from this replica.
     #[must_use]
     pub fn reading_from(self, replica: P::Redis) -> Self {
-        RedisLock { replica, ..self }
+        RedisLock { replica: Some(replica), ..self }
     }
 
     fn ttl_ms(&self) -> u64 {
@@ -305,7 +302,7 @@ impl<P: Ports> RedisLock<P> {
         let (looked, replicated) = self.look(token).await;
         match looked {
             // The fencing token went with the lost reply; a later one is as good.
-            Outcome::Ok(true) if self.config.fencing => {
+            Outcome::Ok(true) if self.config.fencing.is_some() => {
                 let (fence, counted) = self.next_fence().await?;
                 Ok(Answer::Granted { fence, replicated: replicated.and(counted) })
             }
@@ -349,13 +346,14 @@ impl<P: Ports> RedisLock<P> {
             true => Answer::Granted { fence: None, replicated },
             false => Answer::Held,
         };
-        if self.config.fencing && self.config.tokens != Tokens::InAnotherSlot {
+        if let Some(tokens @ (Tokens::WithTheLock | Tokens::ReadFromReplica)) = self.config.fencing {
             let keys = [self.key.clone(), self.fence_key.clone()];
             let acquire = ACQUIRE_FENCED.command(&keys, &[token.clone(), self.ttl_ms().into()]);
             let (reply, replicated) = self.write(acquire).await;
             return match fence_in(reply) {
-                Outcome::Ok(Some(_)) if self.config.tokens == Tokens::ReadFromReplica => {
-                    let read = fence_in(self.replica.call(Command::new("GET").arg(&self.fence_key)).await);
+                Outcome::Ok(Some(_)) if tokens == Tokens::ReadFromReplica => {
+                    let replica = self.replica.as_ref().expect("tokens are read from a replica, and there is none");
+                    let read = fence_in(replica.call(Command::new("GET").arg(&self.fence_key)).await);
                     read.map(|fence| Answer::Granted { fence: Some(fence.unwrap_or_default()), replicated })
                 }
                 reply => reply.map(|fence| match fence {
@@ -436,7 +434,7 @@ impl<P: Ports> Lock for RedisLock<P> {
         let mut undo = Undo::new(self, lease.clone());
         match self.take(&token).await {
             Ok(Answer::Granted { mut fence, mut replicated }) => {
-                if self.config.fencing && self.config.tokens == Tokens::InAnotherSlot {
+                if self.config.fencing == Some(Tokens::InAnotherSlot) {
                     let counted = self.next_fence().await;
                     (fence, replicated) = counted.unwrap_or_else(|why| (None, Err(why)));
                 }

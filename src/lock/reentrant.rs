@@ -6,10 +6,10 @@
 //! **Assumes** that whoever re-enters still holds. **Broken by** a lease that has ended meanwhile (scenario
 //! `zk-reenter-after-expiry`): re-entry must look first.
 
+use super::around::as_inside;
 use super::sync::{Mutex, MutexGuard, lock};
 use super::{Lease, Lock, NotAcquired, Undo};
-use crate::base::Mode;
-use crate::port::{Blob, Outcome};
+use crate::port::Outcome;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,15 +115,7 @@ impl<L: Lock> Reentrant<L> {
 }
 
 impl<L: Lock> Lock for Reentrant<L> {
-    type Host = L::Host;
-
-    fn host(&self) -> &L::Host {
-        self.lock.host()
-    }
-
-    fn name(&self) -> &Blob {
-        self.lock.name()
-    }
+    as_inside!();
 
     async fn attempt(&self) -> Result<Lease, NotAcquired> {
         if let Some(lease) = self.enter().await {
@@ -151,16 +143,8 @@ impl<L: Lock> Lock for Reentrant<L> {
         self.lock.prolong(lease)
     }
 
-    fn retry_delay(&self) -> Duration {
-        self.lock.retry_delay()
-    }
-
     fn holds(&self, lease: &Lease) -> bool {
         self.lock.holds(lease)
-    }
-
-    fn mode(&self) -> Mode {
-        self.lock.mode()
     }
 
     fn lost(&self, lease: &Lease) -> impl Future<Output = ()> + Send {

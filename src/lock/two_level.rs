@@ -1,21 +1,21 @@
 //! Two levels: a thread takes a mutex in the memory of its process first, and only then the lock on the servers.
 //!
-//! **Algorithm** (Spring Integration's
-//! [`RedisLockRegistry`](https://github.com/spring-projects/spring-integration/blob/v5.3.0.RELEASE/spring-integration-redis/src/main/java/org/springframework/integration/redis/util/RedisLockRegistry.java)):
-//! a process has a registry of mutexes, one for each lock that its threads use. A thread takes the mutex and then, over
-//! the network, the lock. A release gives the lock back, and then the mutex. So of all threads of a process at most one
-//! asks the servers.
+//! **Algorithm** (Spring Integration's [`RedisLockRegistry`][registry]): a process has a registry of mutexes, one for
+//! each lock that its threads use. A thread takes the mutex and then, over the network, the lock. A release gives the
+//! lock back, and then the mutex. So of all threads of a process at most one asks the servers.
 //!
 //! **Claims** what the lock on the servers claims.
 //!
 //! **Assumes** what that lock assumes. Where its owner is the process, as it is in Spring Integration, and not the
 //! single acquisition, the mutex alone keeps the threads apart: then the registry must not forget one that is held
 //! (`local-lock-forgotten`).
+//!
+//! [registry]: https://docs.spring.io/spring-integration/reference/redis.html#redis-lock-registry
 
+use super::around::as_inside;
 use super::local::{Held, Registry};
 use super::sync::{Mutex, lock};
 use super::{Lease, Lock, NotAcquired};
-use crate::base::Mode;
 use crate::port::{Blob, Host, Outcome};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,15 +50,7 @@ impl<L: Lock> TwoLevel<L> {
 }
 
 impl<L: Lock> Lock for TwoLevel<L> {
-    type Host = L::Host;
-
-    fn host(&self) -> &L::Host {
-        self.lock.host()
-    }
-
-    fn name(&self) -> &Blob {
-        self.lock.name()
-    }
+    as_inside!();
 
     async fn attempt(&self) -> Result<Lease, NotAcquired> {
         let local = self.registry.obtain(self.name(), self.host().monotonic());
@@ -77,8 +69,9 @@ impl<L: Lock> Lock for TwoLevel<L> {
 
     async fn unlock(&self, lease: Lease) -> Outcome<bool> {
         let outcome = self.lock.unlock(self.inner(&lease)).await;
-        let held = lock(&self.holds).remove(&lease.token);
-        drop(held);
+        // The mutex is given back only now, and not while the map is locked.
+        let kept = lock(&self.holds).remove(&lease.token);
+        drop(kept);
         outcome
     }
 
@@ -90,16 +83,8 @@ impl<L: Lock> Lock for TwoLevel<L> {
         Ok(Lease { token: lease.token.clone(), ..prolonged })
     }
 
-    fn retry_delay(&self) -> Duration {
-        self.lock.retry_delay()
-    }
-
     fn leased(&self, ttl: Duration) -> Option<Self> {
         Some(TwoLevel { lock: self.lock.leased(ttl)?, ..self.clone() })
-    }
-
-    fn mode(&self) -> Mode {
-        self.lock.mode()
     }
 
     fn holds(&self, lease: &Lease) -> bool {

@@ -208,10 +208,10 @@ impl Pair {
 
     /// The lock, so timed; it gives fencing tokens if they are checked.
     pub fn kind(&self, timing: &Timing) -> LockKind {
-        let fencing = self.guard.guard == Guard::Fence;
+        let fencing = (self.guard.guard == Guard::Fence).then_some(redis::Tokens::WithTheLock);
         match self.lock.kind(timing) {
             LockKind::Redis(config, on) => LockKind::Redis(redis::Config { fencing, ..config }, on),
-            LockKind::Redisson(config, on) if fencing => {
+            LockKind::Redisson(config, on) if fencing.is_some() => {
                 LockKind::Redisson(redisson::Config { kind: redisson::Kind::Fenced, ..config }, on)
             }
             kind => kind,

@@ -3,7 +3,7 @@
 
 use crate::lock::NotAcquired;
 use crate::lock::hold::Phase;
-use crate::lock::lifetime::{Lifetime, RENEWALS_PER_LIFE, Renewal};
+use crate::lock::lifetime::{Lifetime, Renewal};
 use crate::port::etcd::{Answered, Error, Etcd, Keys, Kv, LeaseId, Range, Request, Revision};
 use crate::port::{Blob, Instant, Outcome, Ports, Refusal, Unknown};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -112,7 +112,7 @@ impl<P: Ports> Client<P> {
         let Some(Outcome::Ok((lease, ttl_s))) = granted else { return Err(NotAcquired::Unavailable) };
         let ttl = Duration::from_secs(u64::try_from(ttl_s).unwrap_or_default());
         let good_for = ttl.saturating_sub(self.config.drift);
-        let life = Lifetime::new(asked_at + good_for, good_for / RENEWALS_PER_LIFE);
+        let life = Lifetime::new(asked_at + good_for, good_for);
         let session = Session { lease, life: Arc::new(life) };
         self.current.set(Some(session.clone()));
         let (ports, cluster, limit) = (self.ports.clone(), self.cluster.clone(), self.config.request_timeout);

@@ -29,7 +29,7 @@ mod scripts;
 mod shared;
 
 use super::hold::Hold;
-use super::lifetime::{Lifetime, RENEWALS_PER_LIFE, Renewal};
+use super::lifetime::{Lifetime, Renewal};
 use super::redis::{self, drift_of};
 use super::sync::{Mutex, lock};
 use super::{Lease, Lock, NotAcquired, Undo};
@@ -325,7 +325,7 @@ impl<P: Ports> RedissonLock<P> {
     /// Starts the watchdog of a hold.
     fn watch(&self, lease: &Lease) {
         let until = lease.valid_until.unwrap_or_else(|| self.host.monotonic() + self.good_for());
-        let life = Arc::new(Lifetime::new(until, self.good_for() / RENEWALS_PER_LIFE));
+        let life = Arc::new(Lifetime::new(until, self.good_for()));
         self.kept.put(hold_of(lease), &life);
         if self.config.keep_alive == KeepAlive::Nothing {
             return;

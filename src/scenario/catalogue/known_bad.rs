@@ -89,7 +89,7 @@ fn redis_mutations() -> Vec<GuardedScenario> {
             .only(property::Leak)
             .violating("leak"),
         mutant("no-release", "the release is never sent", Mutation::NoRelease).violating("leak"),
-        redis("constant-fence", fence, |config| config.fencing = true)
+        redis("constant-fence", fence, |config| config.fencing = Some(Tokens::WithTheLock))
             .work(Work::Fenced)
             .mutated(Mutation::ConstantFence)
             .faults(Fault::Pause, 1)
@@ -107,7 +107,7 @@ fn redis_mutations() -> Vec<GuardedScenario> {
 fn replicas() -> Vec<GuardedScenario> {
     let fence =
         about("mutant-fence-from-replica", None, "a fencing token is read from a replica", "deliberate mistake");
-    let lock = redis::Config { fencing: true, tokens: Tokens::ReadFromReplica, ..TIMING.redis() };
+    let lock = redis::Config { fencing: Some(Tokens::ReadFromReplica), ..TIMING.redis() };
     let fence = base(fence, workload(LockKind::Redis(lock, On::Primary(TIMING.node_timeout)), Work::Hold(ms(20))));
     vec![fence.only(property::FencingOrder).violating("fencing-order")]
 }

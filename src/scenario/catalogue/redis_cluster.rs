@@ -2,12 +2,11 @@
 
 use super::redis_failover::crashing;
 use super::{about, base, listed, ms, workload};
-use crate::lock::redis;
-use crate::lock::redis::{ReplicaWait, Tokens, WaitOver};
+use crate::lock::redis::{self, ReplicaWait, Tokens, WaitOver};
 use crate::property;
 use crate::scenario::guarded::{GuardedScenario, LOCK, LockKind, On, Work};
 use crate::scenario::locks::Timing;
-use doublehold_models::ServiceConfig;
+use doublehold_models::{ServiceConfig, redis as redis_server};
 use std::time::Duration;
 
 const SOURCE: &str = "Redis Cluster specification, write safety";
@@ -50,18 +49,16 @@ fn failover() -> Vec<GuardedScenario> {
 /// The primary that counts the fencing tokens is another one than the lock's: it fails over while the lock stays.
 fn another_slot() -> Vec<GuardedScenario> {
     let summary = "fencing tokens are counted in another slot, whose primary fails over without the last one";
-    let about = about("fence-in-another-slot", None, summary, "Redis Cluster specification, keys hash tags");
+    let about = about("fence-in-another-slot", None, summary, "Redis Cluster specification, hash tags");
     let counted = |tokens| {
-        LockKind::Redis(redis::Config { fencing: true, tokens, ..TIMING.redis() }, On::Cluster(TIMING.node_timeout))
+        LockKind::Redis(redis::Config { fencing: Some(tokens), ..TIMING.redis() }, On::Cluster(TIMING.node_timeout))
     };
     let mut broken = crashing(about, counted(Tokens::InAnotherSlot))
         .work(Work::Hold(ms(20)))
         .only(property::FencingOrder)
         .violating("fencing-order")
         .serving(|service| {
-            if let ServiceConfig::Redis(doublehold_models::redis::Config { cluster: Some(sharding), .. }) =
-                &mut service.config
-            {
+            if let ServiceConfig::Redis(redis_server::Config { cluster: Some(sharding), .. }) = &mut service.config {
                 let of = |key: &[u8]| sharding.shard_of(key);
                 let (lock, count) = (of(LOCK.as_bytes()), of(format!("{LOCK}:fence").as_bytes()));
                 assert_ne!(lock, count, "the two keys are of two shards");

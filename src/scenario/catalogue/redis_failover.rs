@@ -2,7 +2,7 @@
 
 use super::redis::{TIMING, TTL_US};
 use super::{about, base, listed, ms, workload};
-use crate::lock::redis::{self, ReplicaWait, WaitOver};
+use crate::lock::redis::{self, ReplicaWait, Tokens, WaitOver};
 use crate::property;
 use crate::scenario::About;
 use crate::scenario::guarded::{GuardedScenario, LockKind, On, Work};
@@ -99,7 +99,7 @@ fn r26() -> Vec<GuardedScenario> {
     let source = "derived: an INCR that no replica has is lost in a failover, and its number is given again";
     let about =
         about("fencing-token-regresses", Some("R26"), "a failover sets the counter of fencing tokens back", source);
-    let broken = base(about, workload(on_primary(|config| config.fencing = true), Work::Fenced))
+    let broken = base(about, workload(on_primary(|config| config.fencing = Some(Tokens::WithTheLock)), Work::Fenced))
         .only(property::FencingOrder)
         .faults(Fault::NodeCrash, 1)
         .violating("fencing-order");

@@ -5,12 +5,12 @@ use crate::flow::redis_at::RedisAt;
 use crate::lock::auto_extended::AutoExtended;
 use crate::lock::etcd::{self, EtcdLock};
 use crate::lock::in_process::InProcessLock;
-use crate::lock::local::Registry;
-use crate::lock::multi::MultiLock;
+use crate::lock::local::{Forget, Registry};
+use crate::lock::multi::{self, MultiLock};
 use crate::lock::mysql::{LockTable, UserLock};
 use crate::lock::redis::{self, RedisLock, TokenOf, Tokens};
 use crate::lock::redisson::{self, RedissonLock};
-use crate::lock::redlock::RedLock;
+use crate::lock::redlock::{self, RedLock};
 use crate::lock::reentrant::{Record, Reentrant};
 use crate::lock::timestamp::TimestampLock;
 use crate::lock::two_level::TwoLevel;
@@ -48,6 +48,42 @@ impl LockKind {
             LockKind::InProcess => {
                 Box::pin(code.run(move |name| InProcessLock::new(&host, name.clone(), IN_PROCESS_RETRY))).await;
             }
+            LockKind::Redis(config, on) => Box::pin(code.run(redis_locks(host, servers, config, on))).await,
+            LockKind::TwoLevel(config, owner, forget) => {
+                Box::pin(code.run(two_level_locks(host, first, config, owner, forget))).await;
+            }
+            LockKind::Redisson(config, on) => Box::pin(code.run(redisson_locks(host, servers, config, on))).await,
+            LockKind::RedissonReadWrite(config, writer) => {
+                let kind = if writes(ports) { writer } else { redisson::Kind::Reader };
+                let config = redisson::Config { kind, ..config };
+                Box::pin(code.run(redisson_locks(host, servers, config, On::Server))).await;
+            }
+            LockKind::RedissonMulti(each, config) => {
+                Box::pin(code.run(redisson_multi_locks(host, servers, each, config))).await;
+            }
+            LockKind::Timestamp(config) => {
+                let server = ports.redis(first);
+                Box::pin(code.run(move |name| TimestampLock::new(&host, server.clone(), name.clone(), config))).await;
+            }
+            LockKind::RedLock(config) => Box::pin(code.run(redlocks(host, servers, config))).await,
+            LockKind::RedLockExtended(config, extended) => {
+                let redlock = redlocks(host, servers, config);
+                Box::pin(code.run(move |name| AutoExtended::new(redlock(name), extended))).await;
+            }
+            LockKind::ZooKeeper(config) => Box::pin(code.run(zookeeper_locks(ports, servers, config))).await,
+            LockKind::ZooKeeperReadWrite(config) => {
+                let kind = if writes(ports) { Kind::Writer } else { Kind::Reader };
+                let config = zookeeper::Config { kind, ..config };
+                Box::pin(code.run(zookeeper_locks(ports, servers, config))).await;
+            }
+            LockKind::ZooKeeperReentrant(config, reentry) => {
+                let (lock, record) = (zookeeper_locks(ports, servers, config), Arc::new(Record::default()));
+                Box::pin(code.run(move |name| Reentrant::new(&lock(name), &record, 0, reentry))).await;
+            }
+            LockKind::Etcd(config) => {
+                let client = etcd::Client::new(ports, ports.etcd(servers), config.client);
+                Box::pin(code.run(move |name| EtcdLock::new(&client, Blob::from(format!("{name}/")), config))).await;
+            }
             LockKind::LockTable(config) => {
                 let server = ports.mysql(first);
                 Box::pin(code.run(move |name| LockTable::new(&host, server.clone(), name.clone(), config))).await;
@@ -56,94 +92,69 @@ impl LockKind {
                 let server = ports.mysql(first);
                 Box::pin(code.run(move |name| UserLock::new(&host, server.clone(), name.clone()))).await;
             }
-            LockKind::Redis(config, on) => {
-                let make = move |name: &Blob| {
-                    let server = on.find(&host, servers.clone(), name);
-                    let lock = RedisLock::new(&host, server, name.clone(), config.clone());
-                    // Of a group, the second server is a replica at first.
-                    if config.tokens == Tokens::ReadFromReplica {
-                        lock.reading_from(host.redis(first + 1))
-                    } else {
-                        lock
-                    }
-                };
-                Box::pin(code.run(make)).await;
-            }
-            LockKind::TwoLevel(config, owner, forget) => {
-                let (server, registry) = (ports.redis(first), Arc::new(Registry::new(forget)));
-                let token_of = match owner {
-                    Owner::Acquisition => TokenOf::Acquisition,
-                    Owner::Process => TokenOf::Owner(ports.unique_id()),
-                };
-                let config = redis::Config { token_of, ..config };
-                let make = move |name: &Blob| {
-                    TwoLevel::new(&registry, RedisLock::new(&host, server.clone(), name.clone(), config.clone()))
-                };
-                Box::pin(code.run(make)).await;
-            }
-            LockKind::Redisson(config, on) => {
-                let make = move |name: &Blob| {
-                    RedissonLock::new(&host, on.find(&host, servers.clone(), name), name.clone(), config.clone())
-                };
-                Box::pin(code.run(make)).await;
-            }
-            LockKind::RedissonReadWrite(config, writer) => {
-                let server = ports.redis(first);
-                let kind = if writes(ports) { writer } else { redisson::Kind::Reader };
-                let config = redisson::Config { kind, ..config };
-                let make = move |name: &Blob| RedissonLock::new(&host, server.clone(), name.clone(), config.clone());
-                Box::pin(code.run(make)).await;
-            }
-            LockKind::Timestamp(config) => {
-                let server = ports.redis(first);
-                Box::pin(code.run(move |name| TimestampLock::new(&host, server.clone(), name.clone(), config))).await;
-            }
-            LockKind::RedissonMulti(each, config) => {
-                let servers: Vec<P::Redis> = servers.map(|server| ports.redis(server)).collect();
-                let make = move |name: &Blob| {
-                    let owner = host.unique_id();
-                    let member = |server: &P::Redis| {
-                        RedissonLock::owned(&host, server.clone(), name.clone(), owner.clone(), each.clone())
-                    };
-                    MultiLock::new(servers.iter().map(member).collect(), config)
-                };
-                Box::pin(code.run(make)).await;
-            }
-            LockKind::RedLock(config) => {
-                let servers: Vec<P::Redis> = servers.map(|server| ports.redis(server)).collect();
-                Box::pin(code.run(move |name| RedLock::new(&host, servers.clone(), name.clone(), config.clone())))
-                    .await;
-            }
-            LockKind::RedLockExtended(config, extended) => {
-                let servers: Vec<P::Redis> = servers.map(|server| ports.redis(server)).collect();
-                let make = move |name: &Blob| {
-                    AutoExtended::new(RedLock::new(&host, servers.clone(), name.clone(), config.clone()), extended)
-                };
-                Box::pin(code.run(make)).await;
-            }
-            LockKind::ZooKeeper(config) => {
-                let client = Client::new(ports, ports.zookeeper(servers), config.client);
-                Box::pin(code.run(move |name| ZkLock::new(&client, path(name), config))).await;
-            }
-            LockKind::ZooKeeperReadWrite(config) => {
-                let kind = if writes(ports) { Kind::Writer } else { Kind::Reader };
-                let client = Client::new(ports, ports.zookeeper(servers), config.client);
-                let config = zookeeper::Config { kind, ..config };
-                Box::pin(code.run(move |name| ZkLock::new(&client, path(name), config))).await;
-            }
-            LockKind::ZooKeeperReentrant(config, reentry) => {
-                let client = Client::new(ports, ports.zookeeper(servers), config.client);
-                let record = Arc::new(Record::default());
-                let make =
-                    move |name: &Blob| Reentrant::new(&ZkLock::new(&client, path(name), config), &record, 0, reentry);
-                Box::pin(code.run(make)).await;
-            }
-            LockKind::Etcd(config) => {
-                let client = etcd::Client::new(ports, ports.etcd(servers), config.client);
-                Box::pin(code.run(move |name| EtcdLock::new(&client, Blob::from(format!("{name}/")), config))).await;
-            }
         }
     }
+}
+
+/// What makes a lock, given its name.
+macro_rules! locks {
+    ($lock:ty) => { impl Fn(&Blob) -> $lock + Send + Sync + use<P> };
+}
+
+fn redis_locks<P: Ports>(host: P, nodes: Range<usize>, config: redis::Config, on: On) -> locks!(RedisLock<P>) {
+    move |name| {
+        let lock = RedisLock::new(&host, on.find(&host, nodes.clone(), name), name.clone(), config.clone());
+        match config.fencing {
+            // Of a group, the second server is a replica at first.
+            Some(Tokens::ReadFromReplica) => lock.reading_from(host.redis(nodes.start + 1)),
+            _ => lock,
+        }
+    }
+}
+
+fn two_level_locks<P: Ports>(
+    host: P,
+    server: usize,
+    config: redis::Config,
+    owner: Owner,
+    forget: Forget,
+) -> locks!(TwoLevel<RedisLock<P>>) {
+    let token_of = match owner {
+        Owner::Acquisition => TokenOf::Acquisition,
+        Owner::Process => TokenOf::Owner(host.unique_id()),
+    };
+    let (server, registry) = (host.redis(server), Arc::new(Registry::new(forget)));
+    let config = redis::Config { token_of, ..config };
+    move |name| TwoLevel::new(&registry, RedisLock::new(&host, server.clone(), name.clone(), config.clone()))
+}
+
+fn redisson_locks<P: Ports>(host: P, nodes: Range<usize>, config: redisson::Config, on: On) -> locks!(RedissonLock<P>) {
+    move |name| RedissonLock::new(&host, on.find(&host, nodes.clone(), name), name.clone(), config.clone())
+}
+
+fn redisson_multi_locks<P: Ports>(
+    host: P,
+    servers: Range<usize>,
+    each: redisson::Config,
+    config: multi::Config,
+) -> locks!(MultiLock<RedissonLock<P>>) {
+    let servers: Vec<P::Redis> = servers.map(|server| host.redis(server)).collect();
+    move |name| {
+        let owner = host.unique_id();
+        let member =
+            |server: &P::Redis| RedissonLock::owned(&host, server.clone(), name.clone(), owner.clone(), each.clone());
+        MultiLock::new(servers.iter().map(member).collect(), config)
+    }
+}
+
+fn redlocks<P: Ports>(host: P, servers: Range<usize>, config: redlock::Config) -> locks!(RedLock<P>) {
+    let servers: Vec<P::Redis> = servers.map(|server| host.redis(server)).collect();
+    move |name| RedLock::new(&host, servers.clone(), name.clone(), config.clone())
+}
+
+fn zookeeper_locks<P: Ports>(ports: &P, servers: Range<usize>, config: zookeeper::Config) -> locks!(ZkLock<P>) {
+    let client = Client::new(ports, ports.zookeeper(servers), config.client);
+    move |name| ZkLock::new(&client, path(name), config)
 }
 
 impl On {

@@ -219,7 +219,8 @@ pub struct Guarded {
     pub work: Work,
     /// Where the counter is.
     pub store: Store,
-    /// How many threads each client has, which share its memory.
+    /// How many threads each client has, which share its memory. Oracles about waiting know one acquisition of a client
+    /// at a time.
     pub threads: usize,
     /// How often each of them.
     pub operations: usize,
