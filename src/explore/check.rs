@@ -122,7 +122,9 @@ pub fn check_all(
         };
         left.properties.retain(|property| property.name() != violation.property);
         let found = (violation.clone(), schedule.clone());
-        let ends = left.properties.is_empty() || [NOT_MODELLED, NONDETERMINISM].contains(&found.0.property.as_str());
+        // What must happen sometimes can't be broken.
+        let all_broken = left.properties.iter().all(|property| property.must_be_seen());
+        let ends = all_broken || [NOT_MODELLED, NONDETERMINISM].contains(&found.0.property.as_str());
         let first = first.get_or_insert_with(|| report.clone());
         if first.verdict != report.verdict {
             first.others.push(found);

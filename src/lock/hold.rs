@@ -2,7 +2,7 @@
 //! end.
 //!
 //! A hold ends once, either way: it is lost, or it is released. Every interleaving of those who end it and those who wait for
-//! that is explored in `sim-tests/tests/loom.rs`.
+//! that is explored in `sim-tests/loom.rs`.
 
 use super::sync::{Mutex, lock};
 use std::task::{Poll, Waker};

@@ -1,7 +1,7 @@
 //! Local: a mutex in memory that threads of one process share, and the registry of those that are in use.
 //!
 //! A mutex is passed on in the order in which its waiters came. The interleavings of threads that hold it, wait for it
-//! and stop waiting are explored in `sim-tests/tests/loom.rs`, with at most two preemptions where they contend.
+//! and stop waiting are explored in `sim-tests/loom.rs`, with at most two preemptions where they contend.
 
 use super::sync::{Arc, Mutex, lock};
 use crate::port::{Blob, Instant};

@@ -72,9 +72,6 @@ impl Workload for Articles {
     }
 
     async fn run<P: Ports>(&self, ports: P) {
-        match self.mutation {
-            None => self.run_with(&ports).await,
-            Some(mutation) => self.run_with(&Mutant::new(ports, mutation)).await,
-        }
+        self.run_with(&Mutant::new(ports, self.mutation)).await
     }
 }

@@ -155,23 +155,14 @@ impl Flow for Buyers {
 
 impl Workload for Buyers {
     async fn prepare<P: Ports>(&self, ports: P) -> Result<(), Unanswered> {
-        match self.mutation {
-            None => self.prepare_with(&ports).await,
-            Some(mutation) => self.prepare_with(&Mutant::new(ports, mutation)).await,
-        }
+        self.prepare_with(&Mutant::new(ports, self.mutation)).await
     }
 
     async fn audit<P: Ports>(&self, ports: P) -> Result<Option<Fact>, Unanswered> {
-        match self.mutation {
-            None => self.audit_with(&ports).await,
-            Some(mutation) => self.audit_with(&Mutant::new(ports, mutation)).await,
-        }
+        self.audit_with(&Mutant::new(ports, self.mutation)).await
     }
 
     async fn run<P: Ports>(&self, ports: P) {
-        match self.mutation {
-            None => self.run_with(&ports).await,
-            Some(mutation) => self.run_with(&Mutant::new(ports, mutation)).await,
-        }
+        self.run_with(&Mutant::new(ports, self.mutation)).await
     }
 }

@@ -2,7 +2,6 @@
 
 use super::flow::Flow;
 use super::guarded::LockKind;
-use super::guarded::dispatch::WithLocks;
 use super::keeper::{self, Keeper};
 use super::mutation::{Mutant, Mutation};
 use super::{Parameters, Workload};
@@ -14,12 +13,11 @@ use crate::flow::order::{self, LockScope, MIGRATIONS, OrderService, breaker, lim
 use crate::flow::redis_at::RedisAt;
 use crate::flow::schema::migrate;
 use crate::history::Fact;
-use crate::lock::Lock;
-use crate::lock::in_process::InProcessLock;
+use crate::lock::any::AnyLock;
 use crate::lock::mysql::Retry;
 use crate::lock::segmented::{Segmented, Segments};
 use crate::port::mysql::{MySql, Session};
-use crate::port::{Blob, Ports, Unanswered, answered};
+use crate::port::{Ports, Unanswered, answered};
 use crate::property::Sometimes;
 use crate::world::setup::ServiceSpec;
 use std::ops::Range;
@@ -172,7 +170,7 @@ impl Orders {
     }
 
     /// A service without locks: the jobs need none.
-    fn service<P: Ports>(&self, ports: &P) -> OrderService<P, InProcessLock<P>> {
+    fn service<P: Ports>(&self, ports: &P) -> OrderService<P, AnyLock<P>> {
         OrderService::new(ports, self.service, None)
     }
 
@@ -211,10 +209,12 @@ impl Orders {
         {
             return self.run_jobs(ports, jobs).await;
         }
-        self.lock.with_locks(ports, self.lock_servers(), Customer { orders: self, ports }).await;
+        let locks = self.lock.locks(ports, self.lock_servers());
+        let locks = locks.map(|make| Segmented::new(Segments::PerKey, make));
+        self.customer(ports, OrderService::new(ports, self.service, locks)).await;
     }
 
-    async fn customer<P: Ports, L: Lock>(&self, ports: &P, mut service: OrderService<P, L>) {
+    async fn customer<P: Ports>(&self, ports: &P, mut service: OrderService<P, AnyLock<P>>) {
         for number in 0..self.orders {
             if !self.think.is_zero() {
                 ports.sleep(ports.random_between(Duration::ZERO, self.think)).await;
@@ -265,23 +265,6 @@ impl Orders {
     }
 }
 
-/// A customer, before the service that it uses has its locks.
-struct Customer<'a, P> {
-    orders: &'a Orders,
-    ports: &'a P,
-}
-
-impl<P: Ports> WithLocks<P> for Customer<'_, P> {
-    async fn run<L: Lock<Host = P>>(self, make: impl Fn(&Blob) -> L + Send + Sync + 'static) {
-        let locks = Segmented::new(Segments::PerKey, make);
-        self.orders.customer(self.ports, OrderService::new(self.ports, self.orders.service, Some(locks))).await;
-    }
-
-    async fn run_unlocked(self) {
-        self.orders.customer(self.ports, self.orders.service(self.ports)).await;
-    }
-}
-
 impl Flow for Orders {
     fn services(&self) -> Vec<ServiceSpec> {
         let shop = [keeper::database(), self.cache_service()];
@@ -313,27 +296,19 @@ impl Flow for Orders {
 
 impl Workload for Orders {
     async fn prepare<P: Ports>(&self, ports: P) -> Result<(), Unanswered> {
-        match self.mutation {
-            None => self.prepare_with(&ports).await,
-            Some(mutation) => self.prepare_with(&Mutant::new(ports, mutation)).await,
-        }
+        self.prepare_with(&Mutant::new(ports, self.mutation)).await
     }
 
     async fn audit<P: Ports>(&self, ports: P) -> Result<Option<Fact>, Unanswered> {
         let ordered = ordered(&ports, &self.service).await?;
-        match self.mutation {
-            _ if !self.repairs => {}
-            None => self.service(&ports).repair().await,
-            Some(mutation) => self.service(&Mutant::new(ports.clone(), mutation)).repair().await,
+        if self.repairs {
+            self.service(&Mutant::new(ports.clone(), self.mutation)).repair().await;
         }
         let books: Books = audit(&ports, &self.service, &ordered).await?;
         Ok(Some(Fact::of(&books)))
     }
 
     async fn run<P: Ports>(&self, ports: P) {
-        match self.mutation {
-            None => self.run_with(&ports).await,
-            Some(mutation) => self.run_with(&Mutant::new(ports, mutation)).await,
-        }
+        self.run_with(&Mutant::new(ports, self.mutation)).await
     }
 }

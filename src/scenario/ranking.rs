@@ -2,7 +2,6 @@
 
 use super::flow::Flow;
 use super::guarded::LockKind;
-use super::guarded::dispatch::WithLocks;
 use super::keeper;
 use super::mutation::{Mutant, Mutation};
 use super::{Parameters, Workload};
@@ -10,11 +9,10 @@ use crate::flow::ranking::audit::audit;
 use crate::flow::ranking::{Call, Config, Kept, MIGRATIONS, Ranking, oracle};
 use crate::flow::schema::migrate;
 use crate::history::Fact;
-use crate::lock::Lock;
-use crate::lock::in_process::InProcessLock;
+use crate::lock::any::AnyLock;
 use crate::lock::segmented::{Segmented, Segments};
 use crate::port::mysql::MySql;
-use crate::port::{Blob, Ports, Unanswered};
+use crate::port::{Ports, Unanswered};
 use crate::property::Sometimes;
 use crate::world::setup::ServiceSpec;
 
@@ -39,39 +37,23 @@ pub struct Calls {
 }
 
 impl Calls {
-    fn ranking<P: Ports>(&self, ports: &P) -> Ranking<P, InProcessLock<P>> {
+    fn ranking<P: Ports>(&self, ports: &P) -> Ranking<P, AnyLock<P>> {
         Ranking::new(ports, self.ranking, None)
     }
 
     async fn run_with<P: Ports>(&self, ports: &P) {
         let servers = 2..2 + self.lock.keeper().servers();
-        self.lock.with_locks(ports, servers, Caller { calls: self, ports }).await;
+        let locks = self.lock.locks(ports, servers).map(|make| Segmented::new(Segments::PerKey, make));
+        self.call(ports, Ranking::new(ports, self.ranking, locks)).await;
     }
 
-    async fn call<P: Ports, L: Lock>(&self, ports: &P, mut ranking: Ranking<P, L>) {
+    async fn call<P: Ports>(&self, ports: &P, mut ranking: Ranking<P, AnyLock<P>>) {
         for _ in 0..self.calls {
             let consultant = if self.consultants == 1 { 0 } else { (ports.random() % self.consultants as u64) as i64 };
             let call = Call { id: ports.unique_id(), merchant: MERCHANT, consultant };
             ranking.record(&call).await;
             ranking.top(MERCHANT).await;
         }
-    }
-}
-
-/// A client, before its rankings have their locks.
-struct Caller<'a, P> {
-    calls: &'a Calls,
-    ports: &'a P,
-}
-
-impl<P: Ports> WithLocks<P> for Caller<'_, P> {
-    async fn run<L: Lock<Host = P>>(self, make: impl Fn(&Blob) -> L + Send + Sync + 'static) {
-        let locks = Segmented::new(Segments::PerKey, make);
-        self.calls.call(self.ports, Ranking::new(self.ports, self.calls.ranking, Some(locks))).await;
-    }
-
-    async fn run_unlocked(self) {
-        self.calls.call(self.ports, self.calls.ranking(self.ports)).await;
     }
 }
 
@@ -101,7 +83,7 @@ impl Workload for Calls {
             let call = Call { id: "before".into(), merchant: MERCHANT, consultant: 0 };
             // Redis knows nothing of it.
             let mut ranking =
-                Ranking::<P, InProcessLock<P>>::new(&ports, Config { kept: Kept::Pushed, ..self.ranking }, None);
+                Ranking::<P, AnyLock<P>>::new(&ports, Config { kept: Kept::Pushed, ..self.ranking }, None);
             ranking.record(&call).await;
         }
         Ok(())
@@ -116,9 +98,6 @@ impl Workload for Calls {
     }
 
     async fn run<P: Ports>(&self, ports: P) {
-        match self.mutation {
-            None => self.run_with(&ports).await,
-            Some(mutation) => self.run_with(&Mutant::new(ports, mutation)).await,
-        }
+        self.run_with(&Mutant::new(ports, self.mutation)).await
     }
 }

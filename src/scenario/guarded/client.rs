@@ -1,47 +1,34 @@
 //! What each client does with the lock and what it guards, and what it tells the history.
 
-use super::dispatch::WithLocks;
 use super::{ETCD_PREFIX, Guarded, LOCK, STOCK, Store, USER, Work};
 use crate::flow::sale::{NotSold, Sale};
 use crate::history::{Ended, Event};
+use crate::lock::any::AnyLock;
 use crate::lock::etcd::counter::EtcdCounter;
 use crate::lock::resource::{Access, Counter, Resource};
 use crate::lock::{Acquire, Guard, Lock, NotAcquired};
 use crate::lock::{etcd, mysql};
-use crate::port::{Blob, Ports};
+use crate::port::Ports;
 use futures_util::future::join_all;
 use std::time::Duration;
 
-/// A client of the guarded counter, before it has its lock.
-struct Contender<'a, P> {
-    guarded: &'a Guarded,
-    ports: &'a P,
-}
-
-impl<P: Ports> WithLocks<P> for Contender<'_, P> {
-    async fn run<L: Lock<Host = P>>(self, make: impl Fn(&Blob) -> L + Send + Sync + 'static) {
-        let Contender { guarded, ports } = self;
-        match guarded.threads {
-            1 => guarded.repeat(ports, &make(&LOCK.into())).await,
-            threads => {
-                let locks: Vec<L> = (0..threads).map(|_| make(&LOCK.into())).collect();
-                join_all(locks.iter().map(|lock| guarded.repeat(ports, lock))).await;
-            }
-        }
-    }
-
-    async fn run_unlocked(self) {
-        self.guarded.repeat_unlocked(self.ports).await;
-    }
-}
+/// A hold on a lock of whichever kind it is.
+type Held<P> = Guard<AnyLock<P>>;
 
 impl Guarded {
     /// Runs a client to its end.
     pub(super) async fn run_with<P: Ports>(&self, ports: &P) {
-        self.lock.with_locks(ports, 0..self.servers, Contender { guarded: self, ports }).await;
+        let Some(make) = self.lock.locks(ports, 0..self.servers) else { return self.repeat_unlocked(ports).await };
+        match self.threads {
+            1 => self.repeat(ports, &make(&LOCK.into())).await,
+            threads => {
+                let locks: Vec<AnyLock<P>> = (0..threads).map(|_| make(&LOCK.into())).collect();
+                join_all(locks.iter().map(|lock| self.repeat(ports, lock))).await;
+            }
+        }
     }
 
-    async fn repeat<P: Ports, L: Lock>(&self, ports: &P, lock: &L) {
+    async fn repeat<P: Ports>(&self, ports: &P, lock: &AnyLock<P>) {
         let mut client = self.client(ports);
         for _ in 0..self.operations {
             self.think(ports).await;
@@ -99,7 +86,7 @@ impl Guarded {
     }
 
     /// Acquires as the workload says.
-    async fn acquire<P: Ports, L: Lock>(&self, ports: &P, lock: &L) -> Option<Guard<L>> {
+    async fn acquire<P: Ports>(&self, ports: &P, lock: &AnyLock<P>) -> Option<Held<P>> {
         let acquired = match (self.wait, self.interrupt) {
             (Duration::ZERO, _) => lock.try_times(self.tries).await,
             (wait, None) => match lock.acquire(wait).await {
@@ -114,12 +101,12 @@ impl Guarded {
         acquired.ok()
     }
 
-    async fn work<P: Ports, L: Lock>(
+    async fn work<P: Ports>(
         &self,
         ports: &P,
-        mut guard: Guard<L>,
+        mut guard: Held<P>,
         client: Option<&mut mysql::Client<P::MySql>>,
-    ) -> Guard<L> {
+    ) -> Held<P> {
         match self.work {
             Work::Sell(_) | Work::Draw(_) => {
                 let client = client.expect("whoever sells has a client of the database");
@@ -156,7 +143,7 @@ impl Guarded {
     }
 
     /// Reads the stock and writes it back, one less, as long as the lease is valid by the client's own clock.
-    async fn decrement<P: Ports, L: Lock>(&self, ports: &P, guard: &Guard<L>, fence: Option<u64>) {
+    async fn decrement<P: Ports>(&self, ports: &P, guard: &Held<P>, fence: Option<u64>) {
         match self.store {
             Store::Redis => decrement(ports, guard, &Counter::new(ports.redis(self.servers), STOCK), fence).await,
             Store::LockEtcd => {
@@ -168,7 +155,7 @@ impl Guarded {
     }
 }
 
-async fn decrement<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>, counter: &impl Resource, fence: Option<u64>) {
+async fn decrement<P: Ports>(ports: &P, guard: &Held<P>, counter: &impl Resource, fence: Option<u64>) {
     if !guard.is_valid() {
         return;
     }
@@ -183,6 +170,6 @@ async fn decrement<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>, counter: &imp
 }
 
 /// Holds for a while, and stops when the lock tells that the hold is lost: then true.
-async fn hold_until_lost<P: Ports, L: Lock>(ports: &P, guard: &Guard<L>, time: Duration) -> bool {
+async fn hold_until_lost<P: Ports>(ports: &P, guard: &Held<P>, time: Duration) -> bool {
     ports.timeout(time, guard.lost()).await.is_some()
 }

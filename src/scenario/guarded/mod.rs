@@ -1,7 +1,7 @@
 //! The guarded counter: acquire, read, write back one less, release. The shop of the articles in its smallest form.
 
 mod client;
-pub mod dispatch;
+pub mod kinds;
 mod scenario;
 
 use super::Workload;
@@ -259,10 +259,7 @@ impl Workload for Guarded {
     }
 
     async fn run<P: Ports>(&self, ports: P) {
-        match self.mutation {
-            None => self.run_with(&ports).await,
-            Some(mutation) => self.run_with(&Mutant::new(ports, mutation)).await,
-        }
+        self.run_with(&Mutant::new(ports, self.mutation)).await
     }
 }
 

@@ -86,16 +86,16 @@ impl Edit {
     }
 }
 
-/// Ports with a mistake in them.
+/// Ports with a mistake in them, if one is to be made.
 #[derive(Clone)]
 pub struct Mutant<P> {
     ports: P,
-    mutation: Mutation,
+    mutation: Option<Mutation>,
 }
 
 impl<P> Mutant<P> {
     /// Ports with this mistake in them.
-    pub fn new(ports: P, mutation: Mutation) -> Self {
+    pub fn new(ports: P, mutation: Option<Mutation>) -> Self {
         Mutant { ports, mutation }
     }
 }
@@ -103,7 +103,7 @@ impl<P> Mutant<P> {
 impl<P: Ports> Host for Mutant<P> {
     fn monotonic(&self) -> Instant {
         match self.mutation {
-            Mutation::WallClockForElapsed => Instant::from_micros(self.ports.wall().as_micros().unsigned_abs()),
+            Some(Mutation::WallClockForElapsed) => Instant::from_micros(self.ports.wall().as_micros().unsigned_abs()),
             _ => self.ports.monotonic(),
         }
     }
@@ -130,7 +130,7 @@ impl<P: Ports> Host for Mutant<P> {
 
     fn unique_id(&self) -> Blob {
         match self.mutation {
-            Mutation::TokenReused => "my-lock".into(),
+            Some(Mutation::TokenReused) => "my-lock".into(),
             _ => self.ports.unique_id(),
         }
     }
@@ -142,11 +142,11 @@ impl<P: Ports> Host for Mutant<P> {
     fn record(&self, event: Event) {
         let event = match (self.mutation, event) {
             // The history is in the client's own monotonic time, which this lock does not use.
-            (Mutation::WallClockForElapsed, Event::Acquired { lock, token, fence, valid_until, mode }) => {
+            (Some(Mutation::WallClockForElapsed), Event::Acquired { lock, token, fence, valid_until, mode }) => {
                 let valid_until = valid_until.map(|until| self.ports.monotonic() + until.left_at(self.monotonic()));
                 Event::Acquired { lock, token, fence, valid_until, mode }
             }
-            (Mutation::UnknownIsNo, event) => match event.fact() {
+            (Some(Mutation::UnknownIsNo), event) => match event.fact() {
                 Some(Sale::NotSold { request, why: NotSold::Unknown }) => {
                     Event::told(&Sale::NotSold { request, why: NotSold::Unavailable })
                 }
@@ -198,14 +198,14 @@ impl<R: Redis> Redis for Mutant<R> {
     type Subscription = R::Subscription;
 
     async fn call(&self, command: Command) -> Outcome<Value> {
-        if self.mutation == Mutation::NoRelease && is_release(&command) {
+        if self.mutation == Some(Mutation::NoRelease) && is_release(&command) {
             return Outcome::Ok(Value::Int(1));
         }
-        self.ports.call(mutate(self.mutation, command)).await
+        self.ports.call(self.mutate(command)).await
     }
 
     fn pipeline<const N: usize>(&self, commands: [Command; N]) -> impl Future<Output = [Outcome<Value>; N]> + Send {
-        self.ports.pipeline(commands.map(|command| mutate(self.mutation, command)))
+        self.ports.pipeline(commands.map(|command| self.mutate(command)))
     }
 
     fn another(&self) -> Self {
@@ -214,6 +214,16 @@ impl<R: Redis> Redis for Mutant<R> {
 
     fn subscribe(&self, channel: Blob) -> impl Future<Output = Outcome<R::Subscription>> + Send {
         self.ports.subscribe(channel)
+    }
+}
+
+impl<R> Mutant<R> {
+    /// The command as it is sent.
+    fn mutate(&self, command: Command) -> Command {
+        match self.mutation {
+            Some(mutation) => mutate(mutation, command),
+            None => command,
+        }
     }
 }
 
@@ -247,11 +257,13 @@ impl<S: Session> Session for Mutant<S> {
 
     async fn ask(&self, request: Request) -> Outcome<Answer> {
         let request = match (self.mutation, request) {
-            (Mutation::PersistentNodes, Request::Write(Op::Create { path, data, mode })) if mode.is_sequential() => {
+            (Some(Mutation::PersistentNodes), Request::Write(Op::Create { path, data, mode }))
+                if mode.is_sequential() =>
+            {
                 Request::Write(Op::Create { path, data, mode: CreateMode::PersistentSequential })
             }
-            (Mutation::NoRelease, Request::Write(Op::Delete { .. })) => return Outcome::Ok(Answer::Done),
-            (Mutation::DeleteFirst, Request::Write(Op::Delete { path, version })) => {
+            (Some(Mutation::NoRelease), Request::Write(Op::Delete { .. })) => return Outcome::Ok(Answer::Done),
+            (Some(Mutation::DeleteFirst), Request::Write(Op::Delete { path, version })) => {
                 Request::Write(Op::Delete { path: self.first_beside(path).await, version })
             }
             (_, request) => request,
@@ -275,16 +287,16 @@ impl<E: Etcd> Etcd for Mutant<E> {
     async fn ask(&self, request: etcd::Request) -> Outcome<etcd::Answered> {
         let done = |answer| Outcome::Ok(etcd::Answered { revision: 0, answer });
         let request = match (self.mutation, request) {
-            (Mutation::NoKeepAlive, etcd::Request::KeepAlive(_)) => {
+            (Some(Mutation::NoKeepAlive), etcd::Request::KeepAlive(_)) => {
                 return done(etcd::Answer::KeptAlive { ttl_s: 1 });
             }
-            (Mutation::PersistentNodes, etcd::Request::Txn(txn)) => {
+            (Some(Mutation::PersistentNodes), etcd::Request::Txn(txn)) => {
                 etcd::Request::Txn(etcd::Txn { then: txn.then.into_iter().map(without_lease).collect(), ..txn })
             }
-            (Mutation::NoRelease, request) if deleted_by(&request).is_some() => {
+            (Some(Mutation::NoRelease), request) if deleted_by(&request).is_some() => {
                 return done(etcd::Answer::Txn { succeeded: true, answers: Vec::new() });
             }
-            (Mutation::DeleteFirst, request) => match deleted_by(&request) {
+            (Some(Mutation::DeleteFirst), request) => match deleted_by(&request) {
                 Some(keys) => delete_first_beside(&self.ports, keys).await,
                 None => request,
             },
@@ -303,7 +315,7 @@ impl<S: Session> Mutant<S> {
     fn show(&self, answer: Outcome<Answer>) -> Outcome<Answer> {
         match answer {
             Outcome::Ok(Answer::Children(mut names, stat))
-                if self.mutation == Mutation::FirstUnseen && names.len() > 1 =>
+                if self.mutation == Some(Mutation::FirstUnseen) && names.len() > 1 =>
             {
                 names.sort_by(|left, right| compare(Order::Serial, left, right));
                 names.remove(0);

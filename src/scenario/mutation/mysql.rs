@@ -20,7 +20,7 @@ impl<M: MySql> MySql for Mutant<M> {
 /// A session with a mistake in what it sends.
 pub struct MutantSession<S> {
     session: S,
-    mutation: Mutation,
+    mutation: Option<Mutation>,
     in_transaction: bool,
     timed_out: bool,
 }
@@ -49,10 +49,10 @@ impl<S: Session> MutantSession<S> {
         let (begins, ends, gives_up) =
             (word.as_bytes() == b"BEGIN", word.as_bytes() == b"COMMIT", word.as_bytes() == b"ROLLBACK");
         match self.mutation {
-            Mutation::NoTransaction if begins || ends || gives_up => Some(done(0)),
-            Mutation::TimeoutIsRollback if gives_up && std::mem::take(&mut self.timed_out) => Some(done(0)),
-            Mutation::OneTransaction if gives_up || (begins && self.in_transaction) => Some(done(0)),
-            Mutation::OneTransaction => {
+            Some(Mutation::NoTransaction) if begins || ends || gives_up => Some(done(0)),
+            Some(Mutation::TimeoutIsRollback) if gives_up && std::mem::take(&mut self.timed_out) => Some(done(0)),
+            Some(Mutation::OneTransaction) if gives_up || (begins && self.in_transaction) => Some(done(0)),
+            Some(Mutation::OneTransaction) => {
                 self.in_transaction |= begins;
                 self.in_transaction &= !ends;
                 None
@@ -63,7 +63,7 @@ impl<S: Session> MutantSession<S> {
 
     /// Compares the version itself, as its transaction sees it, and then writes without a condition.
     async fn compare_in_snapshot(&mut self, request: &Request) -> Option<Outcome<Reply>> {
-        if self.mutation != Mutation::VersionInSnapshot || !request.sql.to_text().contains("AND version = ?") {
+        if self.mutation != Some(Mutation::VersionInSnapshot) || !request.sql.to_text().contains("AND version = ?") {
             return None;
         }
         let [.., id, expected] = &request.params[..] else { return None };
@@ -82,17 +82,17 @@ impl<S: Session> Session for MutantSession<S> {
             return answer;
         }
         let request = match self.mutation {
-            Mutation::NoVersion | Mutation::VersionInSnapshot => without(&request, " AND version = ?"),
-            Mutation::NoStockCondition => without(&request, " AND stock >= ?"),
-            Mutation::Text(edit) => match edit.of(&request.sql) {
+            Some(Mutation::NoVersion | Mutation::VersionInSnapshot) => without(&request, " AND version = ?"),
+            Some(Mutation::NoStockCondition) => without(&request, " AND stock >= ?"),
+            Some(Mutation::Text(edit)) => match edit.of(&request.sql) {
                 Some(sql) => Request::new(sql, request.params),
                 None => request,
             },
-            Mutation::DeleteFirst => without(&request, " AND owner = ?"),
-            Mutation::NoRelease if request.sql.starts_with(b"DELETE FROM locks WHERE name = ? AND owner") => {
+            Some(Mutation::DeleteFirst) => without(&request, " AND owner = ?"),
+            Some(Mutation::NoRelease) if request.sql.starts_with(b"DELETE FROM locks WHERE name = ? AND owner") => {
                 return done(1);
             }
-            Mutation::PlainRead => {
+            Some(Mutation::PlainRead) => {
                 Request::new(Blob::from(request.sql.to_text().replace(" FOR UPDATE", "")), request.params)
             }
             _ => request,
@@ -101,7 +101,9 @@ impl<S: Session> Session for MutantSession<S> {
         let answer = self.session.ask(request).await;
         self.timed_out |= matches!(&answer, Outcome::Ok(Reply::Failed(failure)) if failure.code == LOCK_WAIT_TIMEOUT);
         match answer {
-            Outcome::Ok(Reply::Done { affected: 0, .. }) if is_update && self.mutation == Mutation::RowCountIgnored => {
+            Outcome::Ok(Reply::Done { affected: 0, .. })
+                if is_update && self.mutation == Some(Mutation::RowCountIgnored) =>
+            {
                 done(1)
             }
             answer => answer,

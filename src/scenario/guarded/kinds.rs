@@ -1,7 +1,8 @@
-//! Dispatch: from a lock by its kind to code that is generic over locks.
+//! Kinds: the locks of each kind.
 
 use super::{LockKind, On, Owner};
 use crate::flow::redis_at::RedisAt;
+use crate::lock::any::AnyLock;
 use crate::lock::auto_extended::AutoExtended;
 use crate::lock::etcd::{self, EtcdLock};
 use crate::lock::in_process::InProcessLock;
@@ -18,7 +19,6 @@ use crate::lock::zookeeper::{Client, Kind, ZkLock};
 use crate::lock::{Lock, zookeeper};
 use crate::port::{Blob, FoundBy, Ports, RedisGroup};
 use crate::scenario::keeper::sentinels_among;
-use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,74 +26,61 @@ use std::time::Duration;
 /// How long a thread that waits for a mutex of its own process sleeps before it looks again.
 const IN_PROCESS_RETRY: Duration = Duration::from_millis(10);
 
-/// Code that needs locks of some kind.
-pub trait WithLocks<P: Ports> {
-    /// Runs with locks that `make` makes, given their names.
-    fn run<L: Lock<Host = P>>(
-        self,
-        make: impl Fn(&Blob) -> L + Send + Sync + 'static,
-    ) -> impl Future<Output = ()> + Send;
-
-    /// Runs without any.
-    fn run_unlocked(self) -> impl Future<Output = ()> + Send;
-}
+/// Makes locks, given their names.
+pub type MakeLock<P> = Box<dyn Fn(&Blob) -> AnyLock<P> + Send + Sync>;
 
 impl LockKind {
-    /// Runs code with locks of this kind, which are kept on these servers. Each lock's future has a box of its own:
-    /// the largest of them would be copied for all.
-    pub async fn with_locks<P: Ports>(&self, ports: &P, servers: Range<usize>, code: impl WithLocks<P> + Send) {
+    /// What makes locks of this kind, which are kept on these servers. `None` if there is no lock.
+    pub fn locks<P: Ports>(&self, ports: &P, servers: Range<usize>) -> Option<MakeLock<P>> {
         let (host, first) = (ports.clone(), servers.start);
-        match self.clone() {
-            LockKind::None => Box::pin(code.run_unlocked()).await,
-            LockKind::InProcess => {
-                Box::pin(code.run(move |name| InProcessLock::new(&host, name.clone(), IN_PROCESS_RETRY))).await;
-            }
-            LockKind::Redis(config, on) => Box::pin(code.run(redis_locks(host, servers, config, on))).await,
-            LockKind::TwoLevel(config, owner, forget) => {
-                Box::pin(code.run(two_level_locks(host, first, config, owner, forget))).await;
-            }
-            LockKind::Redisson(config, on) => Box::pin(code.run(redisson_locks(host, servers, config, on))).await,
+        Some(match self.clone() {
+            LockKind::None => return None,
+            LockKind::InProcess => any(move |name| InProcessLock::new(&host, name.clone(), IN_PROCESS_RETRY)),
+            LockKind::Redis(config, on) => any(redis_locks(host, servers, config, on)),
+            LockKind::TwoLevel(config, owner, forget) => any(two_level_locks(host, first, config, owner, forget)),
+            LockKind::Redisson(config, on) => any(redisson_locks(host, servers, config, on)),
             LockKind::RedissonReadWrite(config, writer) => {
                 let kind = if writes(ports) { writer } else { redisson::Kind::Reader };
-                let config = redisson::Config { kind, ..config };
-                Box::pin(code.run(redisson_locks(host, servers, config, On::Server))).await;
+                any(redisson_locks(host, servers, redisson::Config { kind, ..config }, On::Server))
             }
-            LockKind::RedissonMulti(each, config) => {
-                Box::pin(code.run(redisson_multi_locks(host, servers, each, config))).await;
-            }
+            LockKind::RedissonMulti(each, config) => any(redisson_multi_locks(host, servers, each, config)),
             LockKind::Timestamp(config) => {
                 let server = ports.redis(first);
-                Box::pin(code.run(move |name| TimestampLock::new(&host, server.clone(), name.clone(), config))).await;
+                any(move |name| TimestampLock::new(&host, server.clone(), name.clone(), config))
             }
-            LockKind::RedLock(config) => Box::pin(code.run(redlocks(host, servers, config))).await,
+            LockKind::RedLock(config) => any(redlocks(host, servers, config)),
             LockKind::RedLockExtended(config, extended) => {
                 let redlock = redlocks(host, servers, config);
-                Box::pin(code.run(move |name| AutoExtended::new(redlock(name), extended))).await;
+                any(move |name| AutoExtended::new(redlock(name), extended))
             }
-            LockKind::ZooKeeper(config) => Box::pin(code.run(zookeeper_locks(ports, servers, config))).await,
+            LockKind::ZooKeeper(config) => any(zookeeper_locks(ports, servers, config)),
             LockKind::ZooKeeperReadWrite(config) => {
                 let kind = if writes(ports) { Kind::Writer } else { Kind::Reader };
-                let config = zookeeper::Config { kind, ..config };
-                Box::pin(code.run(zookeeper_locks(ports, servers, config))).await;
+                any(zookeeper_locks(ports, servers, zookeeper::Config { kind, ..config }))
             }
             LockKind::ZooKeeperReentrant(config, reentry) => {
                 let (lock, record) = (zookeeper_locks(ports, servers, config), Arc::new(Record::default()));
-                Box::pin(code.run(move |name| Reentrant::new(&lock(name), &record, 0, reentry))).await;
+                any(move |name| Reentrant::new(&lock(name), &record, 0, reentry))
             }
             LockKind::Etcd(config) => {
                 let client = etcd::Client::new(ports, ports.etcd(servers), config.client);
-                Box::pin(code.run(move |name| EtcdLock::new(&client, Blob::from(format!("{name}/")), config))).await;
+                any(move |name| EtcdLock::new(&client, Blob::from(format!("{name}/")), config))
             }
             LockKind::LockTable(config) => {
                 let server = ports.mysql(first);
-                Box::pin(code.run(move |name| LockTable::new(&host, server.clone(), name.clone(), config))).await;
+                any(move |name| LockTable::new(&host, server.clone(), name.clone(), config))
             }
             LockKind::UserLock => {
                 let server = ports.mysql(first);
-                Box::pin(code.run(move |name| UserLock::new(&host, server.clone(), name.clone()))).await;
+                any(move |name| UserLock::new(&host, server.clone(), name.clone()))
             }
-        }
+        })
     }
+}
+
+/// The same locks, without their type.
+fn any<P: Ports, L: Lock<Host = P>>(make: impl Fn(&Blob) -> L + Send + Sync + 'static) -> MakeLock<P> {
+    Box::new(move |name| AnyLock::new(make(name)))
 }
 
 /// What makes a lock, given its name.
