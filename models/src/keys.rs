@@ -23,7 +23,7 @@ fn places(name: &[u8], words: &[Blob]) -> (usize, usize, usize) {
         b"MSET" | b"MSETNX" => (1, behind_name.div_ceil(2), 2),
         b"RENAME" | b"RENAMENX" | b"COPY" | b"LMOVE" | b"RPOPLPUSH" | b"SMOVE" => (1, 2, 1),
         b"XGROUP" => (2, 1, 1),
-        b"EVAL" | b"EVALSHA" => {
+        b"EVAL" | b"EVALSHA" | b"EVAL_RO" | b"EVALSHA_RO" => {
             let count = words.get(2).map_or(0, |count| usize::try_from(atoi(count)).unwrap_or_default());
             (3, if count + 3 <= words.len() { count } else { 0 }, 1)
         }

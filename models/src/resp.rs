@@ -49,7 +49,8 @@ impl fmt::Display for Command {
                 f.write_str(" ")?;
             }
             let text = word.to_text();
-            if at == 1 && self.0[0].eq_ignore_ascii_case(b"EVAL") {
+            let is_script = |name: &Blob| name.eq_ignore_ascii_case(b"EVAL") || name.eq_ignore_ascii_case(b"EVAL_RO");
+            if at == 1 && is_script(&self.0[0]) {
                 let first = text.lines().next().unwrap_or_default();
                 write!(f, "⟨{}⟩", first.trim_start_matches("-- "))?;
             } else if text.is_empty() || text.contains(char::is_whitespace) {

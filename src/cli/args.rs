@@ -413,6 +413,11 @@ pub(super) struct RealOptions {
     /// taken: the kill loses that.
     #[arg(long, requires = "kill")]
     pub lag: bool,
+    /// Step the wall clock of a Redis server forward by the TTL, just after the lock was taken. Of several servers, a
+    /// minority is down while it is taken, and back when the clock is stepped: with --hold, clients that believe in the
+    /// lock for as long as it takes.
+    #[arg(long, requires = "spawn", conflicts_with_all = ["kill", "lag"])]
+    pub clock_step: bool,
     /// The holder does nothing but hold the lock, for so long, unless the lock tells it that it is lost.
     #[arg(long, value_parser = some_time, value_name = "TIME", conflicts_with_all = ["guard", "stock"])]
     pub hold: Option<Duration>,

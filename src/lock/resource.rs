@@ -53,6 +53,8 @@ pub trait Resource: Send + Sync {
 #[derive(Clone)]
 pub struct Counter<R: Redis> {
     server: R,
+    /// Where it is read without a fencing token.
+    read_at: R,
     key: Blob,
     seen_key: Blob,
 }
@@ -71,7 +73,13 @@ impl<R: Redis> Counter<R> {
     pub fn new(server: R, key: impl Into<Blob>) -> Self {
         let key = key.into();
         let seen_key = Blob::copy_from(&[key.as_bytes(), b":seen"].concat());
-        Counter { server, key, seen_key }
+        Counter { read_at: server.clone(), server, key, seen_key }
+    }
+
+    /// The same, read from a replica: it may be behind.
+    #[must_use]
+    pub fn reading_from(self, replica: R) -> Self {
+        Counter { read_at: replica, ..self }
     }
 
     /// Takes so many if there are enough, in one step on the server.
@@ -92,7 +100,7 @@ impl<R: Redis> Resource for Counter<R> {
 
     async fn read(&self, fence: Option<u64>) -> Outcome<Access<i64>> {
         let reply = match fence {
-            None => self.server.call(Command::new("GET").arg(&self.key)).await,
+            None => self.read_at.call(Command::new("GET").arg(&self.key)).await,
             Some(fence) => self.server.eval(&READ_FENCED, &self.keys(), &[fence.into()]).await,
         };
         reply.map(|value| match value {

@@ -20,6 +20,7 @@ mod leak;
 mod memory;
 mod queue_order;
 mod sometimes;
+mod stale_read;
 
 use crate::history::{Event, Fact, Hold, HoldOrder, Holds, Tells};
 use crate::port::{Blob, Instant};
@@ -41,6 +42,7 @@ pub use leak::Leak;
 pub use memory::Memory;
 pub use queue_order::QueueOrder;
 pub use sometimes::Sometimes;
+pub use stale_read::StaleRead;
 
 /// The name of what the simulated world demands at its horizon: that every client has ended.
 pub const CONVERGENCE: &str = "convergence";

@@ -147,6 +147,8 @@ impl Snapshot {
 impl Explored {
     /// A world at its initial state.
     pub fn new(setup: Arc<Setup>, remember: Remember, recorder: Recorder) -> Self {
+        // What this thread compared before is another world's.
+        doublehold_models::take_names_compared();
         let initial = System::new(&setup, remember >= Remember::Inputs);
         Explored {
             system: initial.clone(),

@@ -34,6 +34,8 @@ pub(super) struct Call<'a> {
     pub save: Save,
     /// True inside EXEC or a script.
     pub nested: bool,
+    /// True inside a script that may only read.
+    pub read_only: bool,
 }
 
 impl<'a> Call<'a> {
@@ -53,6 +55,7 @@ impl<'a> Call<'a> {
             dirty: 0,
             save: Save::No,
             nested: false,
+            read_only: false,
         }
     }
 
@@ -201,6 +204,8 @@ pub(super) enum Kind {
     Write,
     /// Neither reads nor writes keys.
     Control,
+    /// Goes to subscribers, of replicas too: no script that may only read calls it.
+    Publish,
     /// May not be called by a script.
     NoScript,
 }

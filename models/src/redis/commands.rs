@@ -5,7 +5,7 @@ use super::call::{Call, Kind, Refused, Spec};
 use super::cluster::commands as cluster;
 use super::cluster::redirect;
 use super::reply::{Failure, QUOTED_BYTES_MAX, c_string, error_quoting, one_line, wrong_arity};
-use super::{expiry, hashes, keys, lists, multi, pubsub, script, server, sets, streams, strings, zsets};
+use super::{bits, expiry, hashes, keys, lists, multi, pubsub, script, server, sets, streams, strings, zsets};
 use crate::Blob;
 use crate::resp::{Command, Value};
 
@@ -51,9 +51,11 @@ table! {
     "DECR" 2 Write strings::decr;
     "INCRBY" 3 Write strings::incrby;
     "DECRBY" 3 Write strings::decrby;
-    "SETBIT" 4 Write strings::setbit;
-    "GETBIT" 3 Read strings::getbit;
-    "BITCOUNT" -2 Read strings::bitcount;
+    "SETBIT" 4 Write bits::setbit;
+    "GETBIT" 3 Read bits::getbit;
+    "BITCOUNT" -2 Read bits::bitcount;
+    "BITFIELD" -2 Write bits::bitfield;
+    "BITFIELD_RO" -2 Read bits::bitfield_ro;
     "UNLINK" -2 Write keys::del;
     "EXISTS" -2 Read keys::exists;
     "TOUCH" -2 Read keys::exists;
@@ -143,6 +145,8 @@ table! {
     "XPENDING" -3 Read streams::xpending;
     "XCLAIM" -6 Write streams::xclaim;
     "XAUTOCLAIM" -6 Write streams::xautoclaim;
+    "EVAL_RO" -3 NoScript script::eval_ro;
+    "EVALSHA_RO" -3 NoScript script::evalsha_ro;
     "SCRIPT" -2 NoScript script::script;
     "MULTI" 1 NoScript multi::multi;
     "EXEC" 1 NoScript multi::exec;
@@ -153,7 +157,7 @@ table! {
     "UNSUBSCRIBE" -1 NoScript pubsub::unsubscribe;
     "PSUBSCRIBE" -2 NoScript pubsub::psubscribe;
     "PUNSUBSCRIBE" -1 NoScript pubsub::punsubscribe;
-    "PUBLISH" 3 Control pubsub::publish;
+    "PUBLISH" 3 Publish pubsub::publish;
     "PUBSUB" -2 Control pubsub::pubsub;
     "PING" -1 Control server::ping;
     "ECHO" 2 Control server::echo;
@@ -271,9 +275,9 @@ const SUBCOMMANDS: &[Subcommand] = &[
 /// Commands that redis-server 7.0 has and this one does not, and the two words at which it takes a client for a browser.
 #[rustfmt::skip]
 const NOT_MODELLED: &[&str] = &[
-    "ACL", "ASKING", "AUTH", "BGREWRITEAOF", "BITFIELD", "BITFIELD_RO", "BITOP", "BITPOS", "BLMOVE", "BLMPOP",
+    "ACL", "ASKING", "AUTH", "BGREWRITEAOF", "BITOP", "BITPOS", "BLMOVE", "BLMPOP",
     "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN", "CLIENT", "COMMAND", "CONFIG",
-    "DEBUG", "DUMP", "EVALSHA_RO", "EVAL_RO", "FAILOVER", "FCALL", "FCALL_RO", "FUNCTION", "GEOADD", "GEODIST",
+    "DEBUG", "DUMP", "FAILOVER", "FCALL", "FCALL_RO", "FUNCTION", "GEOADD", "GEODIST",
     "GEOHASH", "GEOPOS", "GEORADIUS", "GEORADIUSBYMEMBER", "GEORADIUSBYMEMBER_RO", "GEORADIUS_RO", "GEOSEARCH",
     "GEOSEARCHSTORE", "HELLO", "HINCRBYFLOAT", "HOST:", "HRANDFIELD", "HSCAN", "INCRBYFLOAT", "INFO", "LASTSAVE",
     "LATENCY", "LCS", "LMPOP", "LOLWUT", "MEMORY", "MIGRATE", "MODULE", "MONITOR", "MOVE", "OBJECT", "PFADD",

@@ -21,6 +21,7 @@
 
 mod address;
 mod args;
+mod bits;
 mod call;
 mod cluster;
 mod commands;

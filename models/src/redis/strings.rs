@@ -1,4 +1,4 @@
-//! Strings, counters and bits.
+//! Strings and counters.
 
 use super::args::{byte_range, int, is};
 use super::call::Call;
@@ -8,8 +8,8 @@ use super::reply::{Failure, NOT_INTEGER, Reply, SYNTAX, bulk_or_nil, error, wron
 use crate::Blob;
 use crate::resp::Value;
 
-const STRING_BYTES_MAX: i64 = 512 * 1024 * 1024;
-const NOT_BIT_OFFSET: Blob = Blob::from_static(b"ERR bit offset is not an integer or out of range");
+/// The longest string.
+pub(super) const STRING_BYTES_MAX: i64 = 512 * 1024 * 1024;
 
 /// When SET may write.
 #[derive(PartialEq)]
@@ -183,7 +183,7 @@ pub(super) fn append(call: &mut Call, args: &[Blob]) -> Reply {
 }
 
 /// Replaces a string and leaves its deadline as it is.
-fn keep_deadline(call: &mut Call, key: &Blob, value: Blob) {
+pub(super) fn keep_deadline(call: &mut Call, key: &Blob, value: Blob) {
     let expire_at = call.entry(key).and_then(|entry| entry.expire_at);
     call.store(key, Data::Str(value), expire_at);
 }
@@ -246,57 +246,4 @@ pub(super) fn incrby(call: &mut Call, args: &[Blob]) -> Reply {
 pub(super) fn decrby(call: &mut Call, args: &[Blob]) -> Reply {
     let amount = int(&args[1])?;
     add(call, &args[0], amount.checked_neg().ok_or_else(|| error("ERR decrement would overflow"))?)
-}
-
-fn bit_offset(word: &Blob) -> Result<usize, Failure> {
-    word.to_int().filter(|at| (0..STRING_BYTES_MAX * 8).contains(at)).map(|at| at as usize).ok_or(NOT_BIT_OFFSET.into())
-}
-
-pub(super) fn setbit(call: &mut Call, args: &[Blob]) -> Reply {
-    let at = bit_offset(&args[1])?;
-    let bit = args[2].to_int().filter(|bit| matches!(bit, 0 | 1));
-    let bit = bit.ok_or_else(|| error("ERR bit is not an integer or out of range"))?;
-    let mut text = call.string(&args[0])?.map(|text| text.to_vec()).unwrap_or_default();
-    let grows = text.len() <= at / 8;
-    if grows {
-        text.resize(at / 8 + 1, 0);
-    }
-    let mask = 0x80 >> (at % 8);
-    let old = text[at / 8] & mask != 0;
-    text[at / 8] = if bit == 1 { text[at / 8] | mask } else { text[at / 8] & !mask };
-    if grows || old != (bit == 1) {
-        keep_deadline(call, &args[0], text.into());
-    }
-    Ok(Value::Int(old.into()))
-}
-
-pub(super) fn getbit(call: &mut Call, args: &[Blob]) -> Reply {
-    let at = bit_offset(&args[1])?;
-    let byte = call.string(&args[0])?.and_then(|text| text.get(at / 8).copied()).unwrap_or(0);
-    Ok(Value::Int((byte & (0x80 >> (at % 8)) != 0).into()))
-}
-
-pub(super) fn bitcount(call: &mut Call, args: &[Blob]) -> Reply {
-    let Some(text) = call.string(&args[0])?.cloned() else { return Ok(Value::Int(0)) };
-    let is_set = |at: &usize| text[at / 8] & (0x80 >> (at % 8)) != 0;
-    let bits = match &args[1..] {
-        [] => 0..text.len() * 8,
-        [start, stop, unit @ ..] if unit.len() <= 1 => {
-            let (start, stop) = (int(start)?, int(stop)?);
-            if start < 0 && stop < 0 && start > stop {
-                return Ok(Value::Int(0));
-            }
-            let width = match unit {
-                [unit] if is(unit, "BIT") => 1,
-                [unit] if !is(unit, "BYTE") => return Err(SYNTAX.into()),
-                _ => 8,
-            };
-            match byte_range(start, stop, text.len() * 8 / width) {
-                Some((from, to)) => from * width..(to + 1) * width,
-                None => 0..0,
-            }
-        }
-        _ => return Err(SYNTAX.into()),
-    };
-    Ok(Value::Int(bits.filter(is_set).count() as i64))
 }

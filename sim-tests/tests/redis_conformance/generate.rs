@@ -31,7 +31,7 @@ const TEMPLATES: [&str; 11] = [
     GETEX k EXAT A/GETEX k PXAT M/GETEX k s*/MGET k+/MSET k v/MSET k v k v/MSETNX k v k v/MSET x+/MSETNX x+/APPEND k v/\
     STRLEN k/GETRANGE k n n/SUBSTR k n n/SETRANGE k o v/SETRANGE k i v/INCR k/DECR k/INCRBY k i/DECRBY k i/SETBIT k o 1/\
     SETBIT k o 0/SETBIT k o i/GETBIT k o/BITCOUNT k/BITCOUNT k n n/BITCOUNT k n/BITCOUNT k n n q/SET k i/SET k i/\
-    GETRANGE k i i/BITCOUNT k i i/DEL k+/UNLINK k+/EXISTS k+/TOUCH k+/TYPE k/KEYS p/KEYS */SCAN 0/SCAN 0 COUNT 100/\
+    GETRANGE k i i/BITCOUNT k i i/BITFIELD k B+/BITFIELD k B+/BITFIELD_RO k B+/BITFIELD_RO k x*/DEL k+/UNLINK k+/EXISTS k+/TOUCH k+/TYPE k/KEYS p/KEYS */SCAN 0/SCAN 0 COUNT 100/\
     SCAN 00/SCAN 0 MATCH p COUNT 1000/SCAN 0 TYPE y COUNT 1000/SCAN 0 COUNT i/RENAME k k/RENAMENX k k/COPY k k/\
     COPY k k REPLACE/COPY k k x*/DBSIZE/RANDOMKEY/FLUSHALL/FLUSHDB/FLUSHALL ASYNC/FLUSHDB SYNC/FLUSHALL x",
     "EXPIRE k t/EXPIRE k t e*/PEXPIRE k t/PEXPIRE k t e*/EXPIREAT k A e*/PEXPIREAT k M e*/TTL k/PTTL k/EXPIRETIME k/\
@@ -76,7 +76,8 @@ const TEMPLATES: [&str; 11] = [
     PUBLISH c v/PUBLISH c v/PUBLISH c v/PUBLISH c v/PUBSUB CHANNELS/PUBSUB CHANNELS p/PUBSUB NUMSUB c*/PUBSUB NUMPAT/\
     PUBSUB x*/PING/PING v/PING v v/GET k/ECHO v/PUBSUB CHANNELS p p/PUBSUB NUMPAT x",
     "EVAL L 0/EVAL L 1 k v/EVAL L 2 k k v m/EVAL L 2 k k m i/EVAL L n x*/EVAL L i x*/EVALSHA S 0/EVALSHA S 1 k v/\
-    EVALSHA S 2 k k v/SCRIPT LOAD L/SCRIPT EXISTS S+/EVAL G 2 k k v m/EVAL G 2 k k v m/EVAL G 2 k k i v/EVAL G 2 k k i f/\
+    EVALSHA S 2 k k v/EVAL_RO L 0/EVAL_RO L 2 k k v m/EVAL_RO L n x*/EVALSHA_RO S 1 k v/EVALSHA_RO S n x*/\
+    EVAL_RO G 2 k k v m/EVAL_RO G 2 k k i f/SCRIPT LOAD L/SCRIPT EXISTS S+/EVAL G 2 k k v m/EVAL G 2 k k v m/EVAL G 2 k k i v/EVAL G 2 k k i f/\
     EVAL G 1 k v/SCRIPT FLUSH/SET k v/HSET k m v/RPUSH k v v/ZADD k f m f m/SADD k m+/GET k",
     "PING/PING v/PING v v/ECHO v/TIME/ROLE x*/SELECT 0/SELECT i/WAIT 0 1/WAIT 0 i/WAIT i 0/SAVE/SCRIPT EXISTS S+/\
     SCRIPT EXISTS/\
@@ -299,6 +300,11 @@ fn is_fair(words: &[Blob]) -> bool {
         b"SELECT" => !number(1).is_some_and(|number| (1..16).contains(&number)),
         b"WAIT" => words.len() >= 3 && number(1).is_some_and(|number| number <= 0),
         b"SETBIT" => !number(2).is_some_and(|offset| (10_000..5_000_000_000).contains(&offset)),
+        b"BITFIELD" => {
+            let is_far = |number: i64| (10_000..4_294_967_296).contains(&number);
+            let number = |word: &Blob| blob(word.strip_prefix(b"#").unwrap_or(word)).to_int();
+            !words.iter().filter_map(number).any(is_far)
+        }
         b"SETRANGE" => !number(2).is_some_and(|offset| (10_000..600_000_000).contains(&offset)),
         _ => true,
     }
@@ -307,7 +313,7 @@ fn is_fair(words: &[Blob]) -> bool {
 fn fill(random: &mut Random, template: &str) -> Vec<Blob> {
     let mut words = Vec::new();
     for part in template.split(' ') {
-        let is_kind = |byte: u8| byte.is_ascii_lowercase() || b"AMSLGN".contains(&byte);
+        let is_kind = |byte: u8| byte.is_ascii_lowercase() || b"ABMSLGN".contains(&byte);
         match part.as_bytes() {
             [kind] if is_kind(*kind) => words.extend(token(random, *kind)),
             [kind, b'+'] if is_kind(*kind) => {
@@ -358,6 +364,7 @@ fn token(random: &mut Random, kind: u8) -> Vec<Blob> {
         b't' => ttl(random),
         b'A' => moment(random, 1),
         b'M' => moment(random, 1000),
+        b'B' => return bitfield_step(random),
         b's' => return option(random, "NX/XX/GET/KEEPTTL/EX/PX/EXAT/PXAT/PERSIST/FOO"),
         b'e' => return option(random, "NX/XX/GT/LT/GT/LT/XX/FOO"),
         b'z' => return option(random, "NX/XX/GT/LT/CH/INCR"),
@@ -410,6 +417,33 @@ fn option(random: &mut Random, names: &str) -> Vec<Blob> {
         "RETRYCOUNT" => words.extend(token(random, b'n')),
         "LIMIT" => words.extend([token(random, b'n'), token(random, b'n')].concat()),
         _ => {}
+    }
+    words
+}
+
+/// One step of BITFIELD.
+fn bitfield_step(random: &mut Random) -> Vec<Blob> {
+    let name = random.part("GET/GET/SET/SET/INCRBY/INCRBY/INCRBY/OVERFLOW");
+    let mut words = vec![cased(random, name)];
+    if name == "OVERFLOW" {
+        let how = if random.chance(3) { "FOO" } else { random.part("WRAP/SAT/FAIL/FAIL") };
+        words.push(cased(random, how));
+        return words;
+    }
+    words.push(match random.below(100) {
+        0..3 => blob(random.part("u64/i65/i0/u0/x8/i/u/i-1/I8/i08/8//i9223372036854775808")),
+        3..50 => blob(random.part("u1/u2/u4/u8/i1/i2/i5/i8/i64/u63")),
+        _ => blob(format!("{}{}", random.part("i/u"), random.between(1, 64))),
+    });
+    words.push(match random.below(100) {
+        0..3 => {
+            blob(random.part("-1/4294967296/#-1/#4294967296/abc/##1/#/#1.5/9223372036854775807/#9223372036854775807"))
+        }
+        3..40 => blob(format!("#{}", random.below(9))),
+        _ => blob(random.below(70).to_string()),
+    });
+    if name != "GET" {
+        words.push(if random.chance(50) { blob(random.between(-300, 300).to_string()) } else { integer(random) });
     }
     words
 }

@@ -1,5 +1,6 @@
 //! `doublehold real`: servers, worker processes, their history, the verdict.
 
+mod faults;
 pub(super) mod job;
 mod look;
 mod report;
@@ -12,16 +13,15 @@ use super::output::write_file;
 use super::worker;
 use crate::history::Entry;
 use crate::scenario::keeper::Keeper;
+use faults::Faults;
 use job::Job;
 use look::{look, prepare};
-use report::{HUNG, NOT_KILLED, RealReport, print, summarize};
+use report::{HUNG, NO_FAULT, RealReport, print, summarize};
 use servers::Fleet;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a replica lags, at the longest, before the primary is killed.
-const LAG_MAX: Duration = Duration::from_secs(30);
 /// How long a client may take to end after its time is over.
 const GRACE: Duration = Duration::from_secs(15);
 
@@ -36,6 +36,10 @@ pub(super) fn run(options: &RealOptions, stop: &AtomicBool) -> Result<u8, CliErr
             "--lag is for a lock with replicas, and --lock {} has none",
             options.lock
         )));
+    }
+    if options.clock_step && !matches!(chosen.pair.lock.keeper, Keeper::Redis | Keeper::Redises) {
+        let why = format!("--clock-step is for locks on Redis servers without replicas, not for {}", options.lock);
+        return Err(CliError::Usage(why));
     }
     let on_etcd = chosen.pair.lock.keeper == Keeper::Etcd;
     if on_etcd && options.ttl.subsec_nanos() != 0 {
@@ -101,9 +105,7 @@ fn contend(
     let readers: Vec<_> = workers.iter_mut().map(worker::read_history).collect();
     let started = Instant::now();
     let deadline = options.time + options.wait() + options.hold.unwrap_or_default() + GRACE;
-    let mut killed_at = None;
-    let mut lagging_since: Option<Instant> = None;
-    let mut restarted = false;
+    let mut faults = Faults::new(options);
     let mut ending = false;
     while workers.iter_mut().any(|worker| matches!(worker.try_wait(), Ok(None))) {
         std::thread::sleep(Duration::from_millis(20));
@@ -118,34 +120,15 @@ fn contend(
             break;
         }
         incidents.extend(fleet.ended());
-        if options.lag && lagging_since.is_none() && started.elapsed() > options.time / 3 {
-            incidents.push(fleet.fall_behind()?);
-            lagging_since = Some(Instant::now());
-        }
-        let may_kill = match lagging_since {
-            Some(since) => fleet.was_just_taken(options.ttl, since.elapsed()) || since.elapsed() > LAG_MAX,
-            None => !options.lag && started.elapsed() > options.time / 3,
-        };
-        if options.kill && killed_at.is_none() && may_kill {
-            let victim = fleet.kill_one()?;
-            incidents.push(format!("killed {victim} after {:.1} s", started.elapsed().as_secs_f64()));
-            killed_at = Some(Instant::now());
-        }
-        // Back before its replica has been promoted, it would still have the lock.
-        let away = if options.lag { options.ttl } else { options.ttl.min(options.time / 3) };
-        if killed_at.is_some_and(|at| at.elapsed() > away) && !restarted {
-            let victim = fleet.restart_it()?;
-            incidents.push(format!("restarted {victim} after {:.1} s", started.elapsed().as_secs_f64()));
-            restarted = true;
-        }
+        incidents.extend(faults.go_on(fleet)?);
     }
     for worker in &mut workers {
         // After a hang the history is judged up to here.
         let _ = worker.kill();
         let _ = worker.wait();
     }
-    if options.kill && killed_at.is_none() {
-        incidents.push(NOT_KILLED.to_owned());
+    if faults.missed() {
+        incidents.push(NO_FAULT.to_owned());
     }
     let histories = readers.into_iter().map(|reader| reader.join().unwrap_or_default());
     Ok(histories.flatten().collect())

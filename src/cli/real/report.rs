@@ -18,8 +18,8 @@ use std::time::Duration;
 
 /// What is told of clients that did not end by themselves.
 pub(super) const HUNG: &str = "some clients did not end in time and were killed";
-/// What is told of a run that was to kill a server.
-pub(super) const NOT_KILLED: &str = "no server was killed: the clients ended before its moment came";
+/// What is told of a run in which a fault that was asked for did not happen.
+pub(super) const NO_FAULT: &str = "the fault did not happen: the clients ended before its moment came";
 /// How many violations of one property are printed.
 const SHOWN_MAX: usize = 3;
 
@@ -44,7 +44,7 @@ pub(super) struct RealReport {
     seconds: f64,
     incidents: Vec<String>,
     died: bool,
-    /// It saw less than was asked for: the user ended it, or no server was killed.
+    /// It saw less than was asked for: the user ended it, or a fault did not happen.
     pub cut_short: bool,
 }
 
@@ -140,7 +140,7 @@ pub(super) fn summarize(
         let what = format!("{accepted} writes were accepted ({unknown} unknown), but the counter fell by {fell}");
         violations.push((monotonic_us(), Violation { property: "effect".to_owned(), what }));
     }
-    let cut_short = incidents.iter().any(|incident| incident == NOT_KILLED);
+    let cut_short = incidents.iter().any(|incident| incident == NO_FAULT);
     RealReport { entries, violations, counts, fell, seconds, incidents, died, cut_short }
 }
 

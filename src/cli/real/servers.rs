@@ -9,6 +9,7 @@ use crate::scenario::keeper::Keeper;
 use crate::world::real::servers::{ClusterServers, RedisServer, SentinelServer, Server, SpawnError, Watch};
 use crate::world::real::{RealRedis, RedisOptions};
 use doublehold_models::slots::{last_slots, slot_of};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// All servers of a run.
@@ -101,7 +102,7 @@ impl Fleet {
             self.take_in("mysql", vec![server]);
         }
         for number in 0..chosen.redis_servers(options.servers) {
-            let server = RedisServer::start()?;
+            let server = if options.clock_step { RedisServer::start_with_clock()? } else { RedisServer::start()? };
             self.urls.push(server.url());
             self.lock_servers = 1;
             self.started.push((format!("redis-{number}"), Box::new(server)));
@@ -168,12 +169,18 @@ impl Fleet {
         ::redis::Client::open(self.primary.as_deref().unwrap_or_default())?.get_connection()
     }
 
-    /// True if the lock's key has been set a moment ago, and since the replica began to lag.
-    pub(super) fn was_just_taken(&self, ttl: Duration, lagging_for: Duration) -> bool {
-        let ask = |mut connection| ::redis::cmd("PTTL").arg(LOCK).query::<i64>(&mut connection);
-        let left = self.connect().and_then(ask).ok().and_then(|left_ms| u64::try_from(left_ms).ok());
-        let age = left.map(|left_ms| ttl.saturating_sub(Duration::from_millis(left_ms)));
-        age.is_some_and(|age| age < lagging_for.min(JUST_NOW))
+    /// True if the lock's key has been set a moment ago, and within this time: on the primary that keeps it, or on each
+    /// server of the majority that is never killed. An attempt in vain sets it on some of them at the most.
+    pub(super) fn was_just_taken(&self, ttl: Duration, within: Duration) -> bool {
+        let minority = self.minority_of_urls();
+        let majority = self.urls.iter().enumerate().filter(|(at, _)| !minority.contains(at)).map(|(_, url)| url);
+        let keepers: Vec<&String> = self.primary.as_ref().map_or_else(|| majority.collect(), |primary| vec![primary]);
+        let age = |url: &String| -> Option<Duration> {
+            let mut connection = ::redis::Client::open(url.as_str()).ok()?.get_connection().ok()?;
+            let left_ms = ::redis::cmd("PTTL").arg(LOCK).query::<i64>(&mut connection).ok()?;
+            Some(ttl.saturating_sub(Duration::from_millis(u64::try_from(left_ms).ok()?)))
+        };
+        keepers.into_iter().all(|url| age(url).is_some_and(|age| age < within.min(JUST_NOW)))
     }
 
     /// Stops the replica, and lets the primary write more than the sockets between them hold.
@@ -300,6 +307,47 @@ impl Fleet {
                 .map_err(|problem| CliError::Environment(format!("a replica stays stopped: {problem}")))?;
         }
         Ok(name)
+    }
+
+    /// Kills so many of the Redis servers that a majority is left, and tells which.
+    pub(super) fn kill_minority(&mut self) -> Result<Vec<String>, CliError> {
+        let minority = self.minority();
+        let killed = self.started[minority].iter_mut().map(|(name, server)| {
+            let failed = |problem| CliError::Environment(format!("cannot kill {name}: {problem}"));
+            server.kill().map_err(failed).map(|()| name.clone())
+        });
+        killed.collect()
+    }
+
+    /// Starts them again, and tells which they are.
+    pub(super) fn restart_minority(&mut self) -> Result<Vec<String>, CliError> {
+        let minority = self.minority();
+        let back = self.started[minority].iter_mut().map(|(name, server)| {
+            server.restart()?;
+            Ok(name.clone())
+        });
+        back.collect()
+    }
+
+    /// The servers without which a majority is left. What the lock guards is on the first one, which stays.
+    fn minority_of_urls(&self) -> Range<usize> {
+        1..self.urls.len().div_ceil(2).max(1)
+    }
+
+    /// Where these are among the servers that were started.
+    fn minority(&self) -> Range<usize> {
+        let Range { start, end } = self.minority_of_urls();
+        let first = self.started.len() - self.urls.len();
+        first + start..first + end
+    }
+
+    /// Steps the wall clock of the last Redis server, and tells which it is.
+    pub(super) fn step_clock(&mut self, by: Duration) -> Result<String, CliError> {
+        let (name, server) =
+            self.started.last_mut().ok_or_else(|| CliError::Usage("there is no server to step".into()))?;
+        let failed = |problem| CliError::Environment(format!("cannot step the clock of {name}: {problem}"));
+        server.step_clock(by).map_err(failed)?;
+        Ok(name.clone())
     }
 
     /// Starts the killed server again, and tells which it is.

@@ -6,7 +6,7 @@ use crate::lock::redis::{Release, Tokens};
 use crate::lock::redlock::{GiveBack, LateQuorum};
 use crate::lock::{redis, redlock};
 use crate::property;
-use crate::scenario::guarded::{GuardedScenario, LockKind, On, Work};
+use crate::scenario::guarded::{Guarded, GuardedScenario, LockKind, On, Store, Work};
 use crate::scenario::mutation::Mutation;
 use crate::world::fault::{ClockSteps, Fault};
 use std::time::Duration;
@@ -109,5 +109,18 @@ fn replicas() -> Vec<GuardedScenario> {
         about("mutant-fence-from-replica", None, "a fencing token is read from a replica", "deliberate mistake");
     let lock = redis::Config { fencing: Some(Tokens::ReadFromReplica), ..TIMING.redis() };
     let fence = base(fence, workload(LockKind::Redis(lock, On::Primary(TIMING.node_timeout)), Work::Hold(ms(20))));
-    vec![fence.only(property::FencingOrder).violating("fencing-order")]
+    let lock = || LockKind::Redis(TIMING.redis(), On::Primary(TIMING.node_timeout));
+    let counter = |name, summary, source, store| {
+        base(about(name, None, summary, source), Guarded { store, ..workload(lock(), Work::Plain) })
+            .only(property::StaleRead)
+    };
+    let read = counter(
+        "mutant-read-from-replica",
+        "what the lock guards is read from a replica",
+        "deliberate mistake",
+        Store::LockReplica,
+    );
+    let sound =
+        counter("read-from-primary", "what the lock guards is read from the primary", "sound", Store::LockPrimary);
+    vec![fence.only(property::FencingOrder).violating("fencing-order"), read.violating("stale-read"), sound]
 }

@@ -12,6 +12,10 @@ use crate::port::Ports;
 use futures_util::future::join_all;
 use std::time::Duration;
 
+/// Where the primary of a group and its replica are before any failover.
+const PRIMARY: usize = 0;
+const REPLICA: usize = 1;
+
 /// A hold on a lock of whichever kind it is.
 type Held<P> = Guard<AnyLock<P>>;
 
@@ -146,6 +150,13 @@ impl Guarded {
     async fn decrement<P: Ports>(&self, ports: &P, guard: &Held<P>, fence: Option<u64>) {
         match self.store {
             Store::Redis => decrement(ports, guard, &Counter::new(ports.redis(self.servers), STOCK), fence).await,
+            Store::LockPrimary => {
+                decrement(ports, guard, &Counter::new(ports.redis(PRIMARY), STOCK), fence).await;
+            }
+            Store::LockReplica => {
+                let counter = Counter::new(ports.redis(PRIMARY), STOCK).reading_from(ports.redis(REPLICA));
+                decrement(ports, guard, &counter, fence).await;
+            }
             Store::LockEtcd => {
                 let owner = etcd::key_of_lease(&ETCD_PREFIX.into(), guard.lease().session.unwrap_or_default());
                 let counter = EtcdCounter::new(ports.etcd(0..self.servers), STOCK, owner);

@@ -144,6 +144,10 @@ pub enum Store {
     Redis,
     /// On the lock's etcd cluster.
     LockEtcd,
+    /// On the primary that keeps the lock.
+    LockPrimary,
+    /// The same, but read from its replica.
+    LockReplica,
 }
 
 /// What the holder does.

@@ -84,6 +84,7 @@ impl GuardedScenario {
             ) => None,
             (Work::Sell(sell), _) => named(if sell.from_redis { "store" } else { "mysql" }),
             (_, Store::LockEtcd) => named("etcd"),
+            (_, Store::LockPrimary | Store::LockReplica) => named("redis"),
             (_, Store::Redis) => named("store"),
         };
         service.map(|service| ResourceSpec {

@@ -23,6 +23,9 @@ fn serve(call: &mut Call, command: &Command) -> Reply {
             return not_modelled(format!("{} in a script", spec.name));
         }
         Ok(spec) if spec.kind == Kind::NoScript => "ERR This Redis command is not allowed from script",
+        Ok(spec) if call.read_only && matches!(spec.kind, Kind::Write | Kind::Publish) => {
+            "ERR Write commands are not allowed from read-only scripts."
+        }
         Ok(spec) => match call.refuse_writes().filter(|_| spec.kind == Kind::Write) {
             Some(refusal) => refusal,
             None => match redirect::refuse_in_script(call, spec, words) {
@@ -59,6 +62,18 @@ pub(super) fn eval(call: &mut Call, args: &[Blob]) -> Reply {
     evaluate(call, script.number, keys, &args[2..])
 }
 
+pub(super) fn eval_ro(call: &mut Call, args: &[Blob]) -> Reply {
+    reading(call, |call| eval(call, args))
+}
+
+/// Runs what may only read.
+fn reading(call: &mut Call, run: impl FnOnce(&mut Call) -> Reply) -> Reply {
+    call.read_only = true;
+    let reply = run(call);
+    call.read_only = false;
+    reply
+}
+
 /// The number of a script that this server has been given.
 fn find(call: &Call, sha: &Blob) -> Option<u32> {
     if sha.len() != SHA_HEX_LEN {
@@ -77,6 +92,10 @@ pub(super) fn evalsha(call: &mut Call, args: &[Blob]) -> Reply {
     let keys = key_count(&args[1..])?;
     let script = find(call, &args[0]).ok_or(NO_SCRIPT)?;
     evaluate(call, script, keys, &args[2..])
+}
+
+pub(super) fn evalsha_ro(call: &mut Call, args: &[Blob]) -> Reply {
+    reading(call, |call| evalsha(call, args))
 }
 
 pub(super) fn script(call: &mut Call, args: &[Blob]) -> Reply {

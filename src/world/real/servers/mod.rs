@@ -1,6 +1,7 @@
 //! Servers: real server processes on loopback, each in a directory of its own, ended by their process ids. They do not outlive
 //! the process that started them, even if that is killed.
 
+mod clock;
 mod cluster;
 #[cfg(feature = "real-etcd")]
 mod etcd;
@@ -56,6 +57,12 @@ pub enum SpawnError {
         /// What it said.
         why: String,
     },
+    /// Its clock cannot be shifted.
+    #[error("the library that shifts a server's wall clock cannot be built: {why}")]
+    Clock {
+        /// What is missing, or what the compiler said.
+        why: String,
+    },
     /// The system said no.
     #[error("cannot start a server: {0}")]
     Io(#[from] io::Error),
@@ -71,6 +78,11 @@ pub trait Server: Send {
 
     /// Stops its process for a while, as `kill -STOP` does, or lets it go on.
     fn pause(&mut self, paused: bool) -> io::Result<()>;
+
+    /// Steps its wall clock forward, if it was started with one that can be stepped.
+    fn step_clock(&mut self, _by: Duration) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// How it ended, if it ended by itself.
     fn ended(&mut self) -> Option<String>;

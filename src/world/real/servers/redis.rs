@@ -1,5 +1,6 @@
 //! redis-server.
 
+use super::clock::WallClock;
 use super::{Process, Server, SpawnError, free_port};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -36,6 +37,8 @@ pub struct RedisServer {
     fsync: AppendFsync,
     /// Further options of its command line.
     options: Vec<String>,
+    /// Its wall clock, if that is not the machine's.
+    clock: Option<WallClock>,
 }
 
 impl AppendFsync {
@@ -55,36 +58,43 @@ impl RedisServer {
 
     /// The same with another `appendfsync`.
     pub fn start_with(fsync: AppendFsync) -> Result<Self, SpawnError> {
-        let folder = tempfile::Builder::new().prefix("doublehold-redis-").tempdir()?;
-        let mut server = RedisServer { folder, port: 0, process: Process::default(), fsync, options: Vec::new() };
-        on_a_free_port(|port| {
-            server.port = port;
-            server.launch()
-        })?;
-        Ok(server)
+        RedisServer { fsync, ..RedisServer::new(Vec::new())? }.launched()
+    }
+
+    /// Starts a server whose wall clock can be stepped. Needs a C compiler.
+    pub fn start_with_clock() -> Result<Self, SpawnError> {
+        let mut server = RedisServer::new(Vec::new())?;
+        server.clock = Some(WallClock::new(server.folder.path())?);
+        server.launched()
     }
 
     /// Starts a replica of the server on this port of loopback.
     pub fn start_replica(primary: u16) -> Result<Self, SpawnError> {
-        let folder = tempfile::Builder::new().prefix("doublehold-redis-").tempdir()?;
-        let options = vec!["--replicaof".to_owned(), "127.0.0.1".to_owned(), primary.to_string()];
-        let fsync = AppendFsync::Always;
-        let mut server = RedisServer { folder, port: 0, process: Process::default(), fsync, options };
-        on_a_free_port(|port| {
-            server.port = port;
-            server.launch()
-        })?;
-        Ok(server)
+        RedisServer::new(vec!["--replicaof".to_owned(), "127.0.0.1".to_owned(), primary.to_string()])?.launched()
     }
 
     /// Starts a server of a Cluster on this port, which knows the others from this `nodes.conf`.
     pub(super) fn start_in_cluster(port: u16, options: Vec<String>, nodes: &str) -> Result<Self, SpawnError> {
-        let folder = tempfile::Builder::new().prefix("doublehold-redis-").tempdir()?;
-        std::fs::write(folder.path().join("nodes.conf"), nodes)?;
-        let fsync = AppendFsync::Always;
-        let mut server = RedisServer { folder, port, process: Process::default(), fsync, options };
+        let mut server = RedisServer { port, ..RedisServer::new(options)? };
+        std::fs::write(server.folder.path().join("nodes.conf"), nodes)?;
         server.launch()?;
         Ok(server)
+    }
+
+    /// A server that is yet to be launched, with these further options.
+    fn new(options: Vec<String>) -> Result<Self, SpawnError> {
+        let folder = tempfile::Builder::new().prefix("doublehold-redis-").tempdir()?;
+        let (process, fsync) = (Process::default(), AppendFsync::Always);
+        Ok(RedisServer { process, port: 0, folder, fsync, options, clock: None })
+    }
+
+    /// The same, launched on a free port.
+    fn launched(mut self) -> Result<Self, SpawnError> {
+        on_a_free_port(|port| {
+            self.port = port;
+            self.launch()
+        })?;
+        Ok(self)
     }
 
     /// Its port.
@@ -131,6 +141,9 @@ impl RedisServer {
         command.args(["--save", "", "--appendonly", "yes", "--appendfsync", self.fsync.name()]);
         command.args(["--repl-diskless-sync-delay", "0"]).args(&self.options);
         command.arg("--dir").arg(self.folder.path()).arg("--logfile").arg(&log).stderr(Stdio::null());
+        if let Some(clock) = &self.clock {
+            clock.load(&mut command);
+        }
         launch(&mut self.process, command, self.folder.path(), (&log, self.port))
     }
 }
@@ -179,6 +192,10 @@ impl Server for RedisServer {
 
     fn restart(&mut self) -> Result<(), SpawnError> {
         self.launch()
+    }
+
+    fn step_clock(&mut self, by: Duration) -> io::Result<()> {
+        self.clock.as_mut().ok_or(io::ErrorKind::Unsupported)?.step(by)
     }
 
     fn ended(&mut self) -> Option<String> {
