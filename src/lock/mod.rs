@@ -15,7 +15,8 @@
 //! | [`in_process`] | a mutex in the memory of one process | one process only: the baseline |
 //!
 //! [`segmented`] makes a lock per merchant or SKU of any of them; [`reentrant`] lets an owner take any of them again;
-//! [`any`] is one of a kind that is known only when the program runs. [`hold`] is what threads share of a guard, [`local`] what they take in front of a lock. [`resource`] is what a lock
+//! [`any`] is one of a kind that is known only when the program runs. [`hold`] is what threads share of a guard,
+//! [`local`] what they take in front of a lock. [`resource`] is what a lock
 //! guards; it can check fencing tokens.
 
 pub mod any;

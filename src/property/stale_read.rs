@@ -22,12 +22,18 @@ struct Known {
 }
 
 impl Known {
-    fn write(&mut self, resource: &Blob, value: &str) {
-        let value = (resource.clone(), value.to_owned());
+    fn write(&mut self, resource: &Blob, before: &str, value: &str) {
+        // A number that is not there is 0.
+        let before = if before.parse::<i64>().is_ok() { before } else { "0" };
+        let (before, value) = ((resource.clone(), before.to_owned()), (resource.clone(), value.to_owned()));
         self.last.retain(|(known, _)| known != resource);
         self.last.push(value.clone());
         self.last.sort();
         for (_, seen) in &mut self.since {
+            // Of what was not written before, the holder may have read what was there.
+            if seen.iter().all(|(known, _)| known != resource) {
+                seen.push(before.clone());
+            }
             if !seen.contains(&value) {
                 seen.push(value.clone());
                 seen.sort();
@@ -64,8 +70,8 @@ impl Property for StaleRead {
     fn check(&self, memory: &mut Memory, _view: &dyn View, moment: &Moment) -> Judged {
         let known = memory.get::<Known>();
         let (client, event) = match moment {
-            Moment::ResourceWritten { resource, change: (_, to), .. } => {
-                known.write(resource, to);
+            Moment::ResourceWritten { resource, change: (from, to), .. } => {
+                known.write(resource, from, to);
                 return Judged::Silent;
             }
             Moment::Crashed { client } => {

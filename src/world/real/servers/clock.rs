@@ -1,4 +1,5 @@
-//! Clock: a server's wall clock, which can be stepped. A small library that is loaded into the server shifts what it reads.
+//! Clock: a server's wall clock, which can be stepped. A small library that is loaded into the server shifts what it
+//! reads.
 
 use super::SpawnError;
 use std::io;
